@@ -1,0 +1,103 @@
+import { z } from "zod";
+import { Micros } from "./money.ts";
+
+const Hex = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/);
+/** SHA-256 in lower-case hex. */
+export const Digest = z.string().regex(/^[0-9a-f]{64}$/);
+export type Digest = z.infer<typeof Digest>;
+
+/** One command that the platform ran and watched from outside. */
+export const CommandResult = z.object({
+  command: z.string(),
+  exitCode: z.number().int().nullable(),
+  signal: z.string().nullable(),
+  durationMs: z.number(),
+  timedOut: z.boolean(),
+  outputBytes: z.number(),
+  outputTail: z.string(),
+  /** Blob with the whole (capped) output. */
+  outputBlob: Digest.nullable(),
+  network: z.enum(["none", "egress"]),
+});
+export type CommandResult = z.infer<typeof CommandResult>;
+
+/** Counts read from the output. The tests' own words: `reported`, never `observed`. */
+export const TestCounts = z.object({
+  passed: z.number().int(),
+  failed: z.number().int(),
+  skipped: z.number().int(),
+  format: z.string(),
+});
+export type TestCounts = z.infer<typeof TestCounts>;
+
+export const DiffFile = z.object({
+  path: z.string(),
+  /** From raw tree entries; renames are a deletion and an addition. */
+  status: z.enum(["added", "modified", "deleted", "type_changed"]),
+  oldMode: z.string(),
+  newMode: z.string(),
+  insertions: z.number().int().nullable(),
+  deletions: z.number().int().nullable(),
+  binary: z.boolean(),
+  /** Why a person must look: test, manifest, lock, config, dotfile, ci, instructions, script, executable, symlink, submodule, secret. */
+  flags: z.array(z.string()),
+});
+export type DiffFile = z.infer<typeof DiffFile>;
+
+/** One verification: set-up and verify command in a fresh workspace at one commit. */
+export const Verification = z.object({
+  commit: Hex,
+  setup: CommandResult.nullable(),
+  verify: CommandResult.nullable(),
+  /** The verify command ended 0 (and set-up did); true when no verify command is set is never claimed: then null. */
+  passed: z.boolean().nullable(),
+  counts: TestCounts.nullable(),
+  /** Same command with the base's own tests put back, when the change touches tests. */
+  withBaseTests: z.object({ verify: CommandResult, passed: z.boolean(), counts: TestCounts.nullable() }).nullable(),
+});
+export type Verification = z.infer<typeof Verification>;
+
+/** All that the platform itself saw of one round. Stored as canonical JSON in the blob store; its SHA-256 is `recordDigest`. */
+export const EvidenceRecord = z.object({
+  version: z.literal(1),
+  organizationId: z.string(),
+  jobId: z.string(),
+  attemptId: z.string(),
+  round: z.number().int(),
+  repository: z.string(),
+  base: Hex,
+  commit: Hex,
+  tree: Hex,
+  targetBranch: z.string(),
+  files: z.array(DiffFile),
+  insertions: z.number().int(),
+  deletions: z.number().int(),
+  /** Things found and not taken as they were: embedded repositories, ignored files, special files. */
+  named: z.array(z.string()),
+  verification: Verification,
+  baseline: Verification.nullable(),
+  costMicros: Micros,
+  egressBlocked: z.array(z.object({ host: z.string(), port: z.number().int(), count: z.number().int() })),
+  policyVersion: z.string(),
+});
+export type EvidenceRecord = z.infer<typeof EvidenceRecord>;
+
+/** What an approval binds to: its canonical JSON (RFC 8785) is hashed with SHA-256. */
+export const ApprovalSubject = z.object({
+  version: z.literal(1),
+  organizationId: z.string(),
+  jobId: z.string(),
+  attemptId: z.string(),
+  repository: z.string(),
+  base: Hex,
+  commit: Hex,
+  tree: Hex,
+  targetBranch: z.string(),
+  /** Expected old value of the target branch at the remote; null when it must not exist. */
+  expectedOld: Hex.nullable(),
+  evidenceId: z.string(),
+  recordDigest: Digest,
+  pullRequestDigest: Digest,
+  policyVersion: z.string(),
+});
+export type ApprovalSubject = z.infer<typeof ApprovalSubject>;

@@ -1,0 +1,311 @@
+import { z } from "zod";
+import { Digest, EvidenceRecord } from "./evidence.ts";
+import { GrantDetails, GrantScope, GrantSubject, GrantType } from "./grant.ts";
+import { Actor, IsolationLevel, IsolationReport, JobState, ReasonCode } from "./job.ts";
+import { RuntimeManifest } from "./manifest.ts";
+import { Micros } from "./money.ts";
+
+const id = z.string().min(1).max(100);
+const time = z.iso.datetime();
+export const MAX_GOAL = 1_048_576;
+
+export const Limits = z.object({
+  memoryBytes: z
+    .number()
+    .int()
+    .min(64 * 1024 * 1024)
+    .max(1024 ** 4),
+  processes: z.number().int().min(16).max(100_000),
+  diskBytes: z
+    .number()
+    .int()
+    .min(16 * 1024 * 1024)
+    .max(1024 ** 5),
+  setupMs: z.number().int().min(1_000).max(86_400_000),
+  verifyMs: z.number().int().min(1_000).max(86_400_000),
+  /** A turn without any event for this long is stopped. */
+  stallMs: z.number().int().min(1_000).max(86_400_000),
+  jobMs: z
+    .number()
+    .int()
+    .min(1_000)
+    .max(7 * 86_400_000),
+  /** An unanswered question ends the job after this long. */
+  answerMs: z
+    .number()
+    .int()
+    .min(1_000)
+    .max(30 * 86_400_000),
+  egressBytes: z.number().int().min(0),
+});
+export type Limits = z.infer<typeof Limits>;
+export const defaultLimits: Limits = {
+  memoryBytes: 4 * 1024 ** 3,
+  processes: 2_048,
+  diskBytes: 8 * 1024 ** 3,
+  setupMs: 900_000,
+  verifyMs: 900_000,
+  stallMs: 600_000,
+  jobMs: 7_200_000,
+  answerMs: 86_400_000,
+  egressBytes: 2 * 1024 ** 3,
+};
+
+/** Approval policy. The default is a person; `auto` needs every condition to hold and no flagged path. */
+export const ApprovalPolicy = z.object({
+  mode: z.enum(["person", "auto"]).default("person"),
+  maxFiles: z.number().int().min(1).default(20),
+  maxLines: z.number().int().min(1).default(400),
+  maxCostMicros: Micros.default(5_000_000),
+  paths: z.array(z.string().max(300)).max(100).default(["**"]),
+});
+export type ApprovalPolicy = z.infer<typeof ApprovalPolicy>;
+
+export const Project = z.object({
+  id,
+  name: z.string().min(1).max(200),
+  repository: z.string().min(1).max(2_000),
+  defaultBranch: z.string().max(300).nullable(),
+  setup: z.string().max(10_000).nullable(),
+  verify: z.string().max(10_000).nullable(),
+  runtime: z.string().max(100).nullable(),
+  model: z.string().max(200).nullable(),
+  minIsolation: IsolationLevel,
+  maxRounds: z.number().int().min(0).max(50),
+  verifyNetwork: z.boolean(),
+  limits: Limits,
+  approval: ApprovalPolicy,
+  createdAt: time,
+  archivedAt: time.nullable(),
+});
+export type Project = z.infer<typeof Project>;
+export const ProjectCreate = z.object({
+  name: z.string().min(1).max(200).optional(),
+  repository: z.string().min(1).max(2_000),
+  defaultBranch: z.string().max(300).optional(),
+  setup: z.string().max(10_000).optional(),
+  verify: z.string().max(10_000).optional(),
+  runtime: z.string().max(100).optional(),
+  model: z.string().max(200).optional(),
+  minIsolation: IsolationLevel.optional(),
+  maxRounds: z.number().int().min(0).max(50).optional(),
+  verifyNetwork: z.boolean().optional(),
+  limits: Limits.partial().optional(),
+  approval: ApprovalPolicy.partial().optional(),
+});
+export type ProjectCreate = z.infer<typeof ProjectCreate>;
+export const ProjectUpdate = ProjectCreate.omit({ repository: true }).partial();
+
+export const JobCreate = z.object({
+  /** An existing project, or a repository whose project is found or made. */
+  projectId: id.optional(),
+  repository: z.string().max(2_000).optional(),
+  goal: z.string().min(1).max(MAX_GOAL),
+  title: z.string().max(300).optional(),
+  runtime: z.string().max(100).optional(),
+  model: z.string().max(200).optional(),
+  base: z.string().max(300).optional(),
+  setup: z.string().max(10_000).optional(),
+  verify: z.string().max(10_000).optional(),
+  budgetMicros: Micros.optional(),
+  maxRounds: z.number().int().min(0).max(50).optional(),
+  ask: z.boolean().default(false),
+  /** `process` must be asked for by name and is refused except for the bundled sample with the mock runtime. */
+  isolation: IsolationLevel.optional(),
+  limits: Limits.partial().optional(),
+});
+export type JobCreate = z.infer<typeof JobCreate>;
+
+export const Job = z.object({
+  id,
+  projectId: id,
+  title: z.string(),
+  goal: z.string(),
+  repository: z.string(),
+  state: JobState,
+  reason: ReasonCode,
+  reasonDetail: z.string().nullable(),
+  actor: Actor,
+  runtime: z.string(),
+  model: z.string(),
+  base: z.string().nullable(),
+  baseCommit: z.string().nullable(),
+  setup: z.string().nullable(),
+  verify: z.string().nullable(),
+  ask: z.boolean(),
+  isolation: IsolationLevel,
+  limits: Limits,
+  attempt: z.number().int(),
+  round: z.number().int(),
+  maxRounds: z.number().int(),
+  budgetMicros: Micros.nullable(),
+  spentMicros: Micros,
+  reservedMicros: Micros,
+  /** Digest that an approval of the present evidence binds to. */
+  approvalDigest: Digest.nullable(),
+  targetBranch: z.string().nullable(),
+  publishedCommit: z.string().nullable(),
+  openQuestions: z.array(
+    z.object({
+      requestId: z.string(),
+      title: z.string(),
+      options: z.array(z.object({ optionId: z.string(), name: z.string(), kind: z.string() })),
+      freeText: z.boolean(),
+      askedAt: time,
+    }),
+  ),
+  createdBy: Actor,
+  createdAt: time,
+  updatedAt: time,
+  endedAt: time.nullable(),
+});
+export type Job = z.infer<typeof Job>;
+
+export const Attempt = z.object({
+  id,
+  number: z.number().int(),
+  state: z.enum(["running", "ended"]),
+  outcome: z.string().nullable(),
+  reason: z.string().nullable(),
+  workspaceId: z.string().nullable(),
+  isolation: IsolationReport.nullable(),
+  startedAt: time,
+  endedAt: time.nullable(),
+});
+export type Attempt = z.infer<typeof Attempt>;
+export const JobDetail = Job.extend({ attempts: z.array(Attempt) });
+
+export const Evidence = z.object({
+  id,
+  jobId: id,
+  attemptId: id,
+  round: z.number().int(),
+  createdAt: time,
+  record: EvidenceRecord,
+  recordDigest: Digest,
+  approvalDigest: Digest.nullable(),
+  pullRequest: z.object({ title: z.string(), body: z.string() }),
+});
+export type Evidence = z.infer<typeof Evidence>;
+
+export const Decision = z.enum(["approve", "override", "reject", "request_changes"]);
+export const Approval = z.object({
+  id,
+  jobId: id,
+  evidenceId: id,
+  decision: Decision,
+  digest: Digest,
+  actor: Actor,
+  comment: z.string().nullable(),
+  createdAt: time,
+  usedAt: time.nullable(),
+  voidedAt: time.nullable(),
+});
+export type Approval = z.infer<typeof Approval>;
+export const Publication = z.object({
+  id,
+  jobId: id,
+  approvalId: id,
+  repository: z.string(),
+  branch: z.string(),
+  commit: z.string(),
+  url: z.string().nullable(),
+  title: z.string(),
+  body: z.string(),
+  createdAt: time,
+});
+export type Publication = z.infer<typeof Publication>;
+
+export const Runtime = z.object({
+  manifest: RuntimeManifest,
+  installed: z.boolean(),
+  installing: z.boolean(),
+  path: z.string().nullable(),
+});
+export type Runtime = z.infer<typeof Runtime>;
+
+export const Budget = z.object({
+  id,
+  scope: z.object({ kind: z.enum(["organization", "project", "member", "job"]), id }),
+  window: z.enum(["day", "week", "month", "total"]),
+  limitMicros: Micros,
+  spentMicros: Micros,
+  reservedMicros: Micros,
+  updatedAt: time,
+});
+export type Budget = z.infer<typeof Budget>;
+export const BudgetSet = z.object({ scope: Budget.shape.scope, window: Budget.shape.window, limitMicros: Micros });
+
+export const GrantCreate = z.object({
+  subject: GrantSubject,
+  type: GrantType,
+  details: GrantDetails.partial().optional(),
+  scope: GrantScope.default("persistent"),
+  reason: z.string().max(2_000).default(""),
+});
+
+export const Provider = z.object({
+  name: z.string(),
+  api: z.string(),
+  baseUrl: z.string(),
+  configured: z.boolean(),
+  lastFour: z.string().nullable(),
+  lastUsedAt: time.nullable(),
+  allowPrivate: z.boolean(),
+});
+export type Provider = z.infer<typeof Provider>;
+export const ProviderSet = z.object({
+  api: z.enum(["anthropic-messages", "openai-responses", "openai-chat"]).optional(),
+  baseUrl: z.url().max(2_000).optional(),
+  allowPrivate: z.boolean().optional(),
+  ca: z.string().max(200_000).optional(),
+});
+
+export const Secret = z.object({
+  name: z.string(),
+  lastFour: z.string(),
+  updatedAt: time,
+  lastUsedAt: time.nullable(),
+});
+export const SecretSet = z.object({ value: z.string().min(1).max(100_000) });
+
+export const AuditEntry = z.object({
+  seq: z.number().int(),
+  ts: time,
+  actor: Actor,
+  action: z.string(),
+  subject: z.string(),
+  data: z.record(z.string(), z.unknown()),
+  previous: Digest,
+  hash: Digest,
+});
+export type AuditEntry = z.infer<typeof AuditEntry>;
+
+export const CallSummary = z.object({
+  callId: z.string(),
+  ts: time,
+  provider: z.string(),
+  api: z.string(),
+  model: z.string(),
+  servedModel: z.string().nullable(),
+  inputTokens: z.number(),
+  outputTokens: z.number(),
+  cacheReadTokens: z.number(),
+  cacheWriteTokens: z.number(),
+  costMicros: Micros,
+  estimated: z.boolean(),
+  outcome: z.string(),
+  latencyMs: z.number(),
+});
+
+export const Health = z.object({
+  status: z.enum(["ok", "starting", "stopping"]),
+  version: z.string(),
+  contract: z.string(),
+});
+export const Doctor = z.object({
+  ok: z.boolean(),
+  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string(), fix: z.string().nullable() })),
+  isolation: IsolationReport.nullable(),
+});
+export type Doctor = z.infer<typeof Doctor>;

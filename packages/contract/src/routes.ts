@@ -1,0 +1,523 @@
+import { z } from "zod";
+import type { ErrorCode } from "./errors.ts";
+import { StoredEvent } from "./event.ts";
+import { Grant } from "./grant.ts";
+import { AnswerRequest, InjectRequest, ModelRequest } from "./input.ts";
+import { Actor, JobState } from "./job.ts";
+import * as r from "./resources.ts";
+
+/**
+ * The HTTP API as data: server, client, OpenAPI and the reference page are all made from this table.
+ * `kind` tells how the answer is carried: `json`, `sse` (one `StoredEvent` per event, resumable by `Last-Event-ID`),
+ * `text` or `bytes`. `params` come from the path, `query` and `body` are validated with the schemas.
+ */
+export type Route = {
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  path: string;
+  summary: string;
+  kind: "json" | "sse" | "text" | "bytes";
+  /** Scope that the token must carry; null for the few public ones. */
+  scope: "read" | "write" | "approve" | "admin" | null;
+  query?: z.ZodType;
+  body?: z.ZodType;
+  response: z.ZodType;
+  status: number;
+  /** Accepts `Idempotency-Key`. */
+  idempotent?: boolean;
+  errors: readonly ErrorCode[];
+};
+
+const defineRoutes = <const T extends Record<string, Route>>(table: T): T => table;
+
+/** Cursor pagination: `cursor` of the next page is null at the end. */
+export const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), cursor: z.string().nullable() });
+const PageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(200).optional(),
+});
+const none = z.null();
+const Created = z.object({ id: z.string() });
+
+export const routes = defineRoutes({
+  health: {
+    method: "GET",
+    path: "/api/v1/health",
+    summary: "Whether the service is up.",
+    kind: "json",
+    scope: null,
+    response: r.Health,
+    status: 200,
+    errors: [],
+  },
+  me: {
+    method: "GET",
+    path: "/api/v1/me",
+    summary: "Who the token belongs to.",
+    kind: "json",
+    scope: "read",
+    response: z.object({
+      actor: Actor,
+      organizationId: z.string(),
+      organization: z.string(),
+      role: z.string(),
+      scopes: z.array(z.string()),
+    }),
+    status: 200,
+    errors: ["unauthenticated"],
+  },
+  doctor: {
+    method: "GET",
+    path: "/api/v1/doctor",
+    summary: "What the installation can and cannot do here.",
+    kind: "json",
+    scope: "read",
+    response: r.Doctor,
+    status: 200,
+    errors: [],
+  },
+
+  listProjects: {
+    method: "GET",
+    path: "/api/v1/projects",
+    summary: "Projects.",
+    kind: "json",
+    scope: "read",
+    query: PageQuery,
+    response: page(r.Project),
+    status: 200,
+    errors: [],
+  },
+  createProject: {
+    method: "POST",
+    path: "/api/v1/projects",
+    summary: "Make a project from a repository.",
+    kind: "json",
+    scope: "write",
+    body: r.ProjectCreate,
+    response: r.Project,
+    status: 201,
+    idempotent: true,
+    errors: ["repository_invalid", "conflict"],
+  },
+  getProject: {
+    method: "GET",
+    path: "/api/v1/projects/:projectId",
+    summary: "One project.",
+    kind: "json",
+    scope: "read",
+    response: r.Project,
+    status: 200,
+    errors: ["not_found"],
+  },
+  updateProject: {
+    method: "PATCH",
+    path: "/api/v1/projects/:projectId",
+    summary: "Change a project; running jobs keep what they started with.",
+    kind: "json",
+    scope: "write",
+    body: r.ProjectUpdate,
+    response: r.Project,
+    status: 200,
+    errors: ["not_found"],
+  },
+
+  listJobs: {
+    method: "GET",
+    path: "/api/v1/jobs",
+    summary: "Jobs, newest first.",
+    kind: "json",
+    scope: "read",
+    query: PageQuery.extend({ state: JobState.optional(), projectId: z.string().optional() }),
+    response: page(r.Job),
+    status: 200,
+    errors: [],
+  },
+  createJob: {
+    method: "POST",
+    path: "/api/v1/jobs",
+    summary: "State a goal; the job is queued.",
+    kind: "json",
+    scope: "write",
+    body: r.JobCreate,
+    response: r.Job,
+    status: 201,
+    idempotent: true,
+    errors: [
+      "repository_invalid",
+      "runtime_unknown",
+      "runtime_not_installed",
+      "isolation_unavailable",
+      "goal_too_large",
+    ],
+  },
+  getJob: {
+    method: "GET",
+    path: "/api/v1/jobs/:jobId",
+    summary: "One job with its attempts.",
+    kind: "json",
+    scope: "read",
+    response: r.JobDetail,
+    status: 200,
+    errors: ["not_found"],
+  },
+  jobEvents: {
+    method: "GET",
+    path: "/api/v1/jobs/:jobId/events",
+    summary: "Live events, from any id: `after` or Last-Event-ID.",
+    kind: "sse",
+    scope: "read",
+    query: z.object({
+      after: z.coerce.number().int().min(0).optional(),
+      live: z.enum(["true", "false"]).default("true"),
+    }),
+    response: StoredEvent,
+    status: 200,
+    errors: ["not_found"],
+  },
+  listEvents: {
+    method: "GET",
+    path: "/api/v1/jobs/:jobId/event-log",
+    summary: "Stored events, a page at a time.",
+    kind: "json",
+    scope: "read",
+    query: z.object({
+      after: z.coerce.number().int().min(0).default(0),
+      limit: z.coerce.number().int().min(1).max(1_000).default(200),
+    }),
+    response: page(StoredEvent),
+    status: 200,
+    errors: ["not_found"],
+  },
+  injectMessage: {
+    method: "POST",
+    path: "/api/v1/jobs/:jobId/messages",
+    summary: "Send a message to the running session.",
+    kind: "json",
+    scope: "write",
+    body: InjectRequest,
+    response: z.object({ queued: z.boolean() }),
+    status: 202,
+    errors: ["no_session", "capability_missing", "queue_full"],
+  },
+  interruptJob: {
+    method: "POST",
+    path: "/api/v1/jobs/:jobId/interrupt",
+    summary: "Interrupt the running turn.",
+    kind: "json",
+    scope: "write",
+    response: z.object({ interrupted: z.boolean() }),
+    status: 202,
+    errors: ["no_session"],
+  },
+  answerQuestion: {
+    method: "POST",
+    path: "/api/v1/jobs/:jobId/answers",
+    summary: "Answer an open question.",
+    kind: "json",
+    scope: "write",
+    body: AnswerRequest,
+    response: z.object({ answered: z.boolean() }),
+    status: 202,
+    errors: ["unknown_request", "no_session"],
+  },
+  setModel: {
+    method: "POST",
+    path: "/api/v1/jobs/:jobId/model",
+    summary: "Change the model of the running session.",
+    kind: "json",
+    scope: "write",
+    body: ModelRequest,
+    response: z.object({ model: z.string() }),
+    status: 202,
+    errors: ["no_session", "capability_missing"],
+  },
+  cancelJob: {
+    method: "POST",
+    path: "/api/v1/jobs/:jobId/cancel",
+    summary: "Cancel; kept work stays as evidence.",
+    kind: "json",
+    scope: "write",
+    response: r.Job,
+    status: 200,
+    errors: ["job_finished"],
+  },
+  retryJob: {
+    method: "POST",
+    path: "/api/v1/jobs/:jobId/retry",
+    summary: "Another attempt under the same job.",
+    kind: "json",
+    scope: "write",
+    body: z.object({
+      runtime: z.string().max(100).optional(),
+      model: z.string().max(200).optional(),
+      budgetMicros: z.number().int().min(0).optional(),
+    }),
+    response: r.Job,
+    status: 200,
+    idempotent: true,
+    errors: ["illegal_transition"],
+  },
+
+  listEvidence: {
+    method: "GET",
+    path: "/api/v1/jobs/:jobId/evidence",
+    summary: "Evidence of every round, newest first.",
+    kind: "json",
+    scope: "read",
+    response: page(r.Evidence),
+    status: 200,
+    errors: ["not_found"],
+  },
+  jobDiff: {
+    method: "GET",
+    path: "/api/v1/jobs/:jobId/diff",
+    summary: "The change as a unified diff; control characters are shown as escapes.",
+    kind: "text",
+    scope: "read",
+    query: z.object({ evidenceId: z.string().optional() }),
+    response: z.string(),
+    status: 200,
+    errors: ["not_found"],
+  },
+  listApprovals: {
+    method: "GET",
+    path: "/api/v1/jobs/:jobId/approvals",
+    summary: "Decisions on the job.",
+    kind: "json",
+    scope: "read",
+    response: page(r.Approval),
+    status: 200,
+    errors: ["not_found"],
+  },
+  decide: {
+    method: "POST",
+    path: "/api/v1/jobs/:jobId/decisions",
+    summary: "Approve, override, reject or ask for changes. The digest is the one that your screen showed.",
+    kind: "json",
+    scope: "approve",
+    body: z.object({
+      decision: r.Decision,
+      digest: r.Approval.shape.digest,
+      comment: z.string().max(100_000).optional(),
+    }),
+    response: r.Job,
+    status: 200,
+    idempotent: true,
+    errors: ["digest_mismatch", "approval_used", "illegal_transition", "verification_failed"],
+  },
+  listPublications: {
+    method: "GET",
+    path: "/api/v1/jobs/:jobId/publications",
+    summary: "What was pushed.",
+    kind: "json",
+    scope: "read",
+    response: page(r.Publication),
+    status: 200,
+    errors: ["not_found"],
+  },
+  listCalls: {
+    method: "GET",
+    path: "/api/v1/jobs/:jobId/calls",
+    summary: "Model calls as the sidecar metered them.",
+    kind: "json",
+    scope: "read",
+    query: PageQuery,
+    response: page(r.CallSummary),
+    status: 200,
+    errors: ["not_found"],
+  },
+  getBlob: {
+    method: "GET",
+    path: "/api/v1/jobs/:jobId/blobs/:digest",
+    summary: "A log or large event body that belongs to the job.",
+    kind: "bytes",
+    scope: "read",
+    response: z.string(),
+    status: 200,
+    errors: ["not_found"],
+  },
+
+  listRuntimes: {
+    method: "GET",
+    path: "/api/v1/runtimes",
+    summary: "The catalogue.",
+    kind: "json",
+    scope: "read",
+    response: page(r.Runtime),
+    status: 200,
+    errors: [],
+  },
+  installRuntime: {
+    method: "POST",
+    path: "/api/v1/runtimes/:name/install",
+    summary: "Install a runtime at its exact version; text lines of progress, the last one is JSON {ok, detail}.",
+    kind: "text",
+    scope: "admin",
+    response: z.string(),
+    status: 200,
+    errors: ["runtime_unknown"],
+  },
+
+  listGrants: {
+    method: "GET",
+    path: "/api/v1/grants",
+    summary: "The permission ledger.",
+    kind: "json",
+    scope: "read",
+    query: z.object({ subject: z.string().optional(), all: z.enum(["true", "false"]).default("false") }),
+    response: page(Grant),
+    status: 200,
+    errors: [],
+  },
+  createGrant: {
+    method: "POST",
+    path: "/api/v1/grants",
+    summary: "Grant. Only people do.",
+    kind: "json",
+    scope: "admin",
+    body: r.GrantCreate,
+    response: Grant,
+    status: 201,
+    idempotent: true,
+    errors: ["invalid_request"],
+  },
+  revokeGrant: {
+    method: "POST",
+    path: "/api/v1/grants/:grantId/revoke",
+    summary: "Revoke; running jobs lose it at once.",
+    kind: "json",
+    scope: "admin",
+    response: Grant,
+    status: 200,
+    errors: ["not_found"],
+  },
+
+  listBudgets: {
+    method: "GET",
+    path: "/api/v1/budgets",
+    summary: "Limits and what is spent.",
+    kind: "json",
+    scope: "read",
+    response: page(r.Budget),
+    status: 200,
+    errors: [],
+  },
+  setBudget: {
+    method: "PUT",
+    path: "/api/v1/budgets",
+    summary: "Set a limit on a scope and window.",
+    kind: "json",
+    scope: "admin",
+    body: r.BudgetSet,
+    response: r.Budget,
+    status: 200,
+    errors: [],
+  },
+
+  listProviders: {
+    method: "GET",
+    path: "/api/v1/providers",
+    summary: "Providers and whether each has a credential.",
+    kind: "json",
+    scope: "read",
+    response: page(r.Provider),
+    status: 200,
+    errors: [],
+  },
+  setProvider: {
+    method: "PUT",
+    path: "/api/v1/providers/:name",
+    summary: "Route a provider.",
+    kind: "json",
+    scope: "admin",
+    body: r.ProviderSet,
+    response: r.Provider,
+    status: 200,
+    errors: [],
+  },
+  listSecrets: {
+    method: "GET",
+    path: "/api/v1/secrets",
+    summary: "Names of stored secrets; values never leave.",
+    kind: "json",
+    scope: "admin",
+    response: page(r.Secret),
+    status: 200,
+    errors: [],
+  },
+  setSecret: {
+    method: "PUT",
+    path: "/api/v1/secrets/:name",
+    summary: "Store a secret sealed: anthropic, openai or git:<host>.",
+    kind: "json",
+    scope: "admin",
+    body: r.SecretSet,
+    response: r.Secret,
+    status: 200,
+    errors: [],
+  },
+  deleteSecret: {
+    method: "DELETE",
+    path: "/api/v1/secrets/:name",
+    summary: "Forget a secret.",
+    kind: "json",
+    scope: "admin",
+    response: none,
+    status: 200,
+    errors: ["not_found"],
+  },
+
+  listAudit: {
+    method: "GET",
+    path: "/api/v1/audit",
+    summary: "Audit entries in order.",
+    kind: "json",
+    scope: "admin",
+    query: z.object({
+      after: z.coerce.number().int().min(0).default(0),
+      limit: z.coerce.number().int().min(1).max(1_000).default(200),
+    }),
+    response: page(r.AuditEntry),
+    status: 200,
+    errors: [],
+  },
+  verifyAudit: {
+    method: "GET",
+    path: "/api/v1/audit/verify",
+    summary: "Recompute the hash chain.",
+    kind: "json",
+    scope: "admin",
+    response: z.object({
+      intact: z.boolean(),
+      entries: z.number().int(),
+      head: z.string(),
+      brokenAt: z.number().int().nullable(),
+    }),
+    status: 200,
+    errors: [],
+  },
+
+  createToken: {
+    method: "POST",
+    path: "/api/v1/tokens",
+    summary: "Make an API token; shown once.",
+    kind: "json",
+    scope: "admin",
+    body: z.object({
+      name: z.string().min(1).max(100),
+      scopes: z.array(z.enum(["read", "write", "approve", "admin"])).min(1),
+      expiresInSeconds: z
+        .number()
+        .int()
+        .min(60)
+        .max(366 * 86_400)
+        .optional(),
+    }),
+    response: Created.extend({ token: z.string() }),
+    status: 201,
+    errors: [],
+  },
+});
+
+export type Routes = typeof routes;
+export type RouteName = keyof Routes;

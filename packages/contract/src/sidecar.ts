@@ -1,0 +1,176 @@
+import { z } from "zod";
+import { Usage } from "./event.ts";
+import { GrantDetails, GrantType } from "./grant.ts";
+import { WireFormat } from "./manifest.ts";
+import { Micros } from "./money.ts";
+
+/**
+ * What control plane and sidecar say to each other. The sidecar dials out to `controlUrl`; it is never dialled.
+ * Stages: boot (inherited descriptor) -> enrol (one-time token for a short-lived identity) -> policy stream (grants and
+ * rules by push) -> leases and settlements -> end. Out of reach for longer than `failClosedMs` it refuses everything.
+ */
+export const PhaseName = z.enum(["setup", "agent", "verify"]);
+export type PhaseName = z.infer<typeof PhaseName>;
+
+/** Price of one model in micro-dollars per million tokens; `input` is for uncached tokens. */
+export const ModelPrice = z.object({
+  inputMicrosPerMTok: z.number().min(0),
+  outputMicrosPerMTok: z.number().min(0),
+  cacheReadMicrosPerMTok: z.number().min(0),
+  cacheWriteMicrosPerMTok: z.number().min(0),
+  source: z.string(),
+  asOf: z.string(),
+});
+export type ModelPrice = z.infer<typeof ModelPrice>;
+
+/** One way to a provider. The credential is sent only to `baseUrl`'s host. */
+export const ProviderRoute = z.object({
+  provider: z.string().max(100),
+  grantType: GrantType,
+  api: WireFormat,
+  /** Without the wire format's own path, e.g. `https://api.anthropic.com`. */
+  baseUrl: z.string().url(),
+  auth: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("header"), name: z.string(), prefix: z.string().default(""), value: z.string() }),
+    z.object({ kind: z.literal("none") }),
+  ]),
+  /** Extra CA bundle in PEM for the route, or none. */
+  ca: z.string().optional(),
+  /** Allow a base URL on a private or loopback address: operator-set only. */
+  allowPrivate: z.boolean().default(false),
+});
+export type ProviderRoute = z.infer<typeof ProviderRoute>;
+
+/** Prices by `provider/model`, looked up by exact id, then the longest prefix that ends at `-` or `@`. */
+export const PriceTable = z.record(z.string(), ModelPrice);
+export type PriceTable = z.infer<typeof PriceTable>;
+
+export const EgressRule = z.object({
+  host: z.string(),
+  ports: z.array(z.number().int()).default([80, 443]),
+  address: z.string().optional(),
+  phases: z.array(PhaseName),
+});
+export type EgressRule = z.infer<typeof EgressRule>;
+
+/** Written once by the control plane to the sidecar's inherited descriptor, then end of file. Holds secrets: never logged. */
+export const SidecarBoot = z.object({
+  workspaceId: z.string(),
+  attemptId: z.string(),
+  jobId: z.string(),
+  controlUrl: z.string().url(),
+  enrolmentToken: z.string(),
+  /** What the pod presents on every sidecar port. Worthless elsewhere. */
+  jobToken: z.string(),
+  phase: PhaseName,
+  routes: z.array(ProviderRoute),
+  prices: PriceTable,
+  /** Output tokens reserved at a time. */
+  sliceTokens: z.number().int().min(1).default(4_000),
+  git: z.array(z.object({ name: z.string(), url: z.string(), authorization: z.string().optional() })).default([]),
+  limits: z.object({
+    maxBodyBytes: z.number().int(),
+    maxConcurrentCalls: z.number().int(),
+    egressBytes: z.number().int(),
+    maxTunnels: z.number().int(),
+  }),
+  failClosedMs: z.number().int(),
+  /** HTTP proxy of the machine, for CONNECT chaining. */
+  upstreamProxy: z.string().optional(),
+  ca: z.string().optional(),
+  /** Addresses and ports that are never dialled, whatever the rules say: our own listeners. */
+  forbidden: z.array(z.object({ address: z.string(), port: z.number().int().optional() })).default([]),
+});
+export type SidecarBoot = z.infer<typeof SidecarBoot>;
+
+export const EnrolRequest = z.object({ token: z.string() });
+export const EnrolReply = z.object({ identity: z.string(), expiresAt: z.iso.datetime() });
+
+/** Live policy; the stream at `GET /sidecar/v1/policy` sends one whole document per change and a heartbeat comment. */
+export const SidecarPolicy = z.object({
+  version: z.number().int(),
+  phase: PhaseName,
+  grants: z.array(z.object({ id: z.string(), type: GrantType, details: GrantDetails, once: z.boolean() })),
+  egress: z.array(EgressRule),
+  stopped: z.boolean().default(false),
+});
+export type SidecarPolicy = z.infer<typeof SidecarPolicy>;
+
+/** `POST /sidecar/v1/lease`: asks for a block of the budget. Idempotent by `requestId`. */
+export const LeaseRequest = z.object({
+  requestId: z.string(),
+  wantMicros: Micros,
+  /** At least this much or nothing. */ minMicros: Micros,
+});
+export const LeaseReply = z.discriminatedUnion("outcome", [
+  z.object({ outcome: z.literal("granted"), leaseId: z.string(), amountMicros: Micros, expiresAt: z.iso.datetime() }),
+  z.object({
+    outcome: z.literal("refused"),
+    code: z.literal("budget_exceeded"),
+    scope: z.string(),
+    limitMicros: Micros,
+    spentMicros: Micros,
+  }),
+]);
+export type LeaseRequest = z.infer<typeof LeaseRequest>;
+export type LeaseReply = z.infer<typeof LeaseReply>;
+
+/** One finished (or given up) model call. `callId` makes its settlement idempotent. */
+export const CallRecord = z.object({
+  callId: z.string(),
+  leaseId: z.string(),
+  provider: z.string(),
+  api: WireFormat,
+  model: z.string(),
+  servedModel: z.string().optional(),
+  usage: Usage,
+  costMicros: Micros,
+  /** True when no final usage arrived and the reservation was charged. */
+  estimated: z.boolean(),
+  outcome: z.enum(["completed", "upstream_error", "client_gone", "budget_stopped", "broken_stream", "sidecar_lost"]),
+  status: z.number().int().optional(),
+  startedAt: z.iso.datetime(),
+  latencyMs: z.number(),
+  firstByteMs: z.number().optional(),
+  grantId: z.string(),
+});
+export type CallRecord = z.infer<typeof CallRecord>;
+
+/** `POST /sidecar/v1/settle`: finished calls, reservations in flight, leases given back. */
+export const SettleRequest = z.object({
+  calls: z.array(CallRecord).max(1_000),
+  /** Sum still reserved per lease; with the sidecar lost, this is charged. */
+  inFlight: z.array(z.object({ leaseId: z.string(), reservedMicros: Micros })).max(1_000),
+  release: z.array(z.string()).max(1_000).default([]),
+});
+export type SettleRequest = z.infer<typeof SettleRequest>;
+
+/** Observed events of the sidecar: `model.refused`, `egress.*`, `git.fetched`, `limit.hit`. */
+export const SidecarEvents = z.object({
+  events: z
+    .array(
+      z.object({ id: z.string(), ts: z.iso.datetime(), type: z.string(), payload: z.record(z.string(), z.unknown()) }),
+    )
+    .max(1_000),
+});
+export type SidecarEvents = z.infer<typeof SidecarEvents>;
+
+/** Paths of the control channel, for both ends. */
+export const sidecarPaths = {
+  enrol: "/sidecar/v1/enrol",
+  renew: "/sidecar/v1/renew",
+  policy: "/sidecar/v1/policy",
+  lease: "/sidecar/v1/lease",
+  settle: "/sidecar/v1/settle",
+  events: "/sidecar/v1/events",
+} as const;
+
+/** Socket names in the sidecar's directory, and the loopback port inside the pod that a forwarder maps to each. */
+export const sidecarSockets = { "api.sock": 9090, "inference.sock": 11432, "egress.sock": 3128 } as const;
+
+/** Path prefix of each wire format on the inference port; the rest is the provider's own path. */
+export const inferencePrefix = {
+  "anthropic-messages": "/anthropic",
+  "openai-responses": "/openai",
+  "openai-chat": "/openai",
+} as const satisfies Record<WireFormat, string>;
