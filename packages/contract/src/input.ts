@@ -71,3 +71,26 @@ export const ports = {
   egress: 3128,
   sidecarHealth: 9091,
 } as const;
+
+/**
+ * One JSON line on the host's standard input, written by the driver: all that the host knows at its start. Kept in
+ * memory only. Paths are inside paths; `spawnPrefix` puts the CLI into its own pid and mount namespaces.
+ */
+export const HostBoot = z.object({
+  token: z.string().min(16),
+  jobToken: z.string(),
+  workspaceId: z.string(),
+  manifestPath: z.string(),
+  appDir: z.string(),
+  cwd: z.string(),
+  home: z.string(),
+  runDir: z.string(),
+  sockDir: z.string().nullable(),
+  /** Listen on 127.0.0.1:3100 and :8788 too, and forward the sidecar's ports; false where the network is not the pod's own. */
+  tcp: z.boolean(),
+  /** Loopback ports of the sidecar's sockets, as forwarded inside; differs from the fixed ports only where `tcp` is false. */
+  inferenceUrl: z.string(),
+  env: z.record(z.string(), z.string()),
+  spawnPrefix: z.array(z.string()),
+});
+export type HostBoot = z.infer<typeof HostBoot>;
