@@ -41,6 +41,10 @@ export const RuntimeManifest = z.looseObject({
   sessionFiles: z.array(z.string().max(300)).max(20),
   /** May start during checkout; needs a test that instructions, git state and folder are seen. */
   earlyStart: z.boolean().default(false),
+  /** Order in the catalogue; the installed runtime with the lowest rank is the default. No other code names a runtime. */
+  rank: z.number().int().min(0).default(100),
+  /** May run at level `process` (no isolation) on the bundled sample; true only for a scripted engine. */
+  processLevel: z.boolean().default(false),
   /** Nested user namespaces for the CLI (its own sandbox). */
   nestedNamespaces: z.boolean().default(false),
 });
