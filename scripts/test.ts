@@ -27,7 +27,17 @@ function runSuite(suite: string): Tally {
   const started = performance.now();
   const run = spawnSync(
     process.execPath,
-    [join(root, "node_modules/vitest/vitest.mjs"), "run", "--project", suite, "--passWithNoTests", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`, ...filters],
+    [
+      join(root, "node_modules/vitest/vitest.mjs"),
+      "run",
+      "--project",
+      suite,
+      "--passWithNoTests",
+      "--reporter=default",
+      "--reporter=json",
+      `--outputFile.json=${file}`,
+      ...filters,
+    ],
     { cwd: root, stdio: "inherit" },
   );
   const tally: Tally = { suite, seconds: (performance.now() - started) / 1000, passed: 0, failed: 0, skipped: [] };
@@ -40,7 +50,8 @@ function runSuite(suite: string): Tally {
         else tally.skipped.push(fullName);
       }
       // A file that broke before its first test has no assertions and must still count.
-      if (test.status === "failed" && !test.assertionResults.some(({ status }) => status === "failed")) tally.failed += 1;
+      if (test.status === "failed" && !test.assertionResults.some(({ status }) => status === "failed"))
+        tally.failed += 1;
     }
   } catch {
     tally.failed += 1;
@@ -56,11 +67,17 @@ const sum = (pick: (tally: Tally) => number) => tallies.reduce((total, tally) =>
 const skipped = tallies.flatMap((tally) => tally.skipped);
 
 console.log("\nSuites:");
-for (const { suite, seconds, passed, failed, skipped } of tallies) console.log(`  ${suite.padEnd(12)} ${seconds.toFixed(1).padStart(7)} s  ${passed} passed, ${failed} failed, ${skipped.length} skipped`);
-if (skipped.length > 0) console.log(`Skipped, each for a reason in its name or above:\n${skipped.map((name) => `  - ${name}`).join("\n")}`);
+for (const { suite, seconds, passed, failed, skipped } of tallies)
+  console.log(
+    `  ${suite.padEnd(12)} ${seconds.toFixed(1).padStart(7)} s  ${passed} passed, ${failed} failed, ${skipped.length} skipped`,
+  );
+if (skipped.length > 0)
+  console.log(`Skipped, each for a reason in its name or above:\n${skipped.map((name) => `  - ${name}`).join("\n")}`);
 
 const intolerable = process.env.CI === "true" && skipped.length > 0;
 if (intolerable) console.log("CI=true: nothing may be skipped; install what these tests lack.");
 const failed = sum((tally) => tally.failed);
-console.log(`\n${sum((tally) => tally.passed)} passed, ${failed} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ""}`);
+console.log(
+  `\n${sum((tally) => tally.passed)} passed, ${failed} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ""}`,
+);
 process.exit(failed > 0 || intolerable || sum((tally) => tally.passed) === 0 ? 1 : 0);

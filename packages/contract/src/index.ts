@@ -8,5 +8,6 @@ export * from "./manifest.ts";
 export * from "./money.ts";
 export * from "./resources.ts";
 export * from "./routes.ts";
+export * from "./schema.ts";
 export * from "./sidecar.ts";
 export * from "./version.ts";
