@@ -113,11 +113,9 @@ if (import.meta.main) {
   if (process.argv.includes("--release")) {
     const releases = join(root, "packages/contract/releases");
     mkdirSync(releases, { recursive: true });
-    const entries = Object.entries(contractSchemas()).map(([name, schema]) => `${JSON.stringify(name)}: ${JSON.stringify(schema)}`);
-    writeFileSync(join(releases, `${CONTRACT_VERSION}.json`), `{
-${entries.join(",
-")}
-}
-`);
+    const entries = Object.entries(contractSchemas()).map(
+      ([name, schema]) => `${JSON.stringify(name)}: ${JSON.stringify(schema)}`,
+    );
+    writeFileSync(join(releases, `${CONTRACT_VERSION}.json`), `{\n${entries.join(",\n")}\n}\n`);
   }
 }
