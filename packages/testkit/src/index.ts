@@ -1,0 +1,11 @@
+export * from "./model-server.ts";
+export * from "./sample.ts";
+export {
+  type Action,
+  type Conversation,
+  Rule,
+  Scenario,
+  type ScenarioInput,
+  solverScenario,
+  wrongFirstScenario,
+} from "./scenario.ts";
