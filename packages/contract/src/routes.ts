@@ -521,3 +521,29 @@ export const routes = defineRoutes({
 
 export type Routes = typeof routes;
 export type RouteName = keyof Routes;
+
+type PathParam<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`
+  ? Name | PathParam<`/${Rest}`>
+  : Path extends `${string}:${infer Name}`
+    ? Name
+    : never;
+/** Path parameters of a route, all of them text. */
+export type RouteParams<N extends RouteName> = { [Name in PathParam<Routes[N]["path"]>]: string };
+/** Query as a handler sees it, defaults filled in. */
+export type RouteQuery<N extends RouteName> = Routes[N] extends { query: infer Q extends z.ZodType }
+  ? z.output<Q>
+  : Record<never, never>;
+/** Query as a caller writes it. */
+export type RouteQueryInput<N extends RouteName> = Routes[N] extends { query: infer Q extends z.ZodType }
+  ? z.input<Q>
+  : Record<never, never>;
+/** Body as a handler sees it; `undefined` when the route takes none. */
+export type RouteBody<N extends RouteName> = Routes[N] extends { body: infer B extends z.ZodType }
+  ? z.output<B>
+  : undefined;
+/** Body as a caller writes it. */
+export type RouteBodyInput<N extends RouteName> = Routes[N] extends { body: infer B extends z.ZodType }
+  ? z.input<B>
+  : undefined;
+/** What a route answers with. */
+export type RouteResponse<N extends RouteName> = z.output<Routes[N]["response"]>;

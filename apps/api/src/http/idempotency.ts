@@ -1,0 +1,62 @@
+import { type Refusal, refuse } from "@x1agent/contract";
+
+/** A request that shall take effect once: the same key with the same hash is the same request. */
+export type IdempotentRequest = { organizationId: string; key: string; hash: string };
+/** What is remembered of a finished request. */
+export type StoredAnswer = { status: number; contentType: string; body: string };
+
+/** Where keys are kept. Each call is one transaction of its own. */
+export type IdempotencyStore = {
+  /**
+   * Takes the key (`mine`), or tells what is known of it: the stored answer, that another request works on it, or that
+   * it came with another hash. A key taken longer ago than any request runs is taken over.
+   */
+  take(
+    request: IdempotentRequest,
+  ): Promise<{ kind: "mine" } | { kind: "answered"; answer: StoredAnswer } | { kind: "running" } | { kind: "other" }>;
+  finish(request: IdempotentRequest, answer: StoredAnswer): Promise<void>;
+  /** Forgets a key whose request failed by our fault, so that the caller may repeat. */
+  forget(request: IdempotentRequest): Promise<void>;
+};
+
+export type Idempotency = {
+  once(
+    request: IdempotentRequest,
+    run: () => Promise<Response>,
+    fail: (refusal: Refusal) => Response,
+  ): Promise<Response>;
+};
+
+/** Runs a request at most once per key; repeats get the stored answer, marked `idempotency-replayed`. */
+export function createIdempotency(store: IdempotencyStore): Idempotency {
+  return {
+    async once(request, run, fail) {
+      const known = await store.take(request);
+      switch (known.kind) {
+        case "other":
+          return fail(refuse("idempotency_mismatch"));
+        case "running":
+          return fail(refuse("conflict", "A request with this Idempotency-Key is being worked on; repeat in a moment."));
+        case "answered":
+          return new Response(known.answer.body, {
+            status: known.answer.status,
+            headers: { "content-type": known.answer.contentType, "idempotency-replayed": "true" },
+          });
+        case "mine": {
+          const response = await run();
+          if (response.status >= 500) {
+            await store.forget(request);
+            return response;
+          }
+          const body = await response.clone().text();
+          await store.finish(request, {
+            status: response.status,
+            contentType: response.headers.get("content-type") ?? "application/json",
+            body,
+          });
+          return response;
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,3 @@
+export { connectLocal, defaultDataDir } from "./connection.ts";
+export { exitCodes } from "./exit.ts";
+export * from "./render/index.ts";
