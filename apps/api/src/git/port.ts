@@ -1,0 +1,159 @@
+import type { ApprovalSubject, DiffFile, EvidenceRecord, Outcome, Verification } from "@x1agent/contract";
+import type { Workspace } from "@x1agent/workspaces";
+
+/**
+ * What the job loop and the use-cases know of git. Stages of one change and their invariants:
+ *
+ *   resolveBase -> jobRepository -> checkout (inside) -> collect (inside) -> importChange -> verify (inside) -> publish
+ *
+ * - No git of the service ever runs in a tree, or with a configuration, that an agent wrote.
+ * - What leaves a workspace is one bundle with one tree; everything in it is unproven until a tool workspace checked it.
+ * - The commit is the platform's own: same tree, base, message and date give the same commit, so every step repeats.
+ */
+
+/** Sent as the `authorization` header to the remote's own origin only; never part of a URL, argument or file. */
+export type GitCredential = { authorization: string };
+
+/** A remote taken apart. `url` is put together again from the parts and never the text that came in. */
+export type Remote =
+  | { kind: "local"; url: string; path: string; uid: number; gid: number }
+  | { kind: "http" | "https"; url: string; host: string; port: number; path: string }
+  | { kind: "ssh"; url: string; user: string | null; host: string; port: number; path: string };
+
+export type BaseRequest = {
+  organizationId: string;
+  repository: string;
+  /** Trust label of who asked; mirrors of different trust share nothing. */
+  trust: string;
+  /** Branch, tag or full commit id; null is the remote's default branch. */
+  base: string | null;
+  credential?: GitCredential;
+  signal?: AbortSignal;
+};
+
+/** A commit at the remote, present in the mirror. */
+export type Base = {
+  remote: Remote;
+  mirror: string;
+  commit: string;
+  tree: string;
+  /** Branch that the job stands on; null when a bare commit was named. */
+  branch: string | null;
+  defaultBranch: string | null;
+  /** Submodules and LFS pointers are not fetched: one sentence each. */
+  notes: string[];
+};
+
+export type InstructionFile = { path: string; text: string; sha256: string; truncated: boolean };
+
+/** What `collect` took out of a workspace. `file` is null when the tree is the base's own. */
+export type Collected = { changed: boolean; tree: string; file: string | null; bytes: number; named: string[] };
+
+export type CommitText = {
+  title: string;
+  body: string;
+  jobId: string;
+  /** Fixed by the caller so that a repeated import makes the same commit: the round's stored start. */
+  at: Date;
+};
+
+export type Imported = {
+  commit: string;
+  tree: string;
+  files: DiffFile[];
+  insertions: number;
+  deletions: number;
+  /** Unified diff, control and bidirectional characters shown as escapes, bounded. */
+  diff: string;
+  named: string[];
+};
+
+export type Published = {
+  branch: string;
+  commit: string;
+  /** True when the branch already held this commit: an earlier try of ours had got through. */
+  alreadyThere: boolean;
+  /** Commits that the base branch went forward since; null when there is no base branch. */
+  behind: number | null;
+  url: string | null;
+};
+
+export type PublishRequest = {
+  organizationId: string;
+  jobId: string;
+  trust: string;
+  /** As approved; its canonical digest must be `digest`. */
+  subject: ApprovalSubject;
+  digest: string;
+  /** Stored evidence, from which record digest and pull-request digest are computed anew. */
+  record: EvidenceRecord;
+  pullRequest: PullRequestText;
+  /** Id of the stored evidence row. */
+  evidenceId: string;
+  jobRepository: string;
+  baseBranch: string | null;
+  /** The verification did not pass and a person said so all the same. */
+  override: boolean;
+  credential?: GitCredential;
+  signal?: AbortSignal;
+};
+
+export type PullRequestText = { title: string; body: string };
+
+export interface PlatformGit {
+  /** Lists the remote's refs with the job's own credential, then brings the base into the mirror. Refuses `repository_invalid`, `base_unknown`. */
+  resolveBase(request: BaseRequest): Promise<Outcome<Base>>;
+  /** The job's clean bare repository with the base commit; idempotent, rebuilt when it is gone. Mounted read-only at /x1/base.git. */
+  jobRepository(jobId: string, base: Base): Promise<string>;
+  /** Where `jobRepository` puts it. */
+  jobRepositoryPath(jobId: string): string;
+  /** AGENTS.md and its like at a commit, read from objects. */
+  readInstructions(repository: string, commit: string): Promise<InstructionFile[]>;
+  /** Unbundles and checks in the tool workspace, then writes the platform's one commit into the job repository. Refuses with a sentence that names what is wrong. */
+  importChange(request: {
+    tool: Workspace;
+    jobRepository: string;
+    base: string;
+    collected: { file: string; named: readonly string[] };
+    text: CommitText;
+    limits?: Partial<ImportLimits>;
+    signal?: AbortSignal;
+  }): Promise<Outcome<Imported>>;
+  /** Pushes exactly what was approved, or refuses `digest_mismatch`, `publish_moved`, `verification_failed`. */
+  publish(request: PublishRequest): Promise<Outcome<Published>>;
+  /** Value of one branch at the remote, null when absent: what an approval expects to find. */
+  remoteBranch(repository: string, branch: string, credential?: GitCredential): Promise<Outcome<string | null>>;
+  /** Removes the job's repository; the mirror stays. */
+  removeJobRepository(jobId: string): Promise<void>;
+}
+
+export type ImportLimits = {
+  /** Paths of the change, counted by visiting each tree once. */
+  maxPaths: number;
+  maxDepth: number;
+  maxBlobBytes: number;
+  maxTotalBytes: number;
+  maxPackBytes: number;
+  maxDiffBytes: number;
+  memoryBytes: number;
+  timeoutMs: number;
+};
+
+/** Marks how one verification is to be run. */
+export type VerificationRequest = {
+  commit: string;
+  base: string;
+  setup: string | null;
+  verify: string | null;
+  verifyNetwork: boolean;
+  setupMs: number;
+  verifyMs: number;
+  /** Paths of test files that the change touches; non-empty runs the command a second time with the base's own. */
+  testPaths: readonly string[];
+  /** Called before and after set-up, to move the workspace's sidecar to another phase. */
+  onPhase?: (phase: "setup" | "verify") => Promise<void>;
+  /** Stores whole (capped) output of a command, returns its digest. */
+  storeOutput?: (output: Buffer) => Promise<string | null>;
+  signal?: AbortSignal;
+};
+export type VerificationResult = Verification;
