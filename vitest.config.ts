@@ -1,15 +1,46 @@
 import { defineConfig } from "vitest/config";
 
-const here = (pattern: string) => [`packages/**/${pattern}`, `drivers/**/${pattern}`, `images/**/${pattern}`, `runtimes/**/${pattern}`, `apps/**/${pattern}`];
+const here = (pattern: string) => [
+  `packages/**/${pattern}`,
+  `drivers/**/${pattern}`,
+  `images/**/${pattern}`,
+  `runtimes/**/${pattern}`,
+  `apps/**/${pattern}`,
+  `scripts/**/${pattern}`,
+];
 const exclude = ["**/node_modules/**", "**/sample/**", ".demo/**"];
 
 /** `*.test.ts` is unit (no process but ours), `*.int.test.ts` starts real servers and namespaces, `*.e2e.test.ts` takes the whole way. */
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: [...here("*.test.ts"), "*.test.ts"], exclude: [...exclude, "**/*.int.test.ts", "**/*.e2e.test.ts"], testTimeout: 20_000 } },
-      { test: { name: "integration", include: here("*.int.test.ts"), exclude, testTimeout: 120_000, hookTimeout: 120_000 } },
-      { test: { name: "e2e", include: here("*.e2e.test.ts"), exclude, testTimeout: 300_000, hookTimeout: 120_000, fileParallelism: false } },
+      {
+        test: {
+          name: "unit",
+          include: [...here("*.test.ts"), "*.test.ts"],
+          exclude: [...exclude, "**/*.int.test.ts", "**/*.e2e.test.ts"],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: here("*.int.test.ts"),
+          exclude,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: here("*.e2e.test.ts"),
+          exclude,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

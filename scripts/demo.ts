@@ -7,13 +7,14 @@
  *   npm run demo -- --yes                      answers for scripts, and ends
  *   npm run demo -- --runtime <name>           another runtime of the catalogue
  *   npm run demo -- --issue 2                  another issue of the sample (1 to 3)
+ *   npm run demo -- --data <folder>            another data directory than .demo/
  *   npm run demo -- --level process --runtime mock   where namespaces are impossible: not isolated
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parseArgs, styleText } from "node:util";
 import { type Client, createClient, type LiveEvent } from "@x1agent/client";
@@ -21,7 +22,6 @@ import { type Evidence, formatUsd, type Job, type JobState, terminalStates } fro
 import { createSampleRepository, sampleIssue, sampleVerify } from "@x1agent/testkit";
 
 const root = join(import.meta.dirname, "..");
-const home = join(root, ".demo");
 const { values: options } = parseArgs({
   options: {
     runtime: { type: "string", default: "pi" },
@@ -29,10 +29,13 @@ const { values: options } = parseArgs({
     issue: { type: "string", default: "1" },
     level: { type: "string", default: "namespaces" },
     budget: { type: "string", default: "2.00" },
+    data: { type: "string", default: join(root, ".demo") },
     "wrong-first": { type: "boolean", default: false },
   },
 });
+const home = resolve(options.data);
 const notIsolated = options.level === "process";
+const shownHome = relative(process.cwd(), home).startsWith("..") ? home : relative(process.cwd(), home) || ".";
 const started = performance.now();
 
 const dim = (text: string) => (process.stdout.isTTY && !process.env.NO_COLOR ? styleText("dim", text) : text);
@@ -213,10 +216,7 @@ function report(
       "diff",
       `${evidence.record.files.length} file(s), +${evidence.record.insertions} −${evidence.record.deletions}: ${evidence.record.files.map(({ path }) => oneLine(path, 60)).join(", ")}`,
     ]);
-    rows.push(
-      ["evidence", `x1 show ${job.id} --data ${relative(process.cwd(), home) || home}`],
-      ["digest", evidence.approvalDigest ?? "none"],
-    );
+    rows.push(["evidence", `x1 show ${job.id} --data ${shownHome}`], ["digest", evidence.approvalDigest ?? "none"]);
   }
   if (publication)
     rows.push(["published", `${publication.branch} at ${publication.commit}`], ["repository", publication.repository]);
@@ -311,10 +311,10 @@ async function main(): Promise<number> {
   report(current, await latestEvidence(), client, publication);
   if (!options.yes && process.stdin.isTTY) {
     console.log(
-      `\nThe service runs until you press Ctrl-C. In another terminal: npx --no-install x1 show ${job.id} --data .demo`,
+      `\nThe service runs until you press Ctrl-C. In another terminal: npx --no-install x1 show ${job.id} --data ${shownHome}`,
     );
     await new Promise<void>((resolve) => process.once("SIGINT", () => resolve()));
-  } else console.log(dim(`\nThe service has ended; npm start -- --data .demo brings it back.`));
+  } else console.log(dim(`\nThe service has ended; npm start -- --data ${shownHome} brings it back.`));
   return current.state === "succeeded" ? 0 : 1;
 }
 
