@@ -1,3 +1,4 @@
+export * from "./adapter-harness.ts";
 export * from "./model-server.ts";
 export * from "./sample.ts";
 export {

@@ -22,7 +22,7 @@ const person = { name: "Sample Author", email: "sample@example.invalid", date: "
 async function git(directory: string, ...args: string[]): Promise<string> {
   const { stdout } = await run(
     "git",
-    ["-C", directory, "-c", "core.autocrlf=false", "-c", "commit.gpgsign=false", ...args],
+    ["-C", directory, "-c", "core.autocrlf=false", "-c", "commit.gpgsign=false", "-c", "safe.directory=*", ...args],
     {
       env: {
         PATH: process.env.PATH,

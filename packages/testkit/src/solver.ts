@@ -110,13 +110,13 @@ test("parse: thousands separators", () => {
   },
 ];
 
-/** Marks the solver's own commands, so that it finds them again in the conversation it is sent. */
-const step = { look: ": look", repair: ": repair", test: ": test" } as const;
-const lookCommand = `${step.look}\nls && cat AGENTS.md && tail -n +1 src/*.ts test/*.test.ts`;
-const testCommand = `${step.test}\nnode --test; echo "exit $?"`;
+/** How each of the solver's commands begins: so it finds them again in the conversation it is sent. */
+const step = { look: "ls && cat AGENTS.md", repair: "cat > ", test: "node --test" } as const;
+const lookCommand = `${step.look} && tail -n +1 src/*.ts test/*.test.ts`;
+const testCommand = `${step.test}; echo "exit $?"`;
 
 function repairCommand(repair: Repair, behaviour: "fix" | "wrong-first", look: string): string {
-  const lines = [`${step.repair} ${repair.file}`, `cat > ${repair.file} <<'SOURCE' && echo "rewrote ${repair.file}"`];
+  const lines = [`${step.repair}${repair.file} <<'SOURCE' && echo "rewrote ${repair.file}"`];
   lines.push((behaviour === "fix" ? repair.right : repair.wrong).trimEnd(), "SOURCE");
   if (repair.addTest && behaviour === "fix" && !look.includes(repair.addTest.name))
     lines.push(`cat >> ${repair.addTest.file} <<'SOURCE'`, "", repair.addTest.text.trim(), "SOURCE");
@@ -192,7 +192,7 @@ export function solve(conversation: Conversation, behaviour: "fix" | "wrong-firs
     (repair) =>
       repair.tests.test(failuresIn(last.result ?? "")) &&
       repair.broken.test(fileIn(look, repair.file)) &&
-      !turn.some((ran) => ran.command.startsWith(`${step.repair} ${repair.file}`)),
+      !turn.some((ran) => ran.command.startsWith(`${step.repair}${repair.file}`)),
   );
   if (!also) return { text: "Tests still fail and I do not know why. I stop here." };
   return {

@@ -1,0 +1,183 @@
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Fault, type RuntimeManifest } from "@x1agent/contract";
+import { readManifest } from "./catalogue.ts";
+
+/** A registry that does not answer must not hold the caller for ever; a slow line may well take minutes. */
+const INSTALL_MS = 15 * 60_000;
+const MAX_OUTPUT = 64 * 1024;
+
+/**
+ * Registry settings of the person who installs: npm needs them. Everything else of the environment stays out, and
+ * nothing of it reaches a workspace.
+ */
+const passedOn =
+  /^(PATH|HOME|USERPROFILE|LANG|LC_ALL|TMPDIR|SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS|(https?|no|all)_proxy|npm_config_.*)$/i;
+
+export type InstallOptions = {
+  /** `runtimes/<name>`: manifest, and `cli/` with the lock file. */
+  runtimeDir: string;
+  /** Folder that holds the CLI afterwards: `node_modules/`, what else is in `cli/`, and `runtime.json`. */
+  targetDir: string;
+  /** How npm is started, e.g. `["npm"]` or `[node, "/path/npm-cli.js"]`. */
+  npm?: readonly string[];
+  onProgress?: (line: string) => void;
+  signal?: AbortSignal;
+  env?: Readonly<Record<string, string | undefined>>;
+};
+
+/**
+ * Installs a runtime's CLI at the exact versions of its lock file: every package is checked against the checksum in the
+ * lock, and no install script runs. Works in a folder beside the target and renames it into place, so a target is
+ * always whole. Returns at once when that version is there. Rejects with a `Fault` that says what to do.
+ */
+export async function installRuntime(options: InstallOptions): Promise<RuntimeManifest> {
+  const { runtimeDir, targetDir, onProgress = () => {} } = options;
+  const manifest = await readManifest(join(runtimeDir, "runtime.json"));
+  if (await isInstalled(targetDir, manifest)) return manifest;
+  await mkdir(dirname(targetDir), { recursive: true });
+  const staging = `${targetDir}.${randomUUID().slice(0, 8)}.partial`;
+  try {
+    await mkdir(staging, { mode: 0o755 });
+    if (manifest.install) {
+      onProgress(`${manifest.title} ${manifest.version}: fetching from the package registry`);
+      const cli = join(runtimeDir, dirname(manifest.install.lock));
+      await cp(cli, staging, { recursive: true, filter: (path) => !path.startsWith(join(cli, "node_modules")) });
+      await checkLock(join(runtimeDir, manifest.install.lock), manifest.install.package, manifest.version);
+      await runNpm({ ...options, onProgress }, staging, manifest);
+      await checkVersion(staging, manifest.install.package, manifest.version);
+    }
+    await writeFile(join(staging, "runtime.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+    await replace(staging, targetDir, manifest);
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+  onProgress(`${manifest.title} ${manifest.version}: installed`);
+  return manifest;
+}
+
+/** Whether this very version is there as a whole. */
+export async function isInstalled(targetDir: string, manifest: RuntimeManifest): Promise<boolean> {
+  if (!existsSync(join(targetDir, "runtime.json"))) return false;
+  try {
+    if ((await readManifest(join(targetDir, "runtime.json"))).version !== manifest.version) return false;
+    if (manifest.install) await checkVersion(targetDir, manifest.install.package, manifest.version);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Removes what an interrupted installation left behind. */
+export async function sweepPartialInstalls(directory: string): Promise<void> {
+  for (const entry of await readdir(directory).catch(() => []))
+    if (entry.endsWith(".partial")) await rm(join(directory, entry), { recursive: true, force: true });
+}
+
+type Lock = { packages?: Record<string, { version?: string; integrity?: string; link?: boolean; inBundle?: boolean }> };
+
+/** The lock must name the manifest's version, and a checksum for every package: npm checks only those that have one. */
+async function checkLock(path: string, name: string, version: string): Promise<void> {
+  const { packages = {} } = JSON.parse(await readFile(path, "utf8")) as Lock;
+  const locked = packages[`node_modules/${name}`]?.version;
+  if (locked !== version)
+    throw new Fault("internal", `${path} locks ${name} at ${locked}, the manifest says ${version}: make them one.`);
+  const unchecked = Object.entries(packages).find(([key, entry]) => key && !entry.integrity && !entry.inBundle);
+  if (unchecked) throw new Fault("internal", `${path} has no checksum for ${unchecked[0]}: make the lock file anew.`);
+}
+
+async function checkVersion(directory: string, name: string, version: string): Promise<void> {
+  const path = join(directory, "node_modules", name, "package.json");
+  const found = JSON.parse(await readFile(path, "utf8")) as { version?: string };
+  if (found.version !== version)
+    throw new Fault(
+      "internal",
+      `${path} is version ${found.version} instead of ${version}: remove it and install again.`,
+    );
+}
+
+/** Puts the finished folder into place; a broken one that was there goes first, a whole one of a quicker install stays. */
+async function replace(staging: string, target: string, manifest: RuntimeManifest): Promise<void> {
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    if (await isInstalled(target, manifest)) return;
+    await rm(target, { recursive: true, force: true });
+    try {
+      return await rename(staging, target);
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code !== "ENOTEMPTY" && code !== "EEXIST") throw cause;
+    }
+  }
+  throw new Fault("conflict", `${target} is being changed by somebody else: repeat the installation.`);
+}
+
+async function runNpm(
+  options: InstallOptions & { onProgress: (line: string) => void },
+  cwd: string,
+  manifest: RuntimeManifest,
+): Promise<void> {
+  const [program = "npm", ...args] = options.npm ?? ["npm"];
+  const source = options.env ?? process.env;
+  const env = Object.fromEntries(
+    Object.entries(source).filter(([name, value]) => value !== undefined && passedOn.test(name)),
+  );
+  const command = [...args, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=http"];
+  const timeout = AbortSignal.timeout(INSTALL_MS);
+  const child = spawn(program, command, {
+    cwd,
+    env: env as Record<string, string>,
+    stdio: ["ignore", "pipe", "pipe"],
+    signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
+  });
+  let output = "";
+  let fetched = 0;
+  const onText = (text: string) => {
+    output = (output + text).slice(-MAX_OUTPUT);
+    // Each fetch is a line of npm's; its address is nobody's business, the number is the progress.
+    const more = text.match(/http fetch GET 200 .*\.tgz/g)?.length ?? 0;
+    if (more === 0) return;
+    fetched += more;
+    options.onProgress(`${manifest.title} ${manifest.version}: ${fetched} packages fetched`);
+  };
+  child.stdout.setEncoding("utf8").on("data", onText);
+  child.stderr.setEncoding("utf8").on("data", onText);
+  const failure = await new Promise<string | null>((resolve) => {
+    child.once("error", (cause: NodeJS.ErrnoException) => resolve(cause.code ?? cause.name));
+    child.once("close", (code) =>
+      resolve(code === 0 ? null : (/code (E\w+)/.exec(output)?.[1] ?? `exit code ${code}`)),
+    );
+  });
+  if (failure !== null) throw npmFault(manifest, failure, output);
+}
+
+const unreachable =
+  /^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED|SELF_SIGNED.*|UNABLE_TO.*|DEPTH_ZERO.*|CERT_.*)$/;
+
+function npmFault(manifest: RuntimeManifest, failure: string, output: string): Fault {
+  const what = `${manifest.title} ${manifest.version} was not installed`;
+  if (failure === "ENOENT") return new Fault("unavailable", `${what}: npm was not found. Install npm and repeat.`);
+  if (failure === "AbortError" || failure === "ABORT_ERR" || failure === "TimeoutError")
+    return new Fault(
+      "unavailable",
+      `${what}: it was stopped or took longer than ${INSTALL_MS / 60_000} minutes. Repeat it.`,
+    );
+  if (failure === "EINTEGRITY")
+    return new Fault(
+      "unavailable",
+      `${what}: a package does not have the checksum of the lock file. Do not use it; find out who changed it.`,
+    );
+  if (unreachable.test(failure) || /network|getaddrinfo|socket/i.test(output))
+    return new Fault(
+      "unavailable",
+      `${what}: the package registry cannot be reached (${failure}). Check the network, or npm's registry and proxy settings, and repeat.`,
+    );
+  if (/^(E404|ETARGET)$/.test(failure))
+    return new Fault(
+      "unavailable",
+      `${what}: the package registry does not have a package of the lock file (${failure}). Use another registry.`,
+    );
+  return new Fault("unavailable", `${what}: npm failed (${failure}).`, { cause: new Error(output.slice(-2_000)) });
+}
