@@ -133,11 +133,7 @@ export function createClient(options: ClientOptions): Client {
     events: (jobId: string, follow: EventOptions = {}) =>
       followEvents(
         (after, signal) =>
-          request(
-            "jobEvents",
-            { params: { jobId }, signal },
-            after > 0 ? { "last-event-id": String(after) } : {},
-          ),
+          request("jobEvents", { params: { jobId }, signal }, after > 0 ? { "last-event-id": String(after) } : {}),
         follow,
       ),
     lines: (name: RouteName, input: AnyInput) => textLines(request(name, input)),

@@ -128,13 +128,7 @@ async function serve(c: Ctx, name: RouteName, route: Route, deps: AppDeps): Prom
 }
 
 /** Runs the handler and turns what it hands back into a response of the route's kind. */
-async function perform(
-  c: Ctx,
-  name: RouteName,
-  route: Route,
-  call: Call<RouteName>,
-  deps: AppDeps,
-): Promise<Response> {
+async function perform(c: Ctx, name: RouteName, route: Route, call: Call<RouteName>, deps: AppDeps): Promise<Response> {
   let outcome: Outcome<unknown>;
   try {
     outcome = await (deps.handlers[name] as AnyHandler)(call);
@@ -187,8 +181,7 @@ async function authenticate(c: Ctx, deps: AppDeps): Promise<Outcome<Principal>> 
 function parseJson(c: Ctx, bytes: Uint8Array): Outcome<unknown> {
   const type = c.req.header("content-type") ?? "";
   // A form or text body can be sent by any web page without asking first; JSON cannot.
-  if (!/^application\/json\s*(;|$)/i.test(type))
-    return refuse("invalid_request", "Send the body as application/json.");
+  if (!/^application\/json\s*(;|$)/i.test(type)) return refuse("invalid_request", "Send the body as application/json.");
   try {
     return accept(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
   } catch {

@@ -24,8 +24,7 @@ p.quiet,td.quiet{color:var(--quiet)}h3{font-size:13px;margin:12px 0 4px}`;
 
 let cached: { html: string; csp: string } | undefined;
 
-const escape = (text: string) =>
-  text.replace(/[&<>"']/g, (found) => `&#${found.codePointAt(0)};`);
+const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (found) => `&#${found.codePointAt(0)};`);
 
 /** The reference page: one static document without scripts or outside assets, made from the OpenAPI document. */
 export function docsPage(): { html: string; csp: string } {
@@ -34,19 +33,27 @@ export function docsPage(): { html: string; csp: string } {
 }
 
 function build(): { html: string; csp: string } {
-  const document = openApi() as { info: { version: string; description: string }; paths: Record<string, Record<string, Operation>> };
+  const document = openApi() as {
+    info: { version: string; description: string };
+    paths: Record<string, Record<string, Operation>>;
+  };
   const groups = new Map<string, string[]>();
   for (const [path, methods] of Object.entries(document.paths))
     for (const [method, operation] of Object.entries(methods)) {
       const group = operation.tags[0] ?? "service";
       groups.set(group, [...(groups.get(group) ?? []), operationHtml(method, path, operation)]);
     }
-  const sections = [...groups].map(([name, operations]) => `<h2>${escape(name)}</h2>${operations.join("")}`).join("");
+  const sections = [...groups]
+    .map(([name, operations]) => `<h2>${escapeHtml(name)}</h2>${operations.join("")}`)
+    .join("");
   const codes = Object.entries(errorCodes)
-    .map(([code, entry]) => `<tr><td><code>${code}</code></td><td>${entry.status}</td><td>${escape(entry.title)}</td><td class="quiet">${escape(entry.hint)}</td></tr>`)
+    .map(
+      ([code, entry]) =>
+        `<tr><td><code>${code}</code></td><td>${entry.status}</td><td>${escapeHtml(entry.title)}</td><td class="quiet">${escapeHtml(entry.hint)}</td></tr>`,
+    )
     .join("");
   const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>x1agent API</title><style>${style}</style></head><body>
-<h1>x1agent API</h1><p class="quiet">Contract ${escape(document.info.version)}. ${escape(document.info.description)} The same as data: <a href="/openapi.json">/openapi.json</a>.</p>
+<h1>x1agent API</h1><p class="quiet">Contract ${escapeHtml(document.info.version)}. ${escapeHtml(document.info.description)} The same as data: <a href="/openapi.json">/openapi.json</a>.</p>
 ${sections}
 <h2>Error codes</h2><p class="quiet">Every failure is <code>application/problem+json</code> with one of these codes.</p><table><tr><th>code</th><th>status</th><th>meaning</th><th>what to do</th></tr>${codes}</table></body></html>`;
   const hash = createHash("sha256").update(style).digest("base64");
@@ -56,17 +63,20 @@ ${sections}
 function operationHtml(method: string, path: string, operation: Operation): string {
   const scope = operation["x-scope"];
   const parameters = operation.parameters
-    .map((p) => `<tr><td><code>${escape(p.name)}</code></td><td>${p.in}${p.required ? ", required" : ""}</td><td class="quiet"><code>${escape(JSON.stringify(p.schema))}</code></td></tr>`)
+    .map(
+      (p) =>
+        `<tr><td><code>${escapeHtml(p.name)}</code></td><td>${p.in}${p.required ? ", required" : ""}</td><td class="quiet"><code>${escapeHtml(JSON.stringify(p.schema))}</code></td></tr>`,
+    )
     .join("");
   const body = operation.requestBody?.content["application/json"]?.schema;
   const answers = Object.entries(operation.responses)
-    .map(([status, r]) => `<tr><td>${status}</td><td>${escape(r.description)}</td></tr>`)
+    .map(([status, r]) => `<tr><td>${status}</td><td>${escapeHtml(r.description)}</td></tr>`)
     .join("");
   const done = Object.entries(operation.responses).find(([status]) => status.startsWith("2"))?.[1];
-  return `<details id="${operation.operationId}"><summary><b>${method.toUpperCase()}</b><code>${escape(path)}</code><span>${escape(operation.summary)}</span></summary>
+  return `<details id="${operation.operationId}"><summary><b>${method.toUpperCase()}</b><code>${escapeHtml(path)}</code><span>${escapeHtml(operation.summary)}</span></summary>
 <p class="quiet">${scope ? `Scope <code>${scope}</code>.` : "Public."} Client method <code>${operation.operationId}</code>.</p>
 ${parameters ? `<h3>Parameters</h3><table>${parameters}</table>` : ""}
-${body ? `<h3>Body</h3><pre>${escape(JSON.stringify(body, null, 2))}</pre>` : ""}
+${body ? `<h3>Body</h3><pre>${escapeHtml(JSON.stringify(body, null, 2))}</pre>` : ""}
 <h3>Answers</h3><table>${answers}</table>
-${done ? `<pre>${escape(JSON.stringify(Object.values(done.content)[0]?.schema ?? {}, null, 2))}</pre>` : ""}</details>`;
+${done ? `<pre>${escapeHtml(JSON.stringify(Object.values(done.content)[0]?.schema ?? {}, null, 2))}</pre>` : ""}</details>`;
 }

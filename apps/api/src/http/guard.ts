@@ -1,4 +1,4 @@
-import { type Outcome, type RouteName, refuse, accept } from "@x1agent/contract";
+import { accept, type Outcome, type RouteName, refuse } from "@x1agent/contract";
 
 const loopbackNames = new Set(["localhost", "127.0.0.1", "[::1]"]);
 

@@ -36,7 +36,9 @@ export function createIdempotency(store: IdempotencyStore): Idempotency {
         case "other":
           return fail(refuse("idempotency_mismatch"));
         case "running":
-          return fail(refuse("conflict", "A request with this Idempotency-Key is being worked on; repeat in a moment."));
+          return fail(
+            refuse("conflict", "A request with this Idempotency-Key is being worked on; repeat in a moment."),
+          );
         case "answered":
           return new Response(known.answer.body, {
             status: known.answer.status,

@@ -27,7 +27,8 @@ function build(): Json {
     info: {
       title: "x1agent",
       version: CONTRACT_VERSION,
-      description: "Operate coding agents: goals in, approved changes out. Every path needs a bearer token, except where it says otherwise.",
+      description:
+        "Operate coding agents: goals in, approved changes out. Every path needs a bearer token, except where it says otherwise.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     paths,
@@ -72,7 +73,12 @@ function answer(route: Route): Json {
   const schema = schemaOf(route.response, "output");
   switch (route.kind) {
     case "sse":
-      return { "text/event-stream": { schema: { type: "string", description: "One JSON document per `data:` line." }, "x-event-schema": schema } };
+      return {
+        "text/event-stream": {
+          schema: { type: "string", description: "One JSON document per `data:` line." },
+          "x-event-schema": schema,
+        },
+      };
     case "text":
       return { "text/plain": { schema } };
     case "bytes":

@@ -9,7 +9,10 @@ export function jobFacts(job: Job, style: Style): string {
     ["title", visibleLine(job.title)],
     ["state", stateText(job, style)],
     ["repository", visibleLine(job.repository)],
-    ["base", `${visibleLine(job.base ?? "default branch")}${job.baseCommit ? ` at ${job.baseCommit.slice(0, 12)}` : ""}`],
+    [
+      "base",
+      `${visibleLine(job.base ?? "default branch")}${job.baseCommit ? ` at ${job.baseCommit.slice(0, 12)}` : ""}`,
+    ],
     ["runtime", `${visibleLine(job.runtime)} with ${visibleLine(job.model)}`],
     ["isolation", job.isolation === "process" ? style.warn("process (not isolated)") : job.isolation],
     ["attempt", `${job.attempt}, round ${job.round} of ${job.maxRounds}`],
@@ -29,7 +32,13 @@ export function jobFacts(job: Job, style: Style): string {
 /** State with its reason. */
 export function stateText(job: Job, style: Style): string {
   const paint =
-    job.state === "succeeded" ? style.good : job.state.startsWith("awaiting") ? style.warn : job.endedAt ? style.bad : style.accent;
+    job.state === "succeeded"
+      ? style.good
+      : job.state.startsWith("awaiting")
+        ? style.warn
+        : job.endedAt
+          ? style.bad
+          : style.accent;
   const detail = job.reasonDetail ? ` ${visibleLine(job.reasonDetail)}` : "";
   return `${paint(job.state)} ${style.quiet(`(${job.reason})`)}${detail}`;
 }
@@ -51,9 +60,13 @@ export function evidenceText(evidence: Evidence, style: Style): string {
     `${style.quiet("after".padEnd(11))}${verificationText(record.verification, style)}`,
   ];
   if (record.verification.withBaseTests)
-    lines.push(`${style.quiet("base tests".padEnd(11))}${record.verification.withBaseTests.passed ? style.good("passed") : style.bad("failed")}`);
+    lines.push(
+      `${style.quiet("base tests".padEnd(11))}${record.verification.withBaseTests.passed ? style.good("passed") : style.bad("failed")}`,
+    );
   if (record.egressBlocked.length)
-    lines.push(`${style.quiet("blocked".padEnd(11))}${record.egressBlocked.map((b) => `${visibleLine(b.host)}:${b.port} ×${b.count}`).join(", ")}`);
+    lines.push(
+      `${style.quiet("blocked".padEnd(11))}${record.egressBlocked.map((b) => `${visibleLine(b.host)}:${b.port} ×${b.count}`).join(", ")}`,
+    );
   lines.push(
     `${style.quiet("cost".padEnd(11))}${formatUsd(record.costMicros)}`,
     `${style.quiet("publishes".padEnd(11))}branch ${visibleLine(record.targetBranch)} of ${visibleLine(record.repository)}`,
@@ -66,7 +79,10 @@ export function evidenceText(evidence: Evidence, style: Style): string {
 /** One verification in a line; says plainly when nothing was verified. */
 export function verificationText(verification: Verification | null, style: Style): string {
   if (!verification) return style.quiet("not run");
-  if (!verification.verify) return style.warn(verification.setup && verification.setup.exitCode !== 0 ? "set-up failed" : "no verify command is set");
+  if (!verification.verify)
+    return style.warn(
+      verification.setup && verification.setup.exitCode !== 0 ? "set-up failed" : "no verify command is set",
+    );
   const { verify } = verification;
   const how = verify.timedOut ? "timed out" : `exit ${verify.exitCode ?? verify.signal}`;
   const word = verification.passed ? style.good("passed") : style.bad("failed");

@@ -29,7 +29,8 @@ export type Progress = {
 };
 
 type Payload = Record<string, unknown>;
-const str = (value: unknown): string => (typeof value === "string" ? value : "");
+/** A field as one safe line: nothing else of a payload but a message's text reaches the terminal. */
+const str = (value: unknown): string => (typeof value === "string" ? visibleLine(value, 500) : "");
 const num = (value: unknown): number => (typeof value === "number" ? value : 0);
 
 /**
@@ -80,58 +81,75 @@ export function createProgress(options: ProgressOptions): Progress {
     "job.state": (p) => {
       facts.state = str(p.to);
       const detail = str(p.detail);
-      observed(`${style.strong(`● ${str(p.to)}`)} ${style.quiet(str(p.reason))}${detail ? ` ${visibleLine(detail)}` : ""}`);
+      observed(`${style.strong(`● ${str(p.to)}`)} ${style.quiet(str(p.reason))}${detail ? ` ${detail}` : ""}`);
     },
     "phase.started": (p) => {
       facts.phase = str(p.phase);
-      observed(`${style.accent("▸")} ${visibleLine(str(p.phase))}${round(p)}${p.detail ? style.quiet(` ${visibleLine(str(p.detail))}`) : ""}`);
+      observed(`${style.accent("▸")} ${str(p.phase)}${round(p)}${p.detail ? style.quiet(` ${str(p.detail)}`) : ""}`);
     },
     "phase.ended": (p) => {
       if (facts.phase === p.phase) facts.phase = null;
       const sign = p.outcome === "ok" ? style.good("✓") : p.outcome === "failed" ? style.bad("✗") : style.quiet("–");
-      const detail = p.detail ? ` ${visibleLine(str(p.detail))}` : "";
-      observed(`${sign} ${visibleLine(str(p.phase))} ${str(p.outcome)}${round(p)} ${style.quiet(duration(num(p.durationMs)))}${detail}`);
+      const detail = p.detail ? ` ${str(p.detail)}` : "";
+      observed(
+        `${sign} ${str(p.phase)} ${str(p.outcome)}${round(p)} ${style.quiet(duration(num(p.durationMs)))}${detail}`,
+      );
     },
-    "attempt.started": (p) => observed(`attempt ${num(p.number)}: ${visibleLine(str(p.runtime))} with ${visibleLine(str(p.model))}`),
-    "attempt.ended": (p) => observed(style.quiet(`attempt ended: ${visibleLine(str(p.outcome))} (${visibleLine(str(p.reason))})`)),
+    "attempt.started": (p) => observed(`attempt ${num(p.number)}: ${str(p.runtime)} with ${str(p.model)}`),
+    "attempt.ended": (p) => observed(style.quiet(`attempt ended: ${str(p.outcome)} (${str(p.reason)})`)),
     "command.ended": (p) => {
       const ok = p.exitCode === 0 && !p.timedOut;
-      const how = p.timedOut ? "timed out" : p.exitCode === null ? `signal ${str(p.signal)}` : `exit ${num(p.exitCode)}`;
-      observed(`${ok ? style.good("✓") : style.bad("✗")} $ ${visibleLine(str(p.command), 100)} → ${how} ${style.quiet(duration(num(p.durationMs)))}`);
+      const how = p.timedOut
+        ? "timed out"
+        : p.exitCode === null
+          ? `signal ${str(p.signal)}`
+          : `exit ${num(p.exitCode)}`;
+      observed(
+        `${ok ? style.good("✓") : style.bad("✗")} $ ${visibleLine(str(p.command), 100)} → ${how} ${style.quiet(duration(num(p.durationMs)))}`,
+      );
     },
     "cost.updated": (p) => {
       facts.spentMicros = num(p.spentMicros);
     },
-    "model.refused": (p) => observed(style.warn(`model call refused: ${visibleLine(str(p.code))} ${visibleLine(str(p.detail))}`)),
-    "egress.blocked": (p) => observed(style.warn(`blocked: ${visibleLine(str(p.host))}:${num(p.port)} in ${str(p.phase)} (${visibleLine(str(p.code))})`)),
-    "limit.hit": (p) => observed(style.warn(`limit: ${visibleLine(str(p.limit))} ${visibleLine(str(p.detail))}`)),
-    "stream.capped": (p) => observed(style.warn(`events capped: ${visibleLine(str(p.detail))}`)),
-    "forgery.refused": (p) => observed(style.bad(`refused a forged event: ${visibleLine(str(p.type))}`)),
-    "runtime.exited": (p) => observed(style.quiet(`the runtime's process ended${p.exitCode === null ? "" : ` with ${num(p.exitCode)}`}`)),
-    "evidence.collected": (p) => observed(`collected: ${num(p.files)} files ${style.good(`+${num(p.insertions)}`)} ${style.bad(`-${num(p.deletions)}`)}`),
+    "model.refused": (p) => observed(style.warn(`model call refused: ${str(p.code)} ${str(p.detail)}`)),
+    "egress.blocked": (p) =>
+      observed(style.warn(`blocked: ${str(p.host)}:${num(p.port)} in ${str(p.phase)} (${str(p.code)})`)),
+    "limit.hit": (p) => observed(style.warn(`limit: ${str(p.limit)} ${str(p.detail)}`)),
+    "stream.capped": (p) => observed(style.warn(`events capped: ${str(p.detail)}`)),
+    "forgery.refused": (p) => observed(style.bad(`refused a forged event: ${str(p.type)}`)),
+    "runtime.exited": (p) =>
+      observed(style.quiet(`the runtime's process ended${p.exitCode === null ? "" : ` with ${num(p.exitCode)}`}`)),
+    "evidence.collected": (p) =>
+      observed(
+        `collected: ${num(p.files)} files ${style.good(`+${num(p.insertions)}`)} ${style.bad(`-${num(p.deletions)}`)}`,
+      ),
     "verification.ended": (p) => {
       facts.rounds = Math.max(facts.rounds, num(p.round));
-      observed(`${p.passed ? style.good("✓ verified") : style.bad("✗ not verified")}: ${visibleLine(str(p.summary))}`);
+      observed(`${p.passed ? style.good("✓ verified") : style.bad("✗ not verified")}: ${str(p.summary)}`);
     },
-    "approval.recorded": (p) => observed(`${str(p.decision)} by ${visibleLine(str(p.actor))}`),
+    "approval.recorded": (p) => observed(`${str(p.decision)} by ${str(p.actor)}`),
     "publication.ended": (p) =>
       observed(
         p.outcome === "published"
-          ? style.good(`published ${visibleLine(str(p.branch))} at ${str(p.commit).slice(0, 12)}`)
-          : style.bad(`not published: ${visibleLine(str(p.code))} ${visibleLine(str(p.detail))}`),
+          ? style.good(`published ${str(p.branch)} at ${str(p.commit).slice(0, 12)}`)
+          : style.bad(`not published: ${str(p.code)} ${str(p.detail)}`),
       ),
-    "session.init": (p) => reported(`session of ${visibleLine(str(p.runtime))}${p.model ? ` with ${visibleLine(str(p.model))}` : ""}${p.resumed ? ", resumed" : ""}`),
-    "session.ended": (p) => reported(style.warn(`session ended: ${visibleLine(str(p.code))} ${visibleLine(str(p.detail))}`)),
+    "session.init": (p) =>
+      reported(`session of ${str(p.runtime)}${p.model ? ` with ${str(p.model)}` : ""}${p.resumed ? ", resumed" : ""}`),
+    "session.ended": (p) => reported(style.warn(`session ended: ${str(p.code)} ${str(p.detail)}`)),
     "turn.started": (p) => {
       facts.turn = num(p.turn);
       reported(`turn ${num(p.turn)}`);
     },
-    "turn.ended": (p) => reported(`turn ${num(p.turn)} ended: ${str(p.stopReason)}${p.errorCode ? style.bad(` ${visibleLine(str(p.errorCode))} ${visibleLine(str(p.detail))}`) : ""}`),
+    "turn.ended": (p) =>
+      reported(
+        `turn ${num(p.turn)} ended: ${str(p.stopReason)}${p.errorCode ? style.bad(` ${str(p.errorCode)} ${str(p.detail)}`) : ""}`,
+      ),
     "agent.text": (p) => {
       const id = str(p.messageId);
       if (typeof p.delta === "string" && p.text === undefined) delta(id, p.delta);
-      else if (!streamed.has(id) && p.text) {
-        delta(id, str(p.text));
+      else if (!streamed.has(id) && typeof p.text === "string") {
+        delta(id, p.text);
         endStream();
       } else endStream();
     },
@@ -146,19 +164,22 @@ export function createProgress(options: ProgressOptions): Progress {
       const title = tools.get(str(p.toolCallId)) ?? visibleLine(toolTitle(p), 120);
       tools.delete(str(p.toolCallId));
       const failed = p.status === "failed" || (typeof p.exitCode === "number" && p.exitCode !== 0);
-      if (failed) reported(`${style.bad("✗")} ${title}${typeof p.exitCode === "number" ? ` (exit ${p.exitCode})` : ""}`);
+      if (failed)
+        reported(`${style.bad("✗")} ${title}${typeof p.exitCode === "number" ? ` (exit ${p.exitCode})` : ""}`);
     },
     "permission.requested": (p) => {
       const choices = Array.isArray(p.options) ? (p.options as Payload[]) : [];
-      reported(style.warn(`? ${visibleLine(str(p.title))} ${style.quiet(`[${visibleLine(str(p.requestId))}]`)}`));
-      for (const choice of choices) reported(`  ${visibleLine(str(choice.optionId))}: ${visibleLine(str(choice.name))}`);
+      reported(style.warn(`? ${str(p.title)} ${style.quiet(`[${str(p.requestId)}]`)}`));
+      for (const choice of choices) reported(`  ${str(choice.optionId)}: ${str(choice.name)}`);
     },
-    "permission.resolved": (p) => reported(style.quiet(`answered: ${visibleLine(str(p.optionId) || str(p.text) || str(p.outcome))}`)),
+    "permission.resolved": (p) =>
+      reported(style.quiet(`answered: ${str(p.optionId) || str(p.text) || str(p.outcome)}`)),
     "user.message": (p) => {
-      if (p.delivered) reported(`${style.strong("you")}: ${visibleLine(str(p.content))}`);
+      if (p.delivered) reported(`${style.strong("you")}: ${str(p.content)}`);
     },
-    retry: (p) => reported(style.warn(`retry ${num(p.attempt)}${p.status ? ` after ${num(p.status)}` : ""} ${visibleLine(str(p.detail))}`)),
-    error: (p) => reported(style.bad(`error ${visibleLine(str(p.code))}: ${visibleLine(str(p.detail))}`)),
+    retry: (p) =>
+      reported(style.warn(`retry ${num(p.attempt)}${p.status ? ` after ${num(p.status)}` : ""} ${str(p.detail)}`)),
+    error: (p) => reported(style.bad(`error ${str(p.code)}: ${str(p.detail)}`)),
     "stream.gap": () => reported(style.warn("some events were lost")),
   };
 

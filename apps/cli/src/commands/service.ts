@@ -1,0 +1,259 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import { constants } from "node:os";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { AuditEntry } from "@x1agent/contract";
+import { type Command, InvalidArgumentError } from "commander";
+import { contextOf, readSecret } from "../context.ts";
+import { exitCodes, UsageError } from "../exit.ts";
+import type { SetExit } from "../program.ts";
+import { table, visible, visibleLine } from "../render/index.ts";
+
+const port = (text: string): number => {
+  const value = Number(text);
+  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new InvalidArgumentError("A port is a number up to 65535.");
+  return value;
+};
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+/** `up`, `doctor`, `runtimes`, `providers`, `secrets`, `audit`: the installation itself. */
+export function addServiceCommands(program: Command, setExit: SetExit): void {
+  program
+    .command("up")
+    .description("run the service in the foreground until Ctrl-C")
+    .option("--port <port>", "port to listen on (0: any)", port)
+    .option("--host <address>", "address to listen on (default 127.0.0.1)")
+    .option("--allow-host <name>", "another name by which it may be reached", collect, [])
+    .option("--blobs <dir>", "blob store, default in the data directory")
+    .option("--master-key <file>", "file of the master key, outside the data directory")
+    .option("--toolchain <path>", "folder to mount read-only into workspaces", collect, [])
+    .action(async (options, command: Command) => {
+      const global = command.optsWithGlobals<{ data?: string; json?: boolean }>();
+      const flag = (name: string, value: string | number | undefined) =>
+        value === undefined ? [] : [name, String(value)];
+      const argv = [
+        ...flag("--data", global.data ?? process.env.X1_DATA),
+        ...flag("--port", options.port),
+        ...flag("--host", options.host),
+        ...flag("--blobs", options.blobs),
+        ...flag("--master-key", options.masterKey),
+        ...(options.allowHost as string[]).flatMap((name) => ["--allow-host", name]),
+        ...(options.toolchain as string[]).flatMap((path) => ["--toolchain", path]),
+        ...(global.json ? ["--json"] : []),
+      ];
+      setExit(await serve(argv));
+    });
+
+  program
+    .command("doctor")
+    .description("what the installation can and cannot do here")
+    .action(async (_, command: Command) => {
+      const context = contextOf(command);
+      const doctor = await context.client.doctor();
+      context.print(doctor, () =>
+        [
+          ...doctor.checks.map((check) => {
+            const sign = check.ok ? context.style.good("✓") : context.style.bad("✗");
+            const fix = check.fix ? `\n    ${context.style.strong(visible(check.fix))}` : "";
+            return `${sign} ${visibleLine(check.name).padEnd(22)} ${visibleLine(check.detail)}${fix}`;
+          }),
+          doctor.isolation
+            ? `isolation: ${doctor.isolation.level} by ${visibleLine(doctor.isolation.mechanism)}\n${doctor.isolation.facts
+                .map(
+                  (fact) =>
+                    `  ${visibleLine(fact.name).padEnd(22)} ${visibleLine(fact.value)} ${context.style.quiet(`(${fact.by})`)}`,
+                )
+                .join("\n")}`
+            : context.style.bad("isolation: none possible"),
+        ].join("\n"),
+      );
+      if (!doctor.ok) setExit(exitCodes.failed.code);
+    });
+
+  const runtimes = program
+    .command("runtimes")
+    .description("the catalogue of agent CLIs")
+    .action(async (_, command: Command) => {
+      const context = contextOf(command);
+      const { items } = await context.client.listRuntimes();
+      context.print(items, () =>
+        table(
+          [
+            ["NAME", "VERSION", "INSTALLED", "CAPABILITIES", "LICENCE"],
+            ...items.map(({ manifest, installed, installing }) => [
+              manifest.name,
+              manifest.version,
+              installing ? "installing" : installed ? "yes" : "no",
+              manifest.capabilities.join(" "),
+              manifest.license,
+            ]),
+          ],
+          context.style,
+        ),
+      );
+    });
+  runtimes
+    .command("install <name>")
+    .description("install one at its exact version")
+    .action(async (name: string, _, command: Command) => {
+      const context = contextOf(command);
+      let last = "";
+      for await (const line of context.client.lines("installRuntime", { params: { name } })) {
+        if (line.trim()) last = line;
+        if (line.trim() && !line.startsWith("{")) context.say(visibleLine(line));
+      }
+      const result = JSON.parse(last) as { ok: boolean; detail: string };
+      context.print(result, visible(result.detail));
+      if (!result.ok) setExit(exitCodes.failed.code);
+    });
+
+  const providers = program
+    .command("providers")
+    .description("model providers and whether each has a credential")
+    .action(async (_, command: Command) => {
+      const context = contextOf(command);
+      const { items } = await context.client.listProviders();
+      context.print(items, () =>
+        table(
+          [
+            ["NAME", "API", "BASE URL", "CREDENTIAL"],
+            ...items.map((p) => [
+              visibleLine(p.name),
+              p.api,
+              visibleLine(p.baseUrl),
+              p.configured ? `…${p.lastFour ?? ""}` : "none",
+            ]),
+          ],
+          context.style,
+        ),
+      );
+    });
+  providers
+    .command("set <name>")
+    .description("route a provider")
+    .option("--base-url <url>", "origin of its API")
+    .option("--api <format>", "anthropic-messages, openai-responses or openai-chat")
+    .option("--allow-private", "the address may be private or loopback")
+    .action(async (name: string, options, command: Command) => {
+      const context = contextOf(command);
+      const provider = await context.client.setProvider({
+        params: { name },
+        body: {
+          ...(options.baseUrl ? { baseUrl: options.baseUrl } : {}),
+          ...(options.api ? { api: options.api } : {}),
+          ...(options.allowPrivate ? { allowPrivate: true } : {}),
+        },
+      });
+      context.print(provider, `${visibleLine(provider.name)} goes to ${visibleLine(provider.baseUrl)}`);
+    });
+
+  const secrets = program
+    .command("secrets")
+    .description("names of stored secrets")
+    .action(async (_, command: Command) => {
+      const context = contextOf(command);
+      const { items } = await context.client.listSecrets();
+      context.print(items, () =>
+        table(
+          [
+            ["NAME", "ENDS IN", "SET", "LAST USED"],
+            ...items.map((s) => [visibleLine(s.name), `…${s.lastFour}`, s.updatedAt, s.lastUsedAt ?? "never"]),
+          ],
+          context.style,
+        ),
+      );
+    });
+  secrets
+    .command("set <name>")
+    .description("store one (anthropic, openai, git:<host>): asked for without echo, or read from standard input")
+    .action(async (name: string, _, command: Command) => {
+      const context = contextOf(command);
+      const value = await readSecret(`Value of ${visibleLine(name)} (not shown)`);
+      if (!value) throw new UsageError("The secret is empty; nothing was stored.");
+      const secret = await context.client.setSecret({ params: { name }, body: { value } });
+      context.print(secret, `${visibleLine(secret.name)} is stored, sealed`);
+    });
+  secrets
+    .command("delete <name>")
+    .description("forget one")
+    .action(async (name: string, _, command: Command) => {
+      const context = contextOf(command);
+      await context.client.deleteSecret({ params: { name } });
+      context.print({ deleted: name }, `${visibleLine(name)} is forgotten`);
+    });
+
+  const audit = program.command("audit").description("the hash-chained audit log");
+  audit
+    .command("verify [file]")
+    .description("recompute the chain in the service, or of an exported file without any service")
+    .action(async (file: string | undefined, _, command: Command) => {
+      const context = contextOf(command);
+      const verdict = file ? await verifyFile(file) : await context.client.verifyAudit();
+      context.print(verdict, () =>
+        verdict.intact
+          ? `${context.style.good("intact")}: ${verdict.entries} entries, head ${verdict.head}`
+          : `${context.style.bad("broken")} at entry ${verdict.brokenAt}`,
+      );
+      if (!verdict.intact) setExit(exitCodes.failed.code);
+    });
+  audit
+    .command("export")
+    .description("all entries as JSON lines on standard output")
+    .action(async (_, command: Command) => {
+      const { client } = contextOf(command);
+      let after = 0;
+      for (;;) {
+        const page = await client.listAudit({ query: { after, limit: 1_000 } });
+        for (const entry of page.items) {
+          after = entry.seq;
+          if (!process.stdout.write(`${JSON.stringify(entry)}\n`)) await once(process.stdout, "drain");
+        }
+        if (page.cursor === null) return;
+      }
+    });
+}
+
+/** Runs the service as a child in the foreground, passes signals on and ends as it ends. */
+async function serve(argv: string[]): Promise<number> {
+  const main = fileURLToPath(new URL("../../../api/src/main.ts", import.meta.url));
+  const child = spawn(process.execPath, [main, ...argv], { stdio: "inherit" });
+  const pass = (signal: NodeJS.Signals) => child.kill(signal);
+  // A terminal's Ctrl-C reaches the child by itself: catching it here only keeps us until the child is done.
+  const stay = () => undefined;
+  process.on("SIGINT", stay).on("SIGTERM", pass).on("SIGHUP", pass);
+  const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  process.off("SIGINT", stay).off("SIGTERM", pass).off("SIGHUP", pass);
+  return code ?? 128 + (signal ? constants.signals[signal] : 0);
+}
+
+/** Verifies an exported chain with nothing but the file. */
+export async function verifyFile(file: string): Promise<AuditVerdict> {
+  let previous = auditStart;
+  let entries = 0;
+  for await (const line of createInterface({
+    input: createReadStream(file, "utf8"),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })) {
+    if (!line.trim()) continue;
+    const entry = AuditEntry.safeParse(tryJson(line));
+    const intact =
+      entry.success &&
+      entry.data.seq === entries + 1 &&
+      entry.data.previous === previous &&
+      (await auditHash(entry.data)) === entry.data.hash;
+    if (!intact) return { intact: false, entries, head: previous, brokenAt: entries + 1 };
+    previous = entry.data.hash;
+    entries += 1;
+  }
+  return { intact: true, entries, head: previous, brokenAt: null };
+}
+
+function tryJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}
