@@ -1,0 +1,112 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { chmod, link, mkdir, open, readFile, rename, rm, stat, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Fault } from "@x1agent/contract";
+
+/** Makes the data directory private to its owner, or says whose it is. */
+export async function prepareDataDir(dataDir: string): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const facts = await stat(dataDir);
+    const uid = process.getuid?.() ?? facts.uid;
+    if (facts.uid !== uid)
+      throw new Fault(
+        "unavailable",
+        `${dataDir} belongs to uid ${facts.uid}: start x1agent as that user, or choose another --data.`,
+      );
+    await chmod(dataDir, 0o700);
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause;
+    throw new Fault(
+      "unavailable",
+      `The data directory ${dataDir} cannot be used (${(cause as NodeJS.ErrnoException).code}): choose another --data.`,
+      { cause },
+    );
+  }
+}
+
+/** Reads the master key (32 bytes), making it on the first start. Never in the data directory, never readable by others. */
+export async function readMasterKey(file: string): Promise<Buffer> {
+  await createMasterKey(file);
+  const handle = await open(file, "r").catch((cause: NodeJS.ErrnoException) => {
+    throw new Fault(
+      "unavailable",
+      `The master key ${file} cannot be read (${cause.code}): repair it, or name another with --master-key.`,
+      { cause },
+    );
+  });
+  try {
+    const facts = await handle.stat();
+    if ((facts.mode & 0o077) !== 0)
+      throw new Fault("unavailable", `The master key ${file} can be read by others: chmod 600 ${file}`);
+    const key = Buffer.from((await handle.readFile("utf8")).trim(), "base64");
+    if (key.length !== 32)
+      throw new Fault(
+        "unavailable",
+        `${file} holds no master key (32 bytes in base64): restore it. Without it the stored secrets cannot be opened.`,
+      );
+    return key;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes a new key unless there is one; of two processes starting at once, one wins and both use its key. */
+async function createMasterKey(file: string): Promise<void> {
+  if (await stat(file).catch(() => null)) return;
+  const temporary = `${file}.${randomUUID()}.tmp`;
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    const handle = await open(temporary, "wx", 0o600);
+    await handle.writeFile(`${randomBytes(32).toString("base64")}\n`);
+    await handle.sync();
+    await handle.close();
+    await link(temporary, file).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== "EEXIST") throw cause;
+    });
+  } catch (cause) {
+    throw new Fault(
+      "unavailable",
+      `The master key ${file} cannot be made (${(cause as NodeJS.ErrnoException).code}): name a place with --master-key.`,
+      { cause },
+    );
+  } finally {
+    await unlink(temporary).catch(() => undefined);
+  }
+}
+
+export type ServiceFile = { url: string; pid: number };
+const paths = (dataDir: string) => ({ token: join(dataDir, "token"), service: join(dataDir, "service.json") });
+
+/** Writes where the service is reached, for the CLI of the same user. */
+export async function writeServiceFile(dataDir: string, service: ServiceFile): Promise<void> {
+  await writePrivate(paths(dataDir).service, `${JSON.stringify(service)}\n`);
+}
+
+/** Takes the address away, if it is still ours. */
+export async function removeServiceFile(dataDir: string): Promise<void> {
+  const { service } = paths(dataDir);
+  const text = await readFile(service, "utf8").catch(() => "");
+  if (text.includes(`"pid":${process.pid}}`)) await rm(service, { force: true });
+}
+
+/** Token of the local owner; null before the first start. */
+export async function readTokenFile(dataDir: string): Promise<string | null> {
+  const text = await readFile(paths(dataDir).token, "utf8").catch(() => "");
+  return text.trim() || null;
+}
+
+export async function writeTokenFile(dataDir: string, token: string): Promise<string> {
+  await writePrivate(paths(dataDir).token, `${token}\n`);
+  return paths(dataDir).token;
+}
+
+/** Writes a file that only its owner reads; readers see the old or the new one, never a part. */
+async function writePrivate(file: string, text: string): Promise<void> {
+  const temporary = `${file}.${randomUUID()}.tmp`;
+  const handle = await open(temporary, "wx", 0o600);
+  await handle.writeFile(text);
+  await handle.sync();
+  await handle.close();
+  await rename(temporary, file);
+}

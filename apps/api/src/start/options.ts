@@ -1,0 +1,72 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { Fault } from "@x1agent/contract";
+
+export type StartOptions = {
+  dataDir: string;
+  host: string;
+  port: number;
+  /** Names beside the loopback ones by which the service may be reached. */
+  allowHosts: readonly string[];
+  databaseUrl: string | undefined;
+  blobsDir: string;
+  masterKeyFile: string;
+  toolchains: readonly string[];
+  /** Print one JSON line when ready instead of a sentence. */
+  json: boolean;
+};
+
+export const DEFAULT_PORT = 4380;
+
+/** Options of the service from its arguments and environment. A wrong one is a sentence, not a stack trace. */
+export function parseStartOptions(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  user: { uid: number; home: string } = { uid: process.getuid?.() ?? -1, home: homedir() },
+): StartOptions {
+  const { values } = parse(argv);
+  const root = user.uid === 0;
+  const dataDir = resolve(values.data ?? env.X1_DATA ?? (root ? "/var/lib/x1agent" : join(user.home, ".x1agent")));
+  const port = values.port === undefined ? DEFAULT_PORT : Number(values.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new Fault("invalid_request", `--port takes a number from 0 to 65535, not "${values.port}".`);
+  const configDir = root ? "/etc/x1agent" : join(env.XDG_CONFIG_HOME || join(user.home, ".config"), "x1agent");
+  const masterKeyFile = resolve(values["master-key"] ?? join(configDir, "master.key"));
+  if (masterKeyFile.startsWith(`${dataDir}/`))
+    throw new Fault(
+      "invalid_request",
+      "The master key may not lie in the data directory: a backup of one would hold the other. Choose another --master-key.",
+    );
+  return {
+    dataDir,
+    host: values.host ?? "127.0.0.1",
+    port,
+    allowHosts: (values["allow-host"] ?? []).map((name) => name.toLowerCase()),
+    databaseUrl: env.DATABASE_URL || undefined,
+    blobsDir: resolve(values.blobs ?? join(dataDir, "blobs")),
+    masterKeyFile,
+    toolchains: (values.toolchain ?? []).map((path) => resolve(path)),
+    json: values.json ?? false,
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        data: { type: "string" },
+        port: { type: "string" },
+        host: { type: "string" },
+        "allow-host": { type: "string", multiple: true },
+        blobs: { type: "string" },
+        "master-key": { type: "string" },
+        toolchain: { type: "string", multiple: true },
+        json: { type: "boolean" },
+      },
+    });
+  } catch (cause) {
+    throw new Fault("invalid_request", `${(cause as Error).message} (x1 up --help lists the options)`, { cause });
+  }
+}

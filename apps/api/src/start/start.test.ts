@@ -1,0 +1,89 @@
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  prepareDataDir,
+  readMasterKey,
+  readTokenFile,
+  removeServiceFile,
+  writeServiceFile,
+  writeTokenFile,
+} from "./files.ts";
+import { DEFAULT_PORT, parseStartOptions } from "./options.ts";
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "x1-start-"));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+const modeOf = async (path: string) => (await stat(path)).mode & 0o777;
+
+describe("options", () => {
+  const user = { uid: 1000, home: "/home/u" };
+  it("have defaults for a user and for root", () => {
+    expect(parseStartOptions([], {}, user)).toMatchObject({
+      dataDir: "/home/u/.x1agent",
+      port: DEFAULT_PORT,
+      host: "127.0.0.1",
+      blobsDir: "/home/u/.x1agent/blobs",
+      masterKeyFile: "/home/u/.config/x1agent/master.key",
+    });
+    expect(parseStartOptions([], {}, { uid: 0, home: "/root" })).toMatchObject({
+      dataDir: "/var/lib/x1agent",
+      masterKeyFile: "/etc/x1agent/master.key",
+    });
+  });
+  it("take the argument before the environment", () => {
+    expect(parseStartOptions(["--data", "/a"], { X1_DATA: "/b" }, user).dataDir).toBe("/a");
+    expect(parseStartOptions([], { X1_DATA: "/b" }, user).dataDir).toBe("/b");
+  });
+  it.each([
+    [["--port", "70000"], /--port/],
+    [["--nope"], /--nope/],
+    [["--data", "/d", "--master-key", "/d/master.key"], /master key/],
+  ])("refuse %j with a sentence", (argv, sentence) =>
+    expect(() => parseStartOptions(argv, {}, user)).toThrow(sentence),
+  );
+});
+
+describe("files of the service", () => {
+  it("are private", async () => {
+    const dataDir = join(root, "data");
+    await prepareDataDir(dataDir);
+    await writeTokenFile(dataDir, "tkn");
+    await writeServiceFile(dataDir, { url: "http://127.0.0.1:1", pid: process.pid });
+    expect([
+      await modeOf(dataDir),
+      await modeOf(join(dataDir, "token")),
+      await modeOf(join(dataDir, "service.json")),
+    ]).toEqual([0o700, 0o600, 0o600]);
+    expect(await readTokenFile(dataDir)).toBe("tkn");
+  });
+
+  it("leave another process's address alone", async () => {
+    await writeServiceFile(root, { url: "u", pid: 1 });
+    await removeServiceFile(root);
+    expect(await readFile(join(root, "service.json"), "utf8")).toContain('"pid":1}');
+    await writeServiceFile(root, { url: "u", pid: process.pid });
+    await removeServiceFile(root);
+    await expect(stat(join(root, "service.json"))).rejects.toThrow();
+  });
+
+  it("hold one master key, also when several start at once", async () => {
+    const file = join(root, "config/x1agent/master.key");
+    const keys = await Promise.all([readMasterKey(file), readMasterKey(file), readMasterKey(file)]);
+    expect(new Set(keys.map((key) => key.toString("hex"))).size).toBe(1);
+    expect(await modeOf(file)).toBe(0o600);
+  });
+
+  it("refuse a master key that others can read or that is none", async () => {
+    const file = join(root, "master.key");
+    await writeFile(file, "short", { mode: 0o600 });
+    await expect(readMasterKey(file)).rejects.toThrow(/holds no master key/);
+    await rm(file);
+    await readMasterKey(file);
+    await chmod(file, 0o644);
+    await expect(readMasterKey(file)).rejects.toThrow(/chmod 600/);
+  });
+});
