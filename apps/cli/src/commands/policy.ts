@@ -131,15 +131,15 @@ export function addPolicyCommands(program: Command, _setExit: SetExit): void {
       const { items } = await context.client.listBudgets();
       context.print(items, () => budgetTable(items, context));
     });
-  subjectOptions(budget.command("set <dollars>").description("set a limit"))
+  subjectOptions(budget.command("set").argument("<dollars>", "the limit", usd).description("set a limit"))
     .option("--window <window>", "day, week, month or total", "month")
-    .action(async (amount: string, options, command: Command) => {
+    .action(async (limitMicros: number, options, command: Command) => {
       const context = contextOf(command);
       const windows = ["day", "week", "month", "total"] as const;
       const window = windows.find((name) => name === options.window);
       if (!window) throw new UsageError(`A window is one of: ${windows.join(", ")}.`);
       const set = await context.client.setBudget({
-        body: { scope: await subjectOf(context, options), window, limitMicros: usd(amount) },
+        body: { scope: await subjectOf(context, options), window, limitMicros },
       });
       context.print(set, () => budgetTable([set], context));
     });
