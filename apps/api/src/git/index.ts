@@ -1,1 +1,63 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { accept } from "@x1agent/contract";
+import { importChange } from "./import.ts";
+import { listRefs, makeJobRepository, readInstructions, resolveBase } from "./mirror.ts";
+import type { PlatformGit } from "./port.ts";
+import { publish } from "./publish.ts";
+import { type LocalRules, parseRemote } from "./remote.ts";
+import { createGitRunner, type GitRunnerOptions } from "./run.ts";
+
+export { type CheckoutRequest, checkout, checkoutCommand } from "./checkout.ts";
+export { type CollectLimits, collectChange, collectCommand, defaultCollectLimits } from "./collect.ts";
+export { flagsOf, visible } from "./diff.ts";
+export { approvalDigest, canonicalBytes, pullRequestDigest, recordDigest } from "./digest.ts";
+export {
+  approvalSubject,
+  buildEvidence,
+  type EvidenceInput,
+  parseCounts,
+  pullRequestText,
+  targetBranchName,
+  verificationSentence,
+} from "./evidence.ts";
+export { defaultImportLimits } from "./import.ts";
+export { isBranchName, isCommitId } from "./mirror.ts";
+export { decideByPolicy, type PolicyDecision } from "./policy.ts";
 export * from "./port.ts";
+export { type LocalRules, parseRemote } from "./remote.ts";
+export { describe, feedbackText, type OpenWorkspace, planVerification, runVerification } from "./verify.ts";
+
+export type PlatformGitOptions = GitRunnerOptions & {
+  dataDir: string;
+  /** Default: as root any owner's repository (git then works as that owner), otherwise one's own only. */
+  local?: LocalRules;
+};
+
+/** The platform's git: everything that the service itself does with repositories. */
+export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
+  const git = createGitRunner(options);
+  const uid = process.getuid?.() ?? -1;
+  const local: LocalRules = options.local ?? { roots: [], owners: uid === 0 ? "any" : [uid] };
+  const deps = { git, dataDir: options.dataDir, local };
+  const jobRepositoryPath = (jobId: string) => join(options.dataDir, "jobs", `${jobId.replaceAll(/[^\w-]/g, "_")}.git`);
+  return {
+    resolveBase: (request) => resolveBase(deps, request),
+    jobRepositoryPath,
+    async jobRepository(jobId, base) {
+      const dir = jobRepositoryPath(jobId);
+      await makeJobRepository(git, dir, base);
+      return dir;
+    },
+    readInstructions: (repository, commit) => readInstructions(git, repository, commit),
+    importChange: (request) => importChange(deps, request),
+    publish: (request) => publish(deps, request),
+    async remoteBranch(repository, branch, credential) {
+      const parsed = parseRemote(repository, local);
+      if (!parsed.ok) return parsed;
+      const listed = await listRefs(git, parsed.value, credential);
+      return listed.ok ? accept(listed.value.refs.get(`refs/heads/${branch}`) ?? null) : listed;
+    },
+    removeJobRepository: (jobId) => rm(jobRepositoryPath(jobId), { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,91 @@
+import { Fault } from "@x1agent/contract";
+import type { ExecSpec, Workspace } from "@x1agent/workspaces";
+import { bash, inside, insideGitEnvironment } from "./inside.ts";
+import { isBranchName, isCommitId } from "./mirror.ts";
+
+/**
+ * Files come from the read-only base repository by reference; only the work tree is written, by several workers. The
+ * repository that is left for the agent is an ordinary one with no hook and no filter.
+ */
+const checkoutScript = `
+set -eu
+work=$1 base=$2 commit=$3 branch=$4 remote=$5 address=$6
+cd "$work"
+git init --quiet --template= --initial-branch="$branch" .
+printf '%s\\n' "$base/objects" > .git/objects/info/alternates
+mkdir -p .git/info
+git config gc.auto 0
+if [ -n "$address" ]; then
+  git config "remote.$remote.url" "$address"
+  git config "remote.$remote.fetch" "+refs/heads/*:refs/remotes/$remote/*"
+fi
+git update-ref "refs/heads/$branch" "$commit"
+git symbolic-ref HEAD "refs/heads/$branch"
+git -c checkout.workers=0 -c checkout.thresholdForParallelism=200 reset --quiet --hard "$commit"
+`;
+
+export type CheckoutRequest = {
+  commit: string;
+  /** Name of the branch that the work tree is on. */
+  branch?: string;
+  /** Fetch-only address, e.g. the sidecar's git proxy; none for verification. */
+  origin?: string | null;
+  timeoutMs?: number;
+};
+
+/** The command that makes /workspace a checkout of one commit of /x1/base.git. Pure. */
+export function checkoutCommand(request: CheckoutRequest): ExecSpec {
+  const branch = request.branch ?? "work";
+  if (!isCommitId(request.commit)) throw new TypeError("checkout needs a whole commit id");
+  if (!isBranchName(branch)) throw new TypeError("checkout needs a valid branch name");
+  return {
+    argv: bash(checkoutScript, inside.work, inside.base, request.commit, branch, "origin", request.origin ?? ""),
+    cwd: inside.work,
+    env: insideGitEnvironment,
+    network: "none",
+    maxOutputBytes: 64 * 1024,
+    timeoutMs: request.timeoutMs ?? 600_000,
+  };
+}
+
+/** Runs `checkoutCommand`; a failure is a Fault, since the base was proven to exist. */
+export async function checkout(
+  workspace: Workspace,
+  request: CheckoutRequest & { signal?: AbortSignal },
+): Promise<void> {
+  const spec = checkoutCommand(request);
+  const result = await workspace.exec(request.signal ? { ...spec, signal: request.signal } : spec);
+  if (result.exitCode === 0) return;
+  const why = result.timedOut
+    ? "it took too long"
+    : (result.limitHit ?? result.output.toString("utf8").slice(-500).trim());
+  throw new Fault("internal", `The checkout of ${request.commit} failed: ${why || "no reason given"}`);
+}
+
+const restoreScript = `
+set -eu
+cd "$1"
+base=$2 list=$(mktemp)
+cat > "$list"
+# What the change put there goes; what the base had comes back. A name that the base never had stays away.
+xargs -0 -r rm -rf -- < "$list"
+git --literal-pathspecs ls-tree -r -z --name-only --full-tree "$base" > "$list.base"
+sort -z -u "$list" | comm -z -12 - <(sort -z -u "$list.base") > "$list.both"
+if [ -s "$list.both" ]; then
+  git --literal-pathspecs checkout --quiet "$base" --pathspec-from-file="$list.both" --pathspec-file-nul
+fi
+rm -f "$list" "$list.base" "$list.both"
+`;
+
+/** The command that puts the base's own version of the given paths (NUL-separated on standard input) into /workspace. Pure. */
+export function restoreCommand(base: string, timeoutMs = 120_000): ExecSpec {
+  if (!isCommitId(base)) throw new TypeError("restore needs a whole commit id");
+  return {
+    argv: bash(restoreScript, inside.work, base),
+    cwd: inside.work,
+    env: insideGitEnvironment,
+    network: "none",
+    maxOutputBytes: 64 * 1024,
+    timeoutMs,
+  };
+}

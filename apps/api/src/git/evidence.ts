@@ -1,0 +1,147 @@
+import { ApprovalSubject, EvidenceRecord, type TestCounts, type Verification } from "@x1agent/contract";
+import { visible } from "./diff.ts";
+import { pullRequestDigest, recordDigest } from "./digest.ts";
+import type { Imported, PullRequestText } from "./port.ts";
+
+/** All that one round's evidence is made from; everything in it was seen by the platform itself. */
+export type EvidenceInput = Omit<
+  EvidenceRecord,
+  "version" | "commit" | "tree" | "files" | "insertions" | "deletions" | "named"
+> & { change: Pick<Imported, "commit" | "tree" | "files" | "insertions" | "deletions" | "named"> };
+
+/** Builds the record. `repository` is the parsed remote's `url`, since publishing goes to exactly that. Pure. */
+export function buildEvidence({ change, ...rest }: EvidenceInput): EvidenceRecord {
+  const { commit, tree, files, insertions, deletions, named } = change;
+  return EvidenceRecord.parse({ version: 1, ...rest, commit, tree, files, insertions, deletions, named });
+}
+
+/** What an approval of this evidence binds to. Pure. */
+export function approvalSubject(input: {
+  record: EvidenceRecord;
+  evidenceId: string;
+  /** Value of the target branch at the remote now; null when it does not exist. */
+  expectedOld: string | null;
+  pullRequest: PullRequestText;
+}): ApprovalSubject {
+  const { record, evidenceId, expectedOld, pullRequest } = input;
+  const { organizationId, jobId, attemptId, repository, base, commit, tree, targetBranch, policyVersion } = record;
+  return ApprovalSubject.parse({
+    ...{ version: 1, organizationId, jobId, attemptId, repository, base, commit, tree, targetBranch, policyVersion },
+    ...{
+      expectedOld,
+      evidenceId,
+      recordDigest: recordDigest(record),
+      pullRequestDigest: pullRequestDigest(pullRequest),
+    },
+  });
+}
+
+/** `x1/<job>-<slug>`: letters, digits and dashes only, whatever the title holds. Pure. */
+export function targetBranchName(jobId: string, title: string): string {
+  const clean = (text: string) =>
+    text
+      .normalize("NFKD")
+      .replaceAll(/\p{M}/gu, "")
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, "-")
+      .replace(/^-+/, "");
+  const slug = clean(title).slice(0, 40).replace(/-+$/, "");
+  const job = clean(jobId).slice(0, 60).replace(/-+$/, "") || "job";
+  return slug ? `x1/${job}-${slug}` : `x1/${job}`;
+}
+
+/** Indented text is code in Markdown: nothing in it is a heading, link, image, mention or tag of ours. */
+const quoted = (text: string, max: number): string => {
+  const cut = text.length > max ? `${text.slice(0, max)}\n[cut]` : text;
+  return visible(cut.replaceAll("\r\n", "\n"), true)
+    .split("\n")
+    .map((line) => `    ${line}`)
+    .join("\n");
+};
+const inline = (text: string): string => `\`${visible(text).replaceAll("`", "'").slice(0, 200)}\``;
+const dollars = (micros: number) => `$${(micros / 1_000_000).toFixed(4)}`;
+
+/** Title and body of the pull request: the platform's facts first, the agent's words framed as such. Pure. */
+export function pullRequestText(input: {
+  title: string;
+  record: EvidenceRecord;
+  agentSummary: string | null;
+}): PullRequestText {
+  const { record, agentSummary } = input;
+  const flagged = record.files.filter(({ flags }) => flags.length > 0);
+  const lines = [
+    "## Evidence",
+    "",
+    `- job ${inline(record.jobId)}, round ${record.round}, base ${inline(record.base)}, commit ${inline(record.commit)}`,
+    `- ${record.files.length} files, +${record.insertions} -${record.deletions}, cost ${dollars(record.costMicros)}`,
+    `- ${verificationSentence(record.verification)}`,
+    ...(record.baseline ? [`- before the change: ${verificationSentence(record.baseline)}`] : []),
+    ...flagged.slice(0, 50).map(({ path, flags }) => `- look at ${inline(path)}: ${flags.join(", ")}`),
+    ...(flagged.length > 50 ? [`- and ${flagged.length - 50} more flagged files`] : []),
+    ...record.named.slice(0, 20).map((name) => `- ${inline(name)}`),
+    ...record.egressBlocked
+      .slice(0, 20)
+      .map(({ host, port, count }) => `- blocked ${count} times: ${inline(`${host}:${port}`)}`),
+    "",
+    `Digest of the evidence: ${inline(recordDigest(record))}`,
+  ];
+  if (agentSummary?.trim())
+    lines.push("", "## The agent's own words (unchecked)", "", quoted(agentSummary.trim(), 4_000));
+  return {
+    title: visible(input.title.replaceAll(/\s+/g, " ").trim()).slice(0, 200) || "Change by an agent",
+    body: lines.join("\n"),
+  };
+}
+
+/** One sentence on a verification, for texts and lists. Pure. */
+export function verificationSentence({ passed, verify, setup, counts, withBaseTests }: Verification): string {
+  if (setup && setup.exitCode !== 0) return `set-up ended with ${setup.exitCode ?? setup.signal ?? "no status"}`;
+  if (!verify || passed === null) return "no verify command is set: nothing was verified";
+  const end = verify.timedOut ? "ran out of time" : `ended with ${verify.exitCode ?? verify.signal ?? "no status"}`;
+  const told = counts ? `; reported: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped` : "";
+  const base = withBaseTests ? `; with the base's own tests: ${withBaseTests.passed ? "passed" : "did not pass"}` : "";
+  return `${inline(verify.command)} ${end}${told}${base}`;
+}
+
+/** Counts that the tests printed: TAP and `node --test`, JUnit XML, and the summary lines of common runners. Their word, not ours. Pure. */
+export function parseCounts(output: string): TestCounts | null {
+  const text = output.replace(/\u001b\[[0-9;]*m/g, "");
+  const last = (pattern: RegExp): number | null => {
+    const all = [...text.matchAll(pattern)];
+    return all.length ? Number(all.at(-1)![1]) : null;
+  };
+  const passed = last(/^(?:#|ℹ) pass (\d+)$/gm);
+  const failed = last(/^(?:#|ℹ) fail (\d+)$/gm);
+  if (passed !== null && failed !== null)
+    return {
+      passed,
+      failed,
+      skipped: (last(/^(?:#|ℹ) skipped (\d+)$/gm) ?? 0) + (last(/^(?:#|ℹ) todo (\d+)$/gm) ?? 0),
+      format: "node-test",
+    };
+
+  const suites = [...text.matchAll(/<testsuite\b([^>]*)>/g)].map((match) => match[1]!);
+  if (suites.length) {
+    const sum = (name: string) =>
+      suites.reduce(
+        (total, attributes) => total + Number(new RegExp(`\\b${name}="(\\d+)"`).exec(attributes)?.[1] ?? 0),
+        0,
+      );
+    const bad = sum("failures") + sum("errors");
+    const skipped = sum("skipped");
+    return { passed: Math.max(0, sum("tests") - bad - skipped), failed: bad, skipped, format: "junit" };
+  }
+
+  const results = [...text.matchAll(/^(not )?ok\b[^\n#]*(#\s*(?:skip|todo)\b)?/gim)];
+  if (results.length && /^(TAP version|1\.\.\d+)/m.test(text)) {
+    const skipped = results.filter((match) => match[2]).length;
+    const bad = results.filter((match) => match[1] && !match[2]).length;
+    return { passed: results.length - skipped - bad, failed: bad, skipped, format: "tap" };
+  }
+
+  // pytest, vitest, jest: "3 failed, 12 passed, 1 skipped"
+  const summary = text.split("\n").findLast((line) => /\b\d+ (passed|failed)\b/.test(line));
+  if (!summary) return null;
+  const number = (word: string) => Number(new RegExp(`(\\d+) ${word}`).exec(summary)?.[1] ?? 0);
+  return { passed: number("passed"), failed: number("failed"), skipped: number("skipped"), format: "summary" };
+}

@@ -1,0 +1,446 @@
+import { createHash, randomUUID } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable, Writable } from "node:stream";
+import { finished } from "node:stream/promises";
+import { accept, type Outcome, type Refusal, refuse } from "@x1agent/contract";
+import type { ExecResult, Workspace } from "@x1agent/workspaces";
+import {
+  describeFiles,
+  leavesTree,
+  looksSecret,
+  nameOf,
+  parseNumstat,
+  parseRaw,
+  type RawEntry,
+  visible,
+} from "./diff.ts";
+import { bash, inside, insideGitEnvironment } from "./inside.ts";
+import { isCommitId } from "./mirror.ts";
+import type { CommitText, Imported, ImportLimits, PlatformGit } from "./port.ts";
+import { type GitRunner, mustRun } from "./run.ts";
+
+/**
+ * A bundle from a workspace becomes the platform's commit. Every step that parses what the agent's side wrote runs in a
+ * tool workspace without network or secrets; the service itself sees counts, tree entries and text. Stages, each of which
+ * bounds what the next may cost:
+ *
+ *   1. unpack   header read by us, objects by `index-pack --strict` with a size cap
+ *   2. weigh    each new object visited once: number, sizes
+ *   3. walk     each new tree read once, paths counted with memory, names checked (a small bundle can hold 10^10 paths)
+ *   4. look     tree difference, numbers, text, link targets
+ *   5. move     the platform's commit and what is reachable from it, and nothing else, into the job repository
+ */
+export const defaultImportLimits: ImportLimits = {
+  maxPaths: 100_000,
+  maxDepth: 64,
+  maxBlobBytes: 256 * 1024 ** 2,
+  maxTotalBytes: 1024 ** 3,
+  maxPackBytes: 512 * 1024 ** 2,
+  maxDiffBytes: 2 * 1024 ** 2,
+  memoryBytes: 1024 ** 3,
+  timeoutMs: 300_000,
+};
+
+const repository = `${inside.work}/import.git`;
+
+const unpackScript = `
+set -eu -o pipefail
+repository=$1 base=$2 commit=$3 max=$4
+rm -rf "$repository"
+git init --quiet --bare --template= "$repository"
+mkdir -p "$repository/objects/info"
+printf '%s\\n' "$base/objects" > "$repository/objects/info/alternates"
+export GIT_DIR=$repository
+IFS= read -r line; [ "$line" = '# v2 git bundle' ] || { echo 'not a bundle' >&2; exit 66; }
+IFS= read -r line; [ "\${line%% *}" = "-$commit" ] || { echo 'the bundle stands on another base' >&2; exit 66; }
+IFS= read -r line; tip=\${line%% *}; [ "$line" = "$tip refs/x1/collected" ] || { echo 'the bundle holds other refs' >&2; exit 66; }
+IFS= read -r line; [ -z "$line" ] || { echo 'the bundle holds more than one ref' >&2; exit 66; }
+git -c pack.threads=1 index-pack --stdin --fix-thin --strict --max-input-size="$max" > /dev/null
+tree=$(git rev-parse --verify --quiet "$tip^{tree}")
+# A commit of our own over the base, so that "new" means: not reachable from the base.
+export GIT_AUTHOR_NAME=x1 GIT_AUTHOR_EMAIL=x1@localhost GIT_AUTHOR_DATE='0 +0000'
+export GIT_COMMITTER_NAME=x1 GIT_COMMITTER_EMAIL=x1@localhost GIT_COMMITTER_DATE='0 +0000'
+probe=$(git commit-tree "$tree" -p "$commit" -m probe)
+printf '%s %s\\n' "$tree" "$probe"
+`;
+
+const weighScript = `
+set -eu -o pipefail
+export GIT_DIR=$1
+git rev-list --objects --no-object-names "$2" "^$3" | git cat-file --batch-check='%(objectname) %(objecttype) %(objectsize)'
+`;
+
+const moveScript = `
+set -eu -o pipefail
+export GIT_DIR=$1
+commit=$(git hash-object -t commit -w --stdin)
+[ "$commit" = "$2" ] || { echo 'another commit came out' >&2; exit 66; }
+printf '%s\\n^%s\\n' "$commit" "$3" | git pack-objects --quiet --revs --stdout --window=0 --threads=1
+`;
+
+type ObjectInfo = { id: string; type: string; size: number };
+type TreeEntry = { mode: string; name: Buffer; id: string };
+
+/** Parses `cat-file --batch` output. */
+export function parseBatch(output: Buffer): Map<string, Buffer> {
+  const found = new Map<string, Buffer>();
+  let at = 0;
+  while (at < output.length) {
+    const end = output.indexOf(10, at);
+    if (end < 0) break;
+    const match = /^([0-9a-f]{40,64}) (\w+) (\d+)$/.exec(output.toString("latin1", at, end));
+    if (!match) throw new TypeError("unexpected line from cat-file");
+    const size = Number(match[3]);
+    found.set(match[1]!, output.subarray(end + 1, end + 1 + size));
+    at = end + 1 + size + 1;
+  }
+  return found;
+}
+
+/** Parses one raw tree object. */
+export function parseTree(data: Buffer, idBytes: number): TreeEntry[] {
+  const entries: TreeEntry[] = [];
+  let at = 0;
+  while (at < data.length) {
+    const space = data.indexOf(32, at);
+    const nul = data.indexOf(0, space + 1);
+    if (space < 0 || nul < 0 || nul + 1 + idBytes > data.length) throw new TypeError("malformed tree");
+    entries.push({
+      mode: data.toString("latin1", at, space),
+      name: data.subarray(space + 1, nul),
+      id: data.toString("hex", nul + 1, nul + 1 + idBytes),
+    });
+    at = nul + 1 + idBytes;
+  }
+  return entries;
+}
+
+/**
+ * Walks the new trees below `root`, each once: what stands for a subtree is remembered, so that trees which contain each
+ * other many times cost their number and not their product. Says what is wrong, or null. Pure.
+ */
+export function walkTrees(
+  root: string,
+  trees: ReadonlyMap<string, readonly TreeEntry[]>,
+  limits: Pick<ImportLimits, "maxPaths" | "maxDepth">,
+): string | null {
+  type Weight = { paths: number; depth: number };
+  const known = new Map<string, Weight>();
+  const stack: { id: string; entered: boolean }[] = [{ id: root, entered: false }];
+  while (stack.length > 0) {
+    const top = stack.at(-1)!;
+    const entries = trees.get(top.id);
+    if (known.has(top.id) || !entries) {
+      stack.pop();
+      continue;
+    }
+    if (!top.entered) {
+      top.entered = true;
+      // A tree cannot contain itself, its id being a hash of its content: depth is at most the number of new trees.
+      for (const entry of entries) if (entry.mode === "40000") stack.push({ id: entry.id, entered: false });
+      continue;
+    }
+    let paths = 0;
+    let depth = 1;
+    for (const entry of entries) {
+      const problem = entryProblem(entry);
+      if (problem) return problem;
+      const below = entry.mode === "40000" ? known.get(entry.id) : undefined;
+      paths += below?.paths ?? 1;
+      depth = Math.max(depth, 1 + (below?.depth ?? 0));
+    }
+    if (paths > limits.maxPaths) return `it has more than ${limits.maxPaths} new or changed paths`;
+    if (depth > limits.maxDepth) return `its folders are nested deeper than ${limits.maxDepth}`;
+    known.set(top.id, { paths, depth });
+    stack.pop();
+  }
+  return null;
+}
+
+const modes = new Set(["40000", "100644", "100755", "120000", "160000", "100664"]);
+
+function entryProblem({ mode, name }: TreeEntry): string | null {
+  const text = name.toString("utf8");
+  if (!modes.has(mode)) return `${visible(text)} has the mode ${visible(mode)}`;
+  // File systems fold case, drop trailing dots and ignore some characters: all spellings that reach `.git` are refused.
+  const folded = text
+    .toLowerCase()
+    .replace(/\p{Cf}/gu, "")
+    .replace(/[ .]+$/, "")
+    .replace(/:.*$/, "");
+  if (text === "" || text === "." || text === ".." || text.includes("/") || folded === ".git" || folded === "git~1")
+    return `a path has the component ${JSON.stringify(visible(text))}`;
+  if (name.length > 255) return `a name is ${name.length} bytes long`;
+  return null;
+}
+
+/** The commit object, byte for byte: nothing in it depends on who approves, on the machine or on the clock. Pure. */
+export function commitObject(tree: string, base: string, text: CommitText): Buffer {
+  const when = `${Math.floor(text.at.getTime() / 1000)} +0000`;
+  const title = visible(text.title.replaceAll(/\s+/g, " ").trim()).slice(0, 72) || "Change by an agent";
+  const body = visible(text.body.replaceAll("\r\n", "\n").trim(), true).slice(0, 8_000);
+  const job = visible(text.jobId).replaceAll(/\s/g, "");
+  return Buffer.from(
+    [
+      `tree ${tree}`,
+      `parent ${base}`,
+      `author x1agent <x1agent@localhost> ${when}`,
+      `committer x1agent <x1agent@localhost> ${when}`,
+      "",
+      title,
+      "",
+      ...(body ? [body, ""] : []),
+      `X1-Job: ${job}`,
+      "",
+    ].join("\n"),
+  );
+}
+
+/** Id of an object of git, by the hash that the length of `like` tells. */
+export function objectId(type: string, data: Buffer, like: string): string {
+  return createHash(like.length === 64 ? "sha256" : "sha1")
+    .update(`${type} ${data.length}\0`)
+    .update(data)
+    .digest("hex");
+}
+
+type ImportRequest = Parameters<PlatformGit["importChange"]>[0];
+
+/** See the stages above. A refusal names what is wrong with the change; a Fault means the tools themselves failed. */
+export async function importChange(
+  deps: { git: GitRunner; dataDir: string },
+  request: ImportRequest,
+): Promise<Outcome<Imported>> {
+  const limits = { ...defaultImportLimits, ...request.limits };
+  const { base, tool } = request;
+  const refused = (detail: string): Refusal => refuse("conflict", `The collected change is refused: ${detail}.`);
+  const exec = (argv: string[], maxOutputBytes: number, stdin?: Buffer | string) =>
+    run(tool, argv, {
+      maxOutputBytes,
+      timeoutMs: limits.timeoutMs,
+      memoryBytes: limits.memoryBytes,
+      stdin,
+      signal: request.signal,
+    });
+  const gitIn = (...args: string[]) => ["git", `--git-dir=${repository}`, ...args];
+
+  // 1. unpack
+  const bundle = createReadStream(request.collected.file);
+  const unpacked = await run(tool, bash(unpackScript, repository, inside.base, base, String(limits.maxPackBytes)), {
+    maxOutputBytes: 64 * 1024,
+    timeoutMs: limits.timeoutMs,
+    memoryBytes: limits.memoryBytes,
+    stdin: bundle,
+    signal: request.signal,
+  });
+  bundle.destroy();
+  if (unpacked.exitCode !== 0) return refused(reason(unpacked));
+  const [tree = "", probe = ""] = unpacked.stdout.toString("latin1").trim().split(" ");
+  if (!isCommitId(tree) || !isCommitId(probe)) return refused("it holds no tree");
+
+  // 2. weigh: lines have a known length, so the output cap is also the cap on objects
+  const weighed = await exec(bash(weighScript, repository, probe, base), (limits.maxPaths * 2 + 1_000) * 80);
+  if (weighed.exitCode !== 0)
+    return refused(weighed.limitHit === "output" ? `it has more than ${limits.maxPaths} new objects` : reason(weighed));
+  const objects: ObjectInfo[] = weighed.stdout
+    .toString("latin1")
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const [id = "", type = "", size = ""] = line.split(" ");
+      return { id, type, size: Number(size) };
+    });
+  const blobs = objects.filter(({ type }) => type === "blob");
+  const newTrees = objects.filter(({ type }) => type === "tree");
+  const sum = objects.reduce((total, { size }) => total + size, 0);
+  const largest = blobs.reduce((most, { size }) => Math.max(most, size), 0);
+  if (objects.some(({ type, size }) => !["blob", "tree", "commit"].includes(type) || !(size >= 0)))
+    return refused("it refers to objects that it does not hold");
+  if (largest > limits.maxBlobBytes)
+    return refused(`a file has ${largest} bytes, at most ${limits.maxBlobBytes} are taken`);
+  if (sum > limits.maxTotalBytes) return refused(`it has ${sum} bytes, at most ${limits.maxTotalBytes} are taken`);
+
+  // 3. walk
+  const treeBytes = newTrees.reduce((total, { size }) => total + size, 0);
+  if (treeBytes > 128 * 1024 ** 2) return refused("its folders have too many entries");
+  const batch = await exec(gitIn("cat-file", "--batch"), treeBytes + newTrees.length * 128 + 1024, ids(newTrees));
+  if (batch.exitCode !== 0) return refused(reason(batch));
+  const trees = new Map([...parseBatch(batch.stdout)].map(([id, data]) => [id, parseTree(data, base.length / 2)]));
+  const problem = walkTrees(tree, trees, limits);
+  if (problem) return refused(problem);
+
+  // 4. look
+  const difference = (...args: string[]) =>
+    gitIn(
+      "diff-tree",
+      "-r",
+      "-z",
+      "--no-renames",
+      "--no-ext-diff",
+      "--no-textconv",
+      "--ignore-submodules=none",
+      ...args,
+      base,
+      probe,
+    );
+  const raw = await exec(difference("--raw", "--no-abbrev"), 64 * 1024 ** 2);
+  if (raw.exitCode !== 0) return refused(reason(raw));
+  const entries = parseRaw(raw.stdout);
+  if (entries.length > limits.maxPaths) return refused(`it has more than ${limits.maxPaths} changed paths`);
+  const numbers = await exec(difference("--numstat"), 64 * 1024 ** 2);
+  if (numbers.exitCode !== 0) return refused(reason(numbers));
+  const patch = await exec(
+    gitIn(
+      "diff-tree",
+      "-r",
+      "-p",
+      "--no-renames",
+      "--no-ext-diff",
+      "--no-textconv",
+      "--no-color",
+      "--src-prefix=a/",
+      "--dst-prefix=b/",
+      base,
+      probe,
+    ),
+    limits.maxDiffBytes,
+  );
+  if (patch.exitCode !== 0 && patch.limitHit !== "output") return refused(reason(patch));
+  const looked = await lookAt(entries, blobs, (list, max) => exec(gitIn("cat-file", "--batch"), max, ids(list)));
+  const files = describeFiles(entries, parseNumstat(numbers.stdout), looked.secrets);
+
+  // 5. move
+  const object = commitObject(tree, base, request.text);
+  const commit = objectId("commit", object, base);
+  const folder = join(deps.dataDir, "tmp");
+  const pack = join(folder, `${randomUUID()}.pack`);
+  await mkdir(folder, { recursive: true });
+  try {
+    const moved = await run(tool, bash(moveScript, repository, commit, base), {
+      maxOutputBytes: limits.maxPackBytes * 2,
+      timeoutMs: limits.timeoutMs,
+      memoryBytes: limits.memoryBytes,
+      stdin: object,
+      file: pack,
+      signal: request.signal,
+    });
+    if (moved.exitCode !== 0) return refused(reason(moved));
+    const into = { gitDir: request.jobRepository, timeoutMs: limits.timeoutMs, signal: request.signal };
+    await mustRun(deps.git, {
+      ...into,
+      stdinFile: pack,
+      args: ["index-pack", "--stdin", "--strict", `--max-input-size=${limits.maxPackBytes * 2}`],
+    });
+    const written = await deps.git({ ...into, args: ["cat-file", "commit", commit] });
+    if (!written.stdout.equals(object)) return refused("the tool workspace gave back another commit");
+    await mustRun(deps.git, { ...into, args: ["update-ref", `refs/x1/commits/${commit}`, commit] });
+  } finally {
+    await rm(pack, { force: true });
+  }
+  const total = (key: "insertions" | "deletions") => files.reduce((n, file) => n + (file[key] ?? 0), 0);
+  return accept({
+    commit,
+    tree,
+    files,
+    insertions: total("insertions"),
+    deletions: total("deletions"),
+    diff:
+      visible(patch.stdout.toString("utf8"), true) +
+      (patch.limitHit === "output" ? "\n[The rest of the change is not shown: it is too long.]\n" : ""),
+    named: [...request.collected.named, ...looked.named],
+  });
+}
+
+const ids = (objects: readonly { id: string }[]) => objects.map(({ id }) => `${id}\n`).join("");
+
+/** Reads new files that are small enough: link targets, LFS pointers, things that look like credentials. */
+async function lookAt(
+  entries: readonly RawEntry[],
+  blobs: readonly ObjectInfo[],
+  read: (list: ObjectInfo[], max: number) => Promise<Taken>,
+): Promise<{ secrets: Set<string>; named: string[] }> {
+  const wanted = new Set(entries.map(({ newId }) => newId));
+  const list: ObjectInfo[] = [];
+  let bytes = 0;
+  for (const blob of blobs) {
+    if (!wanted.has(blob.id) || blob.size > 1024 ** 2 || bytes + blob.size > 64 * 1024 ** 2) continue;
+    bytes += blob.size + 128;
+    list.push(blob);
+  }
+  const secrets = new Set<string>();
+  const named: string[] = [];
+  const content = list.length ? parseBatch((await read(list, bytes + 1024)).stdout) : new Map<string, Buffer>();
+  for (const entry of entries) {
+    const path = nameOf(entry.path);
+    const shown = visible(path);
+    if (entry.newMode === "160000") named.push(`${shown}: submodule, its content is not part of the change`);
+    const data = content.get(entry.newId);
+    if (!data) continue;
+    const text = data.toString("utf8");
+    if (entry.newMode === "120000" && leavesTree(path, text))
+      named.push(`${shown}: link out of the tree to ${visible(text).slice(0, 200)}`);
+    if (text.startsWith("version https://git-lfs.github.com/spec/"))
+      named.push(`${shown}: Git LFS pointer, its content is not part of the change`);
+    if (looksSecret(text)) secrets.add(entry.path.toString("latin1"));
+  }
+  return { secrets, named: named.slice(0, 500) };
+}
+
+type Taken = ExecResult & { stdout: Buffer };
+type RunOptions = {
+  maxOutputBytes: number;
+  timeoutMs: number;
+  memoryBytes: number;
+  stdin?: Buffer | string | Readable | undefined;
+  /** Standard output goes here instead of into memory. */
+  file?: string;
+  signal?: AbortSignal | undefined;
+};
+
+/** One command in the tool workspace, standard output kept apart from standard error. */
+async function run(tool: Workspace, argv: string[], options: RunOptions): Promise<Taken> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const out = options.file
+    ? createWriteStream(options.file, { mode: 0o600 })
+    : new Writable({
+        write(chunk: Buffer, _encoding, done) {
+          // The driver ends the command at the cap; what it had already read is cut here.
+          if (size < options.maxOutputBytes) chunks.push(chunk.subarray(0, options.maxOutputBytes - size));
+          size += chunk.length;
+          done();
+        },
+      });
+  const closed = finished(out);
+  const stdin =
+    typeof options.stdin === "string" || Buffer.isBuffer(options.stdin)
+      ? Readable.from([Buffer.from(options.stdin)])
+      : options.stdin;
+  try {
+    const result = await tool.exec({
+      argv,
+      cwd: inside.work,
+      env: insideGitEnvironment,
+      network: "none",
+      maxOutputBytes: options.maxOutputBytes,
+      timeoutMs: options.timeoutMs,
+      memoryBytes: options.memoryBytes,
+      stdout: out,
+      ...(stdin ? { stdin } : {}),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    return { ...result, stdout: Buffer.concat(chunks) };
+  } finally {
+    if (!out.writableEnded) out.end();
+    await closed.catch(() => {});
+  }
+}
+
+function reason(result: ExecResult): string {
+  if (result.timedOut) return "checking it took too long";
+  if (result.limitHit) return `checking it went over the ${result.limitHit} limit`;
+  const last = result.output.toString("utf8").trim().split("\n").slice(-2).join("; ");
+  return visible(last).slice(0, 300) || `the check ended with ${result.exitCode ?? result.signal}`;
+}

@@ -1,0 +1,311 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { copyFile, link, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { accept, Fault, type Outcome, refuse } from "@x1agent/contract";
+import type { Base, BaseRequest, GitCredential, InstructionFile, Remote } from "./port.ts";
+import { type LocalRules, parseRemote } from "./remote.ts";
+import { type GitRunner, mustRun, shellQuote } from "./run.ts";
+
+/** Mirrors are caches, one for each (organization, repository, trust): what one of them fetched no other can see. */
+export type MirrorDeps = { git: GitRunner; dataDir: string; local: LocalRules };
+
+type Refs = { head: string | null; refs: Map<string, string> };
+
+const commitPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+
+/** Whether a text is a whole object id. */
+export const isCommitId = (text: string): boolean => commitPattern.test(text);
+
+/** Whether a text may name a branch: git's own rules, and nothing that reads as an option, refspec or pattern. */
+export function isBranchName(name: string): boolean {
+  if (name === "" || name.length > 250 || name === "@" || name.startsWith("-")) return false;
+  if (/[\u0000- ~^:?*[\\\u007f]|\.\.|@\{|\/\/|^\/|\/$|\.$/.test(name)) return false;
+  return name.split("/").every((part) => part !== "" && !part.startsWith(".") && !part.endsWith(".lock"));
+}
+
+/**
+ * Options by which a push or fetch works on a local repository as its owner and with that repository's hooks off: for a
+ * path, git's other end is our own child process.
+ */
+export function farEnd(remote: Remote, service: "upload-pack" | "receive-pack"): string[] {
+  if (remote.kind !== "local") return [];
+  const isRoot = process.getuid?.() === 0;
+  const words =
+    isRoot && remote.uid !== 0
+      ? ["setpriv", `--reuid=${remote.uid}`, `--regid=${remote.gid}`, "--clear-groups", "--no-new-privs"]
+      : [];
+  // Settings in our environment do not reach the other end: git clears them there. Whose the repository is was decided
+  // when the remote was parsed.
+  words.push(
+    "git",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.alternateRefsCommand=true",
+  );
+  words.push("-c", `safe.directory=${remote.path}`, "-c", `safe.directory=${remote.path}/.git`, service);
+  return [`--${service}=${words.map((word) => (/^[\w./=-]+$/.test(word) ? word : shellQuote(word))).join(" ")}`];
+}
+
+/** Lists the remote's refs with the caller's own credential: whoever cannot list them does not get the mirror's objects either. */
+export async function listRefs(
+  git: GitRunner,
+  remote: Remote,
+  credential?: GitCredential,
+  signal?: AbortSignal,
+): Promise<Outcome<Refs>> {
+  const result = await git({
+    args: ["ls-remote", "--symref", "--quiet", ...farEnd(remote, "upload-pack"), "--", remote.url],
+    remote,
+    credential,
+    signal,
+    timeoutMs: 60_000,
+    maxOutputBytes: 64 * 1024 ** 2,
+  });
+  if (result.code !== 0 || result.limit)
+    return refuse("repository_invalid", explain(remote, result.stderr, result.limit));
+  const refs = new Map<string, string>();
+  let head: string | null = null;
+  for (const line of result.stdout.toString("utf8").split("\n")) {
+    const [left = "", name = ""] = line.split("\t");
+    if (name === "HEAD" && left.startsWith("ref: refs/heads/")) head = left.slice("ref: refs/heads/".length);
+    else if (isCommitId(left)) refs.set(name, left);
+  }
+  return accept({ head, refs });
+}
+
+/** git's words about a remote as one sentence that helps; never with a credential, since none is in the address. */
+function explain(remote: Remote, stderr: string, limit: string | null): string {
+  const at = remote.url;
+  if (limit === "time") return `${at} did not answer in time.`;
+  if (/does not appear to be a git repository|not a git repository|repository .* not found/i.test(stderr))
+    return remote.kind === "local"
+      ? `${at} is not a git repository; \`git init\` and a first commit make it one.`
+      : `There is no git repository at ${at}, or the stored credential may not see it.`;
+  if (/dubious ownership/i.test(stderr)) return `${at} belongs to another user of this machine.`;
+  if (/host key verification failed/i.test(stderr))
+    return `The SSH host key of ${at} is unknown; add it to known_hosts after you compared its fingerprint.`;
+  if (/authentication failed|could not read (username|password)|permission denied|403|401/i.test(stderr))
+    return `${at} refused access; store a credential with \`x1 secrets set git:<host>\`.`;
+  if (/redirect/i.test(stderr)) return `${at} redirects elsewhere; redirects are not followed. Use the final address.`;
+  const last =
+    stderr
+      .split("\n")
+      .filter((line) => line.trim())
+      .at(-1) ?? "no reason given";
+  return `${at} cannot be read: ${last.slice(0, 300)}`;
+}
+
+/** Lists refs, finds the base among them and brings it into the mirror. */
+export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promise<Outcome<Base>> {
+  const parsed = parseRemote(request.repository, deps.local);
+  if (!parsed.ok) return parsed;
+  const remote = parsed.value;
+  const listed = await listRefs(deps.git, remote, request.credential, request.signal);
+  if (!listed.ok) return listed;
+  const { head, refs } = listed.value;
+  const branches = [...refs.keys()].filter((name) => name.startsWith("refs/heads/"));
+  if (branches.length === 0)
+    return refuse("repository_invalid", `${remote.url} is empty: it has no commit on any branch.`);
+
+  const wanted = chooseBase(request.base, head, refs);
+  if (!wanted.ok) return wanted;
+  const { branch, ref } = wanted.value;
+
+  const key = createHash("sha256")
+    .update(JSON.stringify([remote.url, request.trust]))
+    .digest("hex")
+    .slice(0, 32);
+  const mirror = join(deps.dataDir, "repos", request.organizationId.replaceAll(/[^\w-]/g, "_"), `${key}.git`);
+  return withLock(mirror, async () => {
+    await makeBareRepository(deps.git, mirror);
+    const has = async (object: string) =>
+      (await deps.git({ gitDir: mirror, args: ["cat-file", "-e", `${object}^{commit}`] })).code === 0;
+    if (!(wanted.value.commit && (await has(wanted.value.commit)) && (await isFetched(mirror, wanted.value.commit)))) {
+      // One named ref, or every branch when a bare commit was asked for, which few servers hand out by id.
+      const refspecs = ref ? [`+${ref}:${ref}`] : ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+      const fetched = await deps.git({
+        gitDir: mirror,
+        args: [
+          ...["-c", "transfer.fsckObjects=true", "-c", "transfer.unpackLimit=1", "fetch", "--quiet", "--no-tags"],
+          ...["--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--force", "--prune"],
+          ...[...farEnd(remote, "upload-pack"), "--", remote.url, ...refspecs],
+        ],
+        remote,
+        credential: request.credential,
+        signal: request.signal,
+        timeoutMs: 30 * 60_000,
+      });
+      if (fetched.code !== 0) return refuse("repository_invalid", explain(remote, fetched.stderr, fetched.limit));
+    }
+    const named = wanted.value.commit ?? request.base;
+    const peeled = await deps.git({
+      gitDir: mirror,
+      args: ["rev-parse", "--verify", "--quiet", "--end-of-options", `${named}^{commit}`],
+    });
+    if (peeled.code !== 0)
+      return refuse("base_unknown", `${request.base} is no commit of any branch or tag of ${remote.url}.`);
+    const commit = peeled.stdout.toString("utf8").trim();
+    if (!ref && !(await isReachable(deps.git, mirror, commit)))
+      return refuse("base_unknown", `${commit} is on no branch or tag of ${remote.url}.`);
+    await writeFile(fetchedMark(mirror, commit), "");
+    const tree = await mustRun(deps.git, { gitDir: mirror, args: ["rev-parse", `${commit}^{tree}`] });
+    const notes = await notesAbout(deps.git, mirror, commit);
+    return accept({ remote, mirror, commit, tree, branch, defaultBranch: head, notes });
+  });
+}
+
+/** A commit counts as present once a whole fetch of it ended; a killed fetch may leave the commit without its history. */
+const fetchedMark = (mirror: string, commit: string) => join(mirror, "x1-fetched", commit);
+const isFetched = async (mirror: string, commit: string) => existsSync(fetchedMark(mirror, commit));
+
+type Choice = { branch: string | null; ref: string | null; commit: string | null };
+
+/** Which ref or commit a base text means. Pure. */
+export function chooseBase(
+  base: string | null,
+  head: string | null,
+  refs: ReadonlyMap<string, string>,
+): Outcome<Choice> {
+  if (base === null) {
+    const branch = head && refs.has(`refs/heads/${head}`) ? head : null;
+    const fallback = branch ?? ["main", "master"].find((name) => refs.has(`refs/heads/${name}`)) ?? null;
+    if (!fallback) return refuse("base_unknown", "The remote has no default branch; name one with --base.");
+    return accept({
+      branch: fallback,
+      ref: `refs/heads/${fallback}`,
+      commit: refs.get(`refs/heads/${fallback}`) ?? null,
+    });
+  }
+  if (isBranchName(base)) {
+    const branch = base.replace(/^refs\/heads\//, "");
+    const onBranch = refs.get(`refs/heads/${branch}`);
+    if (onBranch) return accept({ branch, ref: `refs/heads/${branch}`, commit: onBranch });
+    const tag = base.replace(/^refs\/tags\//, "");
+    const onTag = refs.get(`refs/tags/${tag}`);
+    if (onTag) return accept({ branch: null, ref: `refs/tags/${tag}`, commit: onTag });
+  }
+  if (isCommitId(base)) return accept({ branch: null, ref: null, commit: null });
+  const near = [...refs.keys()].filter((name) => name.startsWith("refs/heads/")).slice(0, 10);
+  return refuse(
+    "base_unknown",
+    `There is no branch, tag or commit ${JSON.stringify(base.slice(0, 200))}; branches are: ${near.map((name) => name.slice(11)).join(", ")}.`,
+  );
+}
+
+async function isReachable(git: GitRunner, mirror: string, commit: string): Promise<boolean> {
+  const found = await git({
+    gitDir: mirror,
+    args: ["for-each-ref", "--count=1", "--format=%(refname)", "--contains", commit],
+  });
+  return found.code === 0 && found.stdout.length > 0;
+}
+
+async function notesAbout(git: GitRunner, repository: string, commit: string): Promise<string[]> {
+  const notes: string[] = [];
+  const listing = await git({
+    gitDir: repository,
+    args: ["ls-tree", "-r", "-z", "--full-tree", commit],
+    maxOutputBytes: 128 * 1024 ** 2,
+  });
+  if (listing.code !== 0) return ["The tree is too large to look for submodules."];
+  const entries = listing.stdout.toString("latin1").split("\0");
+  const submodules = entries
+    .filter((entry) => entry.startsWith("160000 "))
+    .map((entry) => entry.slice(entry.indexOf("\t") + 1));
+  if (submodules.length) notes.push(`Submodules are not fetched: ${submodules.slice(0, 20).join(", ")}.`);
+  const attributes = await git({
+    gitDir: repository,
+    args: ["cat-file", "blob", `${commit}:.gitattributes`],
+    maxOutputBytes: 1024 ** 2,
+  });
+  if (attributes.code === 0 && /filter=lfs/.test(attributes.stdout.toString("utf8")))
+    notes.push("Files kept in Git LFS are not fetched: the workspace holds their pointers.");
+  return notes;
+}
+
+/**
+ * Makes a bare repository whose files any user may read, since workspaces see it under another uid. Complete or absent:
+ * made aside and renamed.
+ */
+export async function makeBareRepository(git: GitRunner, dir: string, options: { from?: string } = {}): Promise<void> {
+  if (existsSync(join(dir, "HEAD"))) return;
+  await mkdir(dirname(dir), { recursive: true });
+  const aside = `${dir}.new-${process.pid}-${Math.random().toString(36).slice(2)}`;
+  try {
+    await mustRun(git, { args: ["init", "--quiet", "--bare", "--template=", "--shared=0644", "--", aside] });
+    await mkdir(join(aside, "x1-fetched"));
+    if (options.from) await linkObjects(join(options.from, "objects"), join(aside, "objects"));
+    await rename(aside, dir);
+  } catch (cause) {
+    await rm(aside, { recursive: true, force: true });
+    if (existsSync(join(dir, "HEAD"))) return;
+    throw new Fault("internal", `The repository ${dir} could not be made; is the disk full?`, { cause });
+  }
+}
+
+/** Packs and objects never change once written, so a second repository of the same tenant may share them by hard link. */
+async function linkObjects(from: string, to: string): Promise<void> {
+  for (const folder of await readdir(from)) {
+    if (folder !== "pack" && !/^[0-9a-f]{2}$/.test(folder)) continue;
+    await mkdir(join(to, folder), { recursive: true });
+    for (const name of await readdir(join(from, folder))) {
+      if (name.startsWith("tmp_") || name.startsWith(".")) continue;
+      const [source, target] = [join(from, folder, name), join(to, folder, name)];
+      await link(source, target).catch(() => copyFile(source, target));
+    }
+  }
+}
+
+/** Makes the job's repository from the mirror: its objects, one ref on the base, no configuration but git's own. */
+export async function makeJobRepository(git: GitRunner, dir: string, base: Base): Promise<void> {
+  await withLock(base.mirror, () => makeBareRepository(git, dir, { from: base.mirror }));
+  await mustRun(git, { gitDir: dir, args: ["update-ref", "refs/x1/base", base.commit] });
+  // The agent's own `git` shows a familiar branch name; the ref stands on the base whatever the mirror does later.
+  await mustRun(git, { gitDir: dir, args: ["update-ref", `refs/heads/${base.branch ?? "base"}`, base.commit] });
+  await mustRun(git, { gitDir: dir, args: ["symbolic-ref", "HEAD", `refs/heads/${base.branch ?? "base"}`] });
+}
+
+const instructionNames = ["AGENTS.md", "CLAUDE.md", "GEMINI.md", ".github/copilot-instructions.md", ".cursorrules"];
+
+/** Instruction files at a commit, from objects: never from the work tree, where a branch under work could change them. */
+export async function readInstructions(git: GitRunner, repository: string, commit: string): Promise<InstructionFile[]> {
+  const found: InstructionFile[] = [];
+  const max = 64 * 1024;
+  for (const path of instructionNames) {
+    const entry = await git({ gitDir: repository, args: ["ls-tree", "-z", "--full-tree", commit, "--", path] });
+    const match = /^100(?:644|755) blob ([0-9a-f]+)\t/.exec(entry.stdout.toString("utf8"));
+    if (!match) continue;
+    const blob = await git({
+      gitDir: repository,
+      args: ["cat-file", "blob", match[1]!],
+      maxOutputBytes: 16 * 1024 ** 2,
+    });
+    if (blob.code !== 0) continue;
+    const sha256 = createHash("sha256").update(blob.stdout).digest("hex");
+    found.push({
+      path,
+      text: blob.stdout.subarray(0, max).toString("utf8"),
+      sha256,
+      truncated: blob.stdout.length > max,
+    });
+  }
+  return found;
+}
+
+const locks = new Map<string, Promise<unknown>>();
+/** One writer at a time for each repository of this process; other processes are kept apart by git's own ref locks. */
+async function withLock<T>(key: string, work: () => Promise<T>): Promise<T> {
+  const before = locks.get(key) ?? Promise.resolve();
+  const mine = before.then(work, work);
+  const settled = mine.catch(() => {});
+  locks.set(key, settled);
+  try {
+    return await mine;
+  } finally {
+    if (locks.get(key) === settled) locks.delete(key);
+  }
+}
