@@ -205,7 +205,18 @@ class PiSession implements AdapterSession {
     this.#turn.interrupted = true;
     // What is queued would run after the abort as if nobody had interrupted.
     await this.#command({ type: "clear_queue" });
-    await this.#command({ type: "abort" });
+    await this.#abort();
+  }
+
+  /** The CLI answers an abort only once it is idle, and a tool that waits for its question keeps it busy: so that goes too. */
+  #abort(timeoutMs = COMMAND_MS): Promise<Json> {
+    const aborted = this.#command({ type: "abort" }, timeoutMs);
+    for (const requestId of this.#questions) {
+      this.#send({ type: "extension_ui_response", id: requestId, cancelled: true });
+      this.#context.emit({ type: "permission.resolved", payload: { requestId, outcome: "cancelled" } });
+    }
+    this.#questions.clear();
+    return aborted;
   }
 
   async answer(answer: { requestId: string; optionId?: string }): Promise<void> {
@@ -220,7 +231,7 @@ class PiSession implements AdapterSession {
 
   async close(): Promise<void> {
     // Ended by end of input the CLI would leave a running command behind, so: abort, then the signal.
-    await this.#command({ type: "abort" }, 2_000).catch(() => {});
+    await this.#abort(2_000).catch(() => {});
     await this.#cli.kill({ signal: "SIGTERM", graceMs: 2_000 });
   }
 
@@ -411,9 +422,6 @@ class PiSession implements AdapterSession {
 
   #onSettled(): void {
     const { interrupted, stop, rawStop, error, usage } = this.#turn;
-    for (const requestId of this.#questions)
-      this.#context.emit({ type: "permission.resolved", payload: { requestId, outcome: "cancelled" } });
-    this.#questions.clear();
     if (interrupted || stop === "aborted") {
       this.#context.turnSettled({ stopReason: "cancelled", usage });
     } else if (stop === "error") {

@@ -65,9 +65,12 @@ export function adapterHarness(options: HarnessOptions) {
       );
     }, timeoutMs);
     listeners.add(check);
+    // Some conditions come true without an event.
+    const poll = setInterval(check, 50);
     check();
     return found.promise.finally(() => {
       clearTimeout(timer);
+      clearInterval(poll);
       listeners.delete(check);
     });
   }
@@ -116,14 +119,14 @@ export function adapterHarness(options: HarnessOptions) {
     processes,
     until,
     /** Payloads of one family, in order. */
-    all: <T extends ReportedEvent["type"]>(type: T) =>
-      events
-        .filter((event): event is Extract<ReportedEvent, { type: T }> => event.type === type)
-        .map((event) => event.payload),
+    all<T extends ReportedEvent["type"]>(type: T): PayloadOf<T>[] {
+      return events.flatMap((event) => (event.type === type ? [event.payload as PayloadOf<T>] : []));
+    },
     /** The end of turn number `count`. */
     turn: (count: number, timeoutMs?: number) => until(`turn ${count} to end`, () => turns[count - 1], timeoutMs),
   };
 }
+type PayloadOf<T extends ReportedEvent["type"]> = Extract<ReportedEvent, { type: T }>["payload"];
 export type AdapterHarness = ReturnType<typeof adapterHarness>;
 
 /** CLIs refuse some modes as root, and no workspace runs as root: tests started as root use a uid without an account. */

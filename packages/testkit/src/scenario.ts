@@ -16,7 +16,7 @@ const Pattern = z.string().refine((source) => {
 /** When a rule applies; every given part must hold. Patterns are regular expressions, matched with the `s` flag. */
 export const Match = z.strictObject({
   prompt: Pattern.optional(),
-  /** Anywhere in the conversation: system text, messages, tool results. */
+  /** Anywhere in the request's body as JSON text, notes that a CLI slips in included. */
   anywhere: Pattern.optional(),
   /** The last entry is a tool result that matches. */
   toolResult: Pattern.optional(),
@@ -117,6 +117,8 @@ export type Entry =
 /** A request of any of the three APIs, read into one shape. */
 export type Conversation = {
   api: WireFormat;
+  /** The whole body as JSON text. */
+  body: string;
   model: string;
   stream: boolean;
   includeUsage: boolean;
@@ -143,8 +145,7 @@ export function matches(match: z.infer<typeof Match>, conversation: Conversation
   if (match.toolResult !== undefined && !(afterTool && test(match.toolResult, last.text))) return false;
   if (match.requests && (requestNumber < match.requests.from || requestNumber > match.requests.to)) return false;
   if (!test(match.model, conversation.model) || !test(match.prompt, promptOf(conversation))) return false;
-  const all = () => [conversation.system, ...conversation.entries.map((entry) => entry.text)].join("\n");
-  return match.anywhere === undefined || test(match.anywhere, all());
+  return test(match.anywhere, conversation.body);
 }
 
 /** Names of shell tools, in the order of preference; compared without case. */

@@ -77,7 +77,13 @@ function toolOf(name: unknown, schema: unknown): OfferedTool {
 export function readRequest(api: WireFormat, value: unknown): Conversation {
   const body = object(value);
   if (!string(body.model)) throw new BadRequest("model: Field required");
-  const base = { api, model: string(body.model), stream: body.stream === true, includeUsage: true };
+  const base = {
+    api,
+    body: JSON.stringify(value),
+    model: string(body.model),
+    stream: body.stream === true,
+    includeUsage: true,
+  };
   if (api === "anthropic-messages") return { ...base, ...readAnthropic(body) };
   if (api === "openai-responses") return { ...base, ...readResponses(body) };
   return { ...base, includeUsage: object(body.stream_options).include_usage === true, ...readChat(body) };
