@@ -1,8 +1,10 @@
 import { execFileSync, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { auditStart, auditText } from "@x1agent/contract";
 import { afterEach, describe, expect, it } from "vitest";
 import { evidence, job, startFakeService } from "../test/fake-service.ts";
 
@@ -233,5 +235,49 @@ describe("x1", () => {
     const { out, code } = await run(["--help"]);
     expect(code).toBe(0);
     expect(out).toMatch(/5 {4}the job waits for a person/);
+  });
+});
+
+describe("audit verify of an exported file", () => {
+  const chain = () => {
+    const entries: Record<string, unknown>[] = [];
+    let previous = auditStart;
+    for (let seq = 1; seq <= 5; seq += 1) {
+      const entry = {
+        seq,
+        ts: "2026-01-01T00:00:00.000Z",
+        actor: { kind: "user" as const, id: "u" },
+        action: "grant.created",
+        subject: `grant_${seq}`,
+        data: { z: 1, a: [seq, null] },
+        previous,
+      };
+      previous = createHash("sha256").update(auditText(entry)).digest("hex");
+      entries.push({ ...entry, hash: previous });
+    }
+    return entries;
+  };
+  const verify = async (entries: readonly object[]) => {
+    const folder = await mkdtemp(join(tmpdir(), "x1-audit-"));
+    const file = join(folder, "audit.jsonl");
+    await writeFile(file, entries.map((entry) => JSON.stringify(entry)).join("\n"));
+    const result = await run(["audit", "verify", file, "--json"]);
+    await rm(folder, { recursive: true });
+    return { code: result.code, ...(JSON.parse(result.out) as { intact: boolean; brokenAt: number | null }) };
+  };
+
+  it("needs no service, and finds what was changed, left out or moved", async () => {
+    const entries = chain();
+    expect(await verify(entries)).toMatchObject({ code: 0, intact: true, entries: 5 });
+    // The order of keys is not part of what is signed.
+    expect(await verify(entries.map((entry) => Object.fromEntries(Object.entries(entry).reverse())))).toMatchObject({
+      intact: true,
+    });
+    expect(await verify(entries.map((entry) => (entry.seq === 3 ? { ...entry, data: {} } : entry)))).toMatchObject({
+      code: 1,
+      brokenAt: 3,
+    });
+    expect(await verify(entries.filter((entry) => entry.seq !== 2))).toMatchObject({ code: 1, brokenAt: 2 });
+    expect(await verify([...entries.slice(1, 2), ...entries.slice(0, 1)])).toMatchObject({ code: 1, brokenAt: 1 });
   });
 });

@@ -1,3 +1,4 @@
+export * from "./audit.ts";
 export * from "./errors.ts";
 export * from "./event.ts";
 export * from "./evidence.ts";

@@ -34,7 +34,7 @@ export type AppDeps = {
   checkAnswers: boolean;
 };
 
-type Env = { Bindings: HttpBindings };
+type Env = { Bindings: HttpBindings; Variables: { requestId: string } };
 type Ctx = Context<Env>;
 type AnyHandler = (call: Call<RouteName>) => Promise<Outcome<unknown>>;
 type Invalid = Refusal & { errors?: { path: string; message: string }[] };
@@ -55,8 +55,10 @@ export function createApp(deps: AppDeps): Hono<Env> {
 
   app.use(async (c, next) => {
     const requestId = `req_${randomUUID()}`;
-    c.res.headers.set("x-request-id", requestId);
-    for (const [name, value] of Object.entries(securityHeaders)) c.res.headers.set(name, value);
+    c.set("requestId", requestId);
+    // By `c.header`, not on `c.res`: a response that exists already is copied, and a stream's own one would be lost.
+    c.header("x-request-id", requestId);
+    for (const [name, value] of Object.entries(securityHeaders)) c.header(name, value);
     const allowed = checkOrigin({ host: c.req.header("host"), origin: c.req.header("origin") }, deps.hosts);
     if (!allowed.ok) return failed(c, allowed);
     await next();
@@ -123,7 +125,14 @@ async function serve(c: Ctx, name: RouteName, route: Route, deps: AppDeps): Prom
   return deps.idempotency.once(
     { organizationId: principal.organizationId, key: `${principal.actor.id}:${idempotencyKey}`, hash },
     run,
-    (refusal) => failed(c, refusal),
+    {
+      refuse: (refusal) => failed(c, refusal),
+      replay(answer) {
+        c.header("idempotency-replayed", "true");
+        c.header("content-type", answer.contentType);
+        return c.body(answer.body, answer.status as 200);
+      },
+    },
   );
 }
 
@@ -212,7 +221,7 @@ function faultOf(error: unknown, requestId: string, deps: AppDeps): Refusal {
   return refuse("internal", `Something broke; the log has it under ${requestId}.`);
 }
 
-const requestIdOf = (c: Ctx): string => c.res.headers.get("x-request-id") ?? "";
+const requestIdOf = (c: Ctx): string => c.get("requestId");
 
 function failed(c: Ctx, refusal: Invalid): Response {
   const code: ErrorCode = refusal.code;

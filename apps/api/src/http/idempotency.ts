@@ -23,27 +23,24 @@ export type Idempotency = {
   once(
     request: IdempotentRequest,
     run: () => Promise<Response>,
-    fail: (refusal: Refusal) => Response,
+    respond: { refuse(refusal: Refusal): Response; replay(answer: StoredAnswer): Response },
   ): Promise<Response>;
 };
 
 /** Runs a request at most once per key; repeats get the stored answer, marked `idempotency-replayed`. */
 export function createIdempotency(store: IdempotencyStore): Idempotency {
   return {
-    async once(request, run, fail) {
+    async once(request, run, respond) {
       const known = await store.take(request);
       switch (known.kind) {
         case "other":
-          return fail(refuse("idempotency_mismatch"));
+          return respond.refuse(refuse("idempotency_mismatch"));
         case "running":
-          return fail(
+          return respond.refuse(
             refuse("conflict", "A request with this Idempotency-Key is being worked on; repeat in a moment."),
           );
         case "answered":
-          return new Response(known.answer.body, {
-            status: known.answer.status,
-            headers: { "content-type": known.answer.contentType, "idempotency-replayed": "true" },
-          });
+          return respond.replay(known.answer);
         case "mine": {
           const response = await run();
           if (response.status >= 500) {

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { constants } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { AuditEntry } from "@x1agent/contract";
+import { AuditEntry, auditStart, auditText, type RouteResponse } from "@x1agent/contract";
 import { type Command, InvalidArgumentError } from "commander";
 import { contextOf, readSecret } from "../context.ts";
 import { exitCodes, UsageError } from "../exit.ts";
@@ -229,7 +230,7 @@ async function serve(argv: string[]): Promise<number> {
 }
 
 /** Verifies an exported chain with nothing but the file. */
-export async function verifyFile(file: string): Promise<AuditVerdict> {
+export async function verifyFile(file: string): Promise<RouteResponse<"verifyAudit">> {
   let previous = auditStart;
   let entries = 0;
   for await (const line of createInterface({
@@ -242,13 +243,15 @@ export async function verifyFile(file: string): Promise<AuditVerdict> {
       entry.success &&
       entry.data.seq === entries + 1 &&
       entry.data.previous === previous &&
-      (await auditHash(entry.data)) === entry.data.hash;
+      sha256(auditText(entry.data)) === entry.data.hash;
     if (!intact) return { intact: false, entries, head: previous, brokenAt: entries + 1 };
     previous = entry.data.hash;
     entries += 1;
   }
   return { intact: true, entries, head: previous, brokenAt: null };
 }
+
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 function tryJson(line: string): unknown {
   try {

@@ -1,0 +1,29 @@
+import { accept, CONTRACT_VERSION, type Health } from "@x1agent/contract";
+import type { z } from "zod";
+import type { EventStreams } from "../../events/streams.ts";
+import type { UseCases } from "../../use-cases/index.ts";
+import type { Handlers } from "../call.ts";
+import { jobHandlers } from "./jobs.ts";
+import { policyHandlers } from "./policy.ts";
+import { projectHandlers } from "./projects.ts";
+import { reviewHandlers } from "./review.ts";
+import { serviceHandlers } from "./service.ts";
+
+export type HandlerDeps = {
+  useCases: UseCases;
+  streams: EventStreams;
+  version: string;
+  status(): z.infer<typeof Health>["status"];
+};
+
+/** A handler for every route of the contract. */
+export function createHandlers(deps: HandlerDeps): Handlers {
+  return {
+    health: async () => accept({ status: deps.status(), version: deps.version, contract: CONTRACT_VERSION }),
+    ...projectHandlers(deps),
+    ...jobHandlers(deps),
+    ...reviewHandlers(deps),
+    ...policyHandlers(deps),
+    ...serviceHandlers(deps),
+  };
+}

@@ -1,0 +1,15 @@
+import { accept } from "@x1agent/contract";
+import type { Handlers } from "../call.ts";
+import { callerOf, found } from "./common.ts";
+import type { HandlerDeps } from "./index.ts";
+
+type Names = "listProjects" | "createProject" | "getProject" | "updateProject";
+
+export function projectHandlers({ useCases: { projects } }: HandlerDeps): Pick<Handlers, Names> {
+  return {
+    listProjects: async (call) => accept(await projects.list(callerOf(call), call.query)),
+    createProject: (call) => projects.create(callerOf(call), call.body),
+    getProject: async (call) => found(await projects.get(callerOf(call), call.params.projectId), "project"),
+    updateProject: (call) => projects.update(callerOf(call), call.params.projectId, call.body),
+  };
+}

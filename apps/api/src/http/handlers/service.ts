@@ -1,0 +1,66 @@
+import { accept, refuse } from "@x1agent/contract";
+import type { Handlers } from "../call.ts";
+import { numberedPage, wholePage } from "../presenters.ts";
+import { callerOf } from "./common.ts";
+import type { HandlerDeps } from "./index.ts";
+
+type Names =
+  | "me"
+  | "doctor"
+  | "listRuntimes"
+  | "installRuntime"
+  | "listProviders"
+  | "setProvider"
+  | "listSecrets"
+  | "setSecret"
+  | "deleteSecret"
+  | "listAudit"
+  | "verifyAudit"
+  | "createToken";
+
+/** Names of secrets: a provider, or `git:` and a host. */
+const secretName = /^(git:[a-z0-9.-]{1,253}(:\d{1,5})?|[a-z][a-z0-9-]{0,60})$/;
+const providerName = /^[a-z][a-z0-9-]{0,60}$/;
+
+export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names> {
+  const { runtimes, providers, secrets, audit, identity } = useCases;
+  return {
+    async me({ principal }) {
+      const { actor, organizationId, organization, role, scopes } = principal;
+      return accept({ actor, organizationId, organization, role, scopes: [...scopes] });
+    },
+    doctor: async () => accept(await useCases.doctor()),
+    listRuntimes: async () => accept(wholePage(await runtimes.list())),
+    installRuntime: async (call) => runtimes.install(call.params.name),
+    listProviders: async (call) => accept(wholePage(await providers.list(callerOf(call)))),
+    async setProvider(call) {
+      if (!providerName.test(call.params.name))
+        return refuse("invalid_request", "A provider's name is lower-case letters, digits and dashes.");
+      return providers.set(callerOf(call), call.params.name, call.body);
+    },
+    listSecrets: async (call) => accept(wholePage(await secrets.list(callerOf(call)))),
+    async setSecret(call) {
+      if (!secretName.test(call.params.name))
+        return refuse("invalid_request", "A secret is named after a provider, or git:<host>.");
+      // A line break in a credential would end the header it is sent in.
+      if (/[\r\n\0]/.test(call.body.value)) return refuse("invalid_request", "A secret is one line.");
+      return accept(await secrets.set(callerOf(call), call.params.name, call.body.value));
+    },
+    async deleteSecret(call) {
+      return (await secrets.delete(callerOf(call), call.params.name))
+        ? accept(null)
+        : refuse("not_found", "No such secret.");
+    },
+    async listAudit(call) {
+      const { after, limit } = call.query;
+      return accept(numberedPage(await audit.list(callerOf(call), after, limit), limit));
+    },
+    verifyAudit: async (call) => accept(await audit.verify(callerOf(call))),
+    async createToken(call) {
+      // Nobody hands on more than they hold.
+      const missing = call.body.scopes.find((scope) => !call.principal.scopes.includes(scope));
+      if (missing) return refuse("forbidden", `Your own token lacks the scope "${missing}".`);
+      return accept(await identity.createToken(callerOf(call), call.body));
+    },
+  };
+}

@@ -1,0 +1,97 @@
+import type {
+  Actor,
+  Approval,
+  AuditEntry,
+  Budget,
+  Doctor,
+  Evidence,
+  Grant,
+  InjectRequest,
+  Job,
+  JobState,
+  Outcome,
+  Project,
+  Provider,
+  Publication,
+  RouteBody,
+  RouteResponse,
+  StoredEvent,
+} from "@x1agent/contract";
+import type { RuntimeShelf } from "./runtimes.ts";
+
+/** For whom a use-case works: every one sees only the caller's organization, and writes the caller down as the actor. */
+export type Caller = { organizationId: string; actor: Actor };
+export type PageOf<T> = { items: T[]; cursor: string | null };
+export type PageRequest = { limit: number; cursor?: string | undefined };
+type JobDetail = RouteResponse<"getJob">;
+type Secret = RouteResponse<"setSecret">;
+type CallSummary = RouteResponse<"listCalls">["items"][number];
+
+/**
+ * What the HTTP handlers ask of the rest of the service. Each call is one transaction over as many domains as it needs.
+ * A refusal is an `Outcome`; `null` means that the caller's organization has no such thing.
+ */
+export type UseCases = {
+  projects: {
+    list(caller: Caller, page: PageRequest): Promise<PageOf<Project>>;
+    create(caller: Caller, body: RouteBody<"createProject">): Promise<Outcome<Project>>;
+    get(caller: Caller, projectId: string): Promise<Project | null>;
+    update(caller: Caller, projectId: string, body: RouteBody<"updateProject">): Promise<Outcome<Project>>;
+  };
+  jobs: {
+    list(
+      caller: Caller,
+      page: PageRequest & { state?: JobState | undefined; projectId?: string | undefined },
+    ): Promise<PageOf<Job>>;
+    create(caller: Caller, body: RouteBody<"createJob">): Promise<Outcome<Job>>;
+    get(caller: Caller, jobId: string): Promise<JobDetail | null>;
+    cancel(caller: Caller, jobId: string): Promise<Outcome<Job>>;
+    retry(caller: Caller, jobId: string, body: RouteBody<"retryJob">): Promise<Outcome<Job>>;
+  };
+  /** Reach the session wherever it runs; refused by what the runtime's manifest declares. */
+  sessions: {
+    inject(caller: Caller, jobId: string, message: InjectRequest): Promise<Outcome<{ queued: boolean }>>;
+    interrupt(caller: Caller, jobId: string): Promise<Outcome<{ interrupted: boolean }>>;
+    answer(caller: Caller, jobId: string, body: RouteBody<"answerQuestion">): Promise<Outcome<{ answered: boolean }>>;
+    setModel(caller: Caller, jobId: string, model: string): Promise<Outcome<{ model: string }>>;
+    events(caller: Caller, jobId: string, after: number, limit: number): Promise<StoredEvent[]>;
+    calls(caller: Caller, jobId: string, page: PageRequest): Promise<PageOf<CallSummary>>;
+  };
+  review: {
+    evidence(caller: Caller, jobId: string): Promise<Evidence[]>;
+    /** Unified diff of one round, or of the newest; null when there is none. */
+    diff(caller: Caller, jobId: string, evidenceId: string | undefined): Promise<string | null>;
+    approvals(caller: Caller, jobId: string): Promise<Approval[]>;
+    publications(caller: Caller, jobId: string): Promise<Publication[]>;
+    decide(caller: Caller, jobId: string, body: RouteBody<"decide">): Promise<Outcome<Job>>;
+    /** A blob that belongs to the job; null also when it exists and is another's. */
+    blob(caller: Caller, jobId: string, digest: string): Promise<Uint8Array | null>;
+  };
+  grants: {
+    list(caller: Caller, filter: { subject?: string | undefined; all: boolean }): Promise<Grant[]>;
+    create(caller: Caller, body: RouteBody<"createGrant">): Promise<Outcome<Grant>>;
+    revoke(caller: Caller, grantId: string): Promise<Grant | null>;
+  };
+  budgets: {
+    list(caller: Caller): Promise<Budget[]>;
+    set(caller: Caller, body: RouteBody<"setBudget">): Promise<Outcome<Budget>>;
+  };
+  providers: {
+    list(caller: Caller): Promise<Provider[]>;
+    set(caller: Caller, name: string, body: RouteBody<"setProvider">): Promise<Outcome<Provider>>;
+  };
+  secrets: {
+    list(caller: Caller): Promise<Secret[]>;
+    set(caller: Caller, name: string, value: string): Promise<Secret>;
+    delete(caller: Caller, name: string): Promise<boolean>;
+  };
+  audit: {
+    list(caller: Caller, after: number, limit: number): Promise<AuditEntry[]>;
+    verify(caller: Caller): Promise<RouteResponse<"verifyAudit">>;
+  };
+  identity: {
+    createToken(caller: Caller, body: RouteBody<"createToken">): Promise<{ id: string; token: string }>;
+  };
+  runtimes: Pick<RuntimeShelf, "list" | "install">;
+  doctor(): Promise<Doctor>;
+};
