@@ -39,7 +39,13 @@ async function start(options: Partial<HarnessOptions> = {}) {
   await folders.own();
   const harness = adapterHarness({ runtimeDir: import.meta.dirname, ...folders, inferenceUrl: server.url, ...options });
   harnesses.push(harness);
-  return { ...harness, session: await adapter.start(harness.context) };
+  const spawn = harness.context.spawn;
+  let argv0 = "";
+  harness.context.spawn = (argv, spawned) => {
+    argv0 = argv[0] ?? "";
+    return spawn(argv, spawned);
+  };
+  return { ...harness, session: await adapter.start(harness.context), argv0 };
 }
 const script = (...rules: ScenarioInput["rules"]) => server.setScenario({ rules });
 const say = (text: string) => ({ id: text, content: text });
@@ -236,7 +242,7 @@ describe.skipIf(!here)(
       await run.turn(2);
       expect(run.all("tool.ended").map((tool) => [tool.status, tool.exitCode])).toEqual([
         ["completed", 3],
-        ["failed", null],
+        ["completed", 143],
       ]);
     });
 

@@ -1,8 +1,9 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { Fault, type RuntimeManifest } from "@x1agent/contract";
 import { readManifest } from "./catalogue.ts";
 
@@ -51,6 +52,8 @@ export async function installRuntime(options: InstallOptions): Promise<RuntimeMa
       await checkVersion(staging, manifest.install.package, manifest.version);
     }
     await writeFile(join(staging, "runtime.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+    // Whoever runs in a workspace is another user: it may read and start this, and nobody else may change it.
+    await promisify(execFile)("chmod", ["-R", "a+rX,go-w", staging]);
     await replace(staging, targetDir, manifest);
   } finally {
     await rm(staging, { recursive: true, force: true });
@@ -124,6 +127,8 @@ async function runNpm(
   const env = Object.fromEntries(
     Object.entries(source).filter(([name, value]) => value !== undefined && passedOn.test(name)),
   );
+  // npm leaves out optional packages that want a newer Node than it runs on, so it gets the one that runs this.
+  env.PATH = [dirname(process.execPath), env.PATH].filter(Boolean).join(delimiter);
   const command = [...args, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=http"];
   const timeout = AbortSignal.timeout(INSTALL_MS);
   const child = spawn(program, command, {
