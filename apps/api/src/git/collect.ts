@@ -92,8 +92,8 @@ report_list ignored < "$fresh/ignored"
 tree=$(git write-tree)
 report tree "$tree"
 if [ "$tree" = "$tree_before" ]; then report done unchanged; exit 0; fi
-export GIT_AUTHOR_NAME=x1 GIT_AUTHOR_EMAIL=x1@localhost GIT_AUTHOR_DATE='0 +0000'
-export GIT_COMMITTER_NAME=x1 GIT_COMMITTER_EMAIL=x1@localhost GIT_COMMITTER_DATE='0 +0000'
+export GIT_AUTHOR_NAME=x1 GIT_AUTHOR_EMAIL=x1@localhost GIT_AUTHOR_DATE='@0 +0000'
+export GIT_COMMITTER_NAME=x1 GIT_COMMITTER_EMAIL=x1@localhost GIT_COMMITTER_DATE='@0 +0000'
 temporary=$(git commit-tree "$tree" -p "$commit" -m collected)
 git update-ref refs/x1/collected "$temporary"
 git -c pack.window=0 -c core.compression=1 bundle create --quiet --version=2 - refs/x1/collected "^$commit"

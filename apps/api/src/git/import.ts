@@ -53,15 +53,15 @@ git init --quiet --bare --template= "$repository"
 mkdir -p "$repository/objects/info"
 printf '%s\\n' "$base/objects" > "$repository/objects/info/alternates"
 export GIT_DIR=$repository
-IFS= read -r line; [ "$line" = '# v2 git bundle' ] || { echo 'not a bundle' >&2; exit 66; }
-IFS= read -r line; [ "\${line%% *}" = "-$commit" ] || { echo 'the bundle stands on another base' >&2; exit 66; }
-IFS= read -r line; tip=\${line%% *}; [ "$line" = "$tip refs/x1/collected" ] || { echo 'the bundle holds other refs' >&2; exit 66; }
-IFS= read -r line; [ -z "$line" ] || { echo 'the bundle holds more than one ref' >&2; exit 66; }
+IFS= read -r line || true; [ "$line" = '# v2 git bundle' ] || { echo 'not a bundle' >&2; exit 66; }
+IFS= read -r line || true; [ "\${line%% *}" = "-$commit" ] || { echo 'the bundle stands on another base' >&2; exit 66; }
+IFS= read -r line || true; tip=\${line%% *}; [ "$line" = "$tip refs/x1/collected" ] || { echo 'the bundle holds other refs' >&2; exit 66; }
+IFS= read -r line || true; [ -z "$line" ] || { echo 'the bundle holds more than one ref' >&2; exit 66; }
 git -c pack.threads=1 index-pack --stdin --fix-thin --strict --max-input-size="$max" > /dev/null
 tree=$(git rev-parse --verify --quiet "$tip^{tree}")
 # A commit of our own over the base, so that "new" means: not reachable from the base.
-export GIT_AUTHOR_NAME=x1 GIT_AUTHOR_EMAIL=x1@localhost GIT_AUTHOR_DATE='0 +0000'
-export GIT_COMMITTER_NAME=x1 GIT_COMMITTER_EMAIL=x1@localhost GIT_COMMITTER_DATE='0 +0000'
+export GIT_AUTHOR_NAME=x1 GIT_AUTHOR_EMAIL=x1@localhost GIT_AUTHOR_DATE='@0 +0000'
+export GIT_COMMITTER_NAME=x1 GIT_COMMITTER_EMAIL=x1@localhost GIT_COMMITTER_DATE='@0 +0000'
 probe=$(git commit-tree "$tree" -p "$commit" -m probe)
 printf '%s %s\\n' "$tree" "$probe"
 `;

@@ -45,6 +45,7 @@ const megabyte = 1024 ** 2;
 /** Settings that hold for every git the service starts. Also the list that in-workspace commands use. */
 export const safeSettings: readonly (readonly [string, string])[] = [
   ["advice.detachedHead", "false"],
+  ["advice.graftFileDeprecated", "false"],
   ["core.hooksPath", "/dev/null"],
   ["core.fsmonitor", "false"],
   ["core.untrackedCache", "false"],
