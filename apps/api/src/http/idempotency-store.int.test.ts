@@ -1,0 +1,58 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Database, openDatabase } from "@x1agent/kernel";
+import { sql } from "kysely";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { IdempotencyStore } from "./idempotency.ts";
+import { createIdempotencyStore, idempotencyMigrations } from "./idempotency-store.ts";
+
+let folder: string;
+let db: Database;
+let store: IdempotencyStore;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "x1-idem-"));
+  db = await openDatabase({ folder: join(folder, "pg"), migrations: idempotencyMigrations });
+  store = createIdempotencyStore(db);
+});
+afterAll(async () => {
+  await db?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+const request = (key: string, change: object = {}) => ({ organizationId: "org_a", key, hash: "h", ...change });
+const answer = { status: 201, contentType: "application/json", body: '{"id":"1"}' };
+
+describe("idempotency keys in the database", () => {
+  it("go to exactly one of many who ask at once", async () => {
+    const taken = await Promise.all(Array.from({ length: 12 }, () => store.take(request("k1"))));
+    expect(taken.map(({ kind }) => kind).sort()).toEqual(["mine", ...Array.from({ length: 11 }, () => "running")]);
+    await store.finish(request("k1"), answer);
+    expect(await store.take(request("k1"))).toEqual({ kind: "answered", answer });
+  });
+
+  it("tell another request under the same key, and another organization's key apart", async () => {
+    await store.take(request("k2"));
+    expect(await store.take(request("k2", { hash: "other" }))).toEqual({ kind: "other" });
+    expect(await store.take(request("k2", { organizationId: "org_b" }))).toEqual({ kind: "mine" });
+  });
+
+  it("are free again when the request broke, and when its process died", async () => {
+    await store.take(request("k3"));
+    await store.forget(request("k3"));
+    expect(await store.take(request("k3"))).toEqual({ kind: "mine" });
+    await db.tenant("org_a", (tx) =>
+      sql`update x1.http_idempotency set taken_at = now() - interval '10 minutes' where key = 'k3'`.execute(tx),
+    );
+    expect(await store.take(request("k3"))).toEqual({ kind: "mine" });
+    expect(await store.take(request("k3"))).toEqual({ kind: "running" });
+  });
+
+  it("are forgotten after a day", async () => {
+    await store.take(request("k4"));
+    await store.finish(request("k4"), answer);
+    await db.tenant("org_a", (tx) =>
+      sql`update x1.http_idempotency set taken_at = now() - interval '25 hours' where key = 'k4'`.execute(tx),
+    );
+    expect(await store.take(request("k4", { hash: "new" }))).toEqual({ kind: "mine" });
+  });
+});
