@@ -277,19 +277,24 @@ export function readRecording(path: string): { sent: boolean; message: Record<st
  * there. Returns null where it is not installed and the registry cannot be reached.
  */
 export async function installedCli(runtimeDir: string): Promise<string | null> {
-  const cli = join(runtimeDir, "cli");
+  const manifest = RuntimeManifest.parse(JSON.parse(readFileSync(join(runtimeDir, "runtime.json"), "utf8")));
+  if (!manifest.install) return runtimeDir;
+  const cli = join(runtimeDir, dirname(manifest.install.lock));
   const modules = join(cli, "node_modules");
-  if (existsSync(modules)) return cli;
-  const staging = await mkdtemp(join(dirname(cli), "cli", ".install-"));
+  const installed = join(modules, manifest.install.package, "package.json");
+  const upToDate = () =>
+    existsSync(installed) && JSON.parse(readFileSync(installed, "utf8")).version === manifest.version;
+  if (upToDate()) return cli;
+  // In the checkout's own modules: never committed, and on the same file system, so that it can be renamed into place.
+  const staging = await mkdtemp(join(runtimeDir, "../../node_modules", ".x1-cli-"));
   try {
     for (const file of ["package.json", "package-lock.json"]) await cp(join(cli, file), join(staging, file));
-    await promisify(execFile)("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
-      cwd: staging,
-      timeout: 110_000,
-    });
+    const command = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+    await promisify(execFile)("npm", command, { cwd: staging, timeout: 110_000 });
+    await rm(modules, { recursive: true, force: true });
     // Two tests may install at once: who comes second finds it done.
     await rename(join(staging, "node_modules"), modules).catch((cause: unknown) => {
-      if (!existsSync(modules)) throw cause;
+      if (!upToDate()) throw cause;
     });
     return cli;
   } catch {
