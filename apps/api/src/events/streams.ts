@@ -41,6 +41,8 @@ export type EventStreams = {
   serve(out: ServerResponse, request: StreamRequest): void;
   /** Something was stored for the job; cheap when nobody watches. */
   wake(jobId: string): void;
+  /** Notices may have been missed: looks again for every watched job. */
+  wakeAll(): void;
   /** Ends every stream; clients reconnect elsewhere. */
   close(): void;
   readonly size: number;
@@ -169,6 +171,9 @@ export function createEventStreams(port: EventSourcePort): EventStreams {
     wake(jobId) {
       const channel = channels.get(jobId);
       if (channel && hasLive(channel)) pump(channel).catch(port.onError);
+    },
+    wakeAll() {
+      for (const channel of channels.values()) if (hasLive(channel)) pump(channel).catch(port.onError);
     },
     close() {
       clearInterval(timer);

@@ -1,0 +1,146 @@
+import { join } from "node:path";
+import {
+  type BlobStore,
+  createLogger,
+  type Database,
+  type Logger,
+  type Migration,
+  openBlobs,
+  openDatabase,
+} from "@x1agent/kernel";
+import { createHub, type Hub } from "./events/hub.ts";
+import { createEventStreams } from "./events/streams.ts";
+import { createApp } from "./http/app.ts";
+import type { Principal } from "./http/call.ts";
+import { createHandlers } from "./http/handlers/index.ts";
+import { createIdempotency } from "./http/idempotency.ts";
+import { createIdempotencyStore, idempotencyMigrations } from "./http/idempotency-store.ts";
+import {
+  prepareDataDir,
+  readMasterKey,
+  readTokenFile,
+  removeServiceFile,
+  writeServiceFile,
+  writeTokenFile,
+} from "./start/files.ts";
+import { listen } from "./start/listen.ts";
+import { lockDataDir } from "./start/lock.ts";
+import type { StartOptions } from "./start/options.ts";
+import type { UseCases } from "./use-cases/index.ts";
+
+export const VERSION = "0.1.0";
+
+/** What every part of the service stands on. */
+export type Foundation = {
+  options: StartOptions;
+  db: Database;
+  blobs: BlobStore;
+  hub: Hub;
+  log: Logger;
+  /** Wraps the data keys of stored secrets. Never logged, never handed to a workspace. */
+  masterKey: Buffer;
+};
+
+/** The domains, drivers and the job loop, put together over the foundation. */
+export type Parts = {
+  useCases: UseCases;
+  authenticate(token: string): Promise<Principal | null>;
+  /** First start: makes the organization, its owner and the starting grants, and returns a token. Later: null. */
+  bootstrap(): Promise<{ token: string } | null>;
+  /** A new token for the local owner, when its file was lost. */
+  issueLocalToken(): Promise<string>;
+  /** Starts taking jobs; called once requests can be answered. */
+  start(): Promise<void>;
+  /** Ends sessions and loop within bounds. */
+  stop(): Promise<void>;
+};
+export type Assembly = { migrations: readonly Migration[]; assemble(foundation: Foundation): Promise<Parts> };
+
+export type Service = {
+  url: string;
+  tokenFile: string;
+  close(): Promise<void>;
+  /** Settles when something without which the service cannot go on has ended. */
+  lost: Promise<string>;
+};
+
+/**
+ * Starts the service. Order: data directory and its lock, master key, database (which migrates), parts, owner and token, listener,
+ * job loop. What was started is ended again, last first, when a later step fails, and by `close`.
+ */
+export async function startService(options: StartOptions, assembly: Assembly): Promise<Service> {
+  const log = createLogger();
+  const undo: (() => Promise<void> | void)[] = [];
+  const unwind = async () => {
+    for (const step of undo.splice(0).reverse())
+      try {
+        await step();
+      } catch (error) {
+        log.error("a part did not end cleanly", { error });
+      }
+  };
+  try {
+    await prepareDataDir(options.dataDir);
+    undo.push(await lockDataDir(options.dataDir));
+    const masterKey = await readMasterKey(options.masterKeyFile);
+    const db = await openDatabase({
+      folder: join(options.dataDir, "pg"),
+      migrations: [...assembly.migrations, ...idempotencyMigrations],
+      ...(options.databaseUrl === undefined ? {} : { url: options.databaseUrl }),
+    });
+    undo.push(() => db.close());
+
+    const hub = createHub();
+    const parts = await assembly.assemble({ options, db, blobs: openBlobs(options.blobsDir), hub, log, masterKey });
+    undo.push(() => parts.stop());
+    const tokenFile = await ensureToken(options.dataDir, parts, log);
+
+    const streams = createEventStreams({
+      hub,
+      read: (organizationId, jobId, after, limit) =>
+        parts.useCases.sessions.events({ organizationId, actor: { kind: "platform", id: "x1" } }, jobId, after, limit),
+      onError: (error) => log.error("an event stream broke", { error }),
+    });
+    undo.push(() => streams.close());
+    // The notice names the job and its newest number; after a lost connection every watched job is read again.
+    undo.push(
+      await db.listen(
+        "x1_events",
+        (payload) => streams.wake(payload.split(" ")[0] ?? ""),
+        () => streams.wakeAll(),
+      ),
+    );
+
+    let status: "ok" | "stopping" = "ok";
+    const app = createApp({
+      handlers: createHandlers({ useCases: parts.useCases, streams, version: VERSION, status: () => status }),
+      authenticate: parts.authenticate,
+      idempotency: createIdempotency(createIdempotencyStore(db)),
+      hosts: new Set(options.allowHosts),
+      onError: (error, requestId) => log.error("a request failed", { error, requestId }),
+      checkAnswers: process.env.NODE_ENV === "test",
+    });
+    const listener = await listen(app.fetch, options);
+    undo.push(() => {
+      status = "stopping";
+      streams.close();
+      return listener.close();
+    });
+    await writeServiceFile(options.dataDir, { url: listener.url, pid: process.pid });
+    undo.push(() => removeServiceFile(options.dataDir));
+    await parts.start();
+    return { url: listener.url, tokenFile, close: unwind, lost: db.lost.then(() => "The database has ended.") };
+  } catch (error) {
+    await unwind();
+    throw error;
+  }
+}
+
+/** The local owner's token lies in a file of mode 0600; a lost or outdated one is made anew. */
+async function ensureToken(dataDir: string, parts: Parts, log: Logger): Promise<string> {
+  const first = await parts.bootstrap();
+  const known = first?.token ?? (await readTokenFile(dataDir));
+  const token = known && (await parts.authenticate(known)) ? known : await parts.issueLocalToken();
+  log.redact(token);
+  return writeTokenFile(dataDir, token);
+}
