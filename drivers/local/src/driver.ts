@@ -1,0 +1,858 @@
+import { chmod, chown, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { Fault, type HostBoot, type IsolationReport, isolationRank } from "@x1agent/contract";
+import type {
+  ExecResult,
+  ExecSpec,
+  HostEndpoint,
+  HostExit,
+  Workspace,
+  WorkspaceDriver,
+  WorkspaceInfo,
+  WorkspaceSpec,
+} from "@x1agent/workspaces";
+import { Capture } from "./capture.ts";
+import { exists, findTools, makeEtc, tryProgram, usrEntries } from "./machine.ts";
+import { ProcessLevelWorkspace } from "./process-level.ts";
+import { type Identity, type Machine, type Mechanism, type Sandbox, startSandbox } from "./sandbox.ts";
+import { seccompFilter } from "./seccomp.ts";
+import {
+  baseEnv,
+  egressEnv,
+  forwardedArgv,
+  nestedPrefix,
+  sidecarPlan,
+  type UsrEntry,
+  type WorkspacePaths,
+  workspacePlan,
+} from "./spec.ts";
+import { LimitWatch } from "./watch.ts";
+
+/**
+ * Workspaces as namespaces on this machine. State on disk is `run/ws/<id>/spec.json` (no secrets) beside the volume;
+ * processes never outlive the service, so after a restart a workspace found on disk has a volume and no process.
+ */
+export type LocalDriverOptions = {
+  /** `<data>/run`. */
+  runDir: string;
+  /** Folder of the overlay of this version, as built by the overlay package. */
+  overlayDir: string;
+  /** Folders outside `/usr` with a `bin`, mounted read-only at the same path and put first on PATH. */
+  toolchains?: readonly string[];
+  /** Host uids that no account uses; two for each workspace. Only as root. */
+  uidRange?: { start: number; count: number };
+  level?: "namespaces" | "process";
+  /** Certificates in PEM instead of the machine's. */
+  caBundle?: string;
+  /** Added to every workspace's environment. */
+  extraEnv?: Readonly<Record<string, string>>;
+  /** Default: bubblewrap where it is installed. */
+  mechanism?: Mechanism;
+};
+
+const SIDECAR_READY_MS = 30_000;
+const PROBE_MS = 5_000;
+/** Largest single file; the disk limit counts all. */
+const FILE_BYTES = 8 * 1024 ** 3;
+/** Longest path of a unix socket, with its end mark. */
+const SOCKET_PATH = 107;
+const SHUTDOWN_MS = 3_000;
+
+type StoredSpec = Omit<WorkspaceSpec, "sidecar" | "hostToken"> & {
+  startedAt: string;
+  ownerPid: number;
+  uid: number | null;
+};
+
+/** Everything that a workspace needs of its driver. */
+export type DriverContext = {
+  options: LocalDriverOptions;
+  machine: Machine;
+  usr: UsrEntry[];
+  alternatives: boolean;
+  watch: LimitWatch;
+  report: IsolationReport;
+};
+
+/** Creates the driver; touches nothing until it is used. */
+export function createLocalDriver(options: LocalDriverOptions): WorkspaceDriver {
+  return new LocalDriver(options);
+}
+
+class LocalDriver implements WorkspaceDriver {
+  readonly name = "local";
+  readonly #options: LocalDriverOptions;
+  readonly #live = new Map<string, Promise<LocalWorkspace | ProcessLevelWorkspace>>();
+  readonly #watch = new LimitWatch();
+  readonly #usedUids = new Set<number>();
+  #context: Promise<DriverContext> | null = null;
+
+  constructor(options: LocalDriverOptions) {
+    this.#options = options;
+  }
+
+  get #root(): string {
+    return join(this.#options.runDir, "ws");
+  }
+
+  /** Prepared once: programs, filters, both kinds of `/etc`. Tried again after a failure. */
+  #prepare(): Promise<DriverContext> {
+    this.#context ??= prepareMachine(this.#options, this.#watch).catch((error: unknown) => {
+      this.#context = null;
+      throw error;
+    });
+    return this.#context;
+  }
+
+  async probe(): ReturnType<WorkspaceDriver["probe"]> {
+    return probeMachine(this.#options);
+  }
+
+  async launch(spec: WorkspaceSpec): Promise<Workspace> {
+    if (!/^[a-z0-9-]{1,60}$/.test(spec.id))
+      throw new Fault("invalid_request", `Workspace id ${JSON.stringify(spec.id)} is not allowed.`);
+    const present = this.#live.get(spec.id);
+    if (present) return present;
+    const level = this.#options.level ?? "namespaces";
+    if (isolationRank(level) < isolationRank(spec.minIsolation))
+      throw new Fault(
+        "isolation_unavailable",
+        `This driver offers level ${level}; the job needs ${spec.minIsolation}.`,
+      );
+    if (level === "process" && spec.runtime && !spec.runtime.manifest.processLevel)
+      throw new Fault("isolation_unavailable", `Runtime ${spec.runtime.manifest.name} does not run at level process.`);
+    const starting = this.#start(spec);
+    this.#live.set(spec.id, starting);
+    try {
+      return await starting;
+    } catch (error) {
+      this.#live.delete(spec.id);
+      await rm(join(this.#root, spec.id), { recursive: true, force: true }).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #start(spec: WorkspaceSpec): Promise<LocalWorkspace | ProcessLevelWorkspace> {
+    const dir = join(this.#root, spec.id);
+    await mkdir(this.#root, { recursive: true, mode: 0o711 });
+    // A folder of this id without a process of ours is left over from a service that is gone.
+    if (await exists(dir)) await this.stop(spec.id);
+    const uid = await this.#takeUid();
+    const { sidecar: _sidecar, hostToken: _hostToken, ...rest } = spec;
+    const stored: StoredSpec = { ...rest, startedAt: new Date().toISOString(), ownerPid: process.pid, uid };
+    const paths = await makeVolume(dir, uid);
+    await writeFile(join(dir, "spec.json.new"), JSON.stringify(stored), { mode: 0o600 });
+    await rename(join(dir, "spec.json.new"), join(dir, "spec.json"));
+    if (spec.runtime)
+      await writeFile(join(dir, "runtime.json"), JSON.stringify(spec.runtime.manifest), { mode: 0o644 });
+    if (this.#options.level === "process") {
+      const workspace = new ProcessLevelWorkspace({
+        overlayDir: this.#options.overlayDir,
+        dir,
+        spec,
+        env: this.#options.extraEnv ?? {},
+      });
+      await workspace.startSidecar();
+      return workspace;
+    }
+    const context = await this.#prepare();
+    const workspace = new LocalWorkspace(context, spec, dir, paths, uid);
+    try {
+      await workspace.startSidecar();
+    } catch (error) {
+      await workspace.end();
+      if (uid !== null) this.#usedUids.delete(uid);
+      throw error;
+    }
+    return workspace;
+  }
+
+  async get(id: string): Promise<Workspace | null> {
+    const live = this.#live.get(id);
+    if (live) return live;
+    const stored = await readStored(join(this.#root, id));
+    if (!stored || this.#options.level === "process") return null;
+    const { startedAt: _startedAt, ownerPid: _ownerPid, uid, ...spec } = stored;
+    const dir = join(this.#root, id);
+    return new LocalWorkspace(await this.#prepare(), spec, dir, volumePaths(dir), uid);
+  }
+
+  async list(): Promise<WorkspaceInfo[]> {
+    const names = await readdir(this.#root).catch(() => []);
+    const stored = await Promise.all(names.map((name) => readStored(join(this.#root, name))));
+    return stored
+      .filter((spec) => spec !== null)
+      .map(({ id, organizationId, jobId, attemptId, purpose, startedAt, ownerPid }) => ({
+        ...{ id, organizationId, jobId, attemptId, purpose, startedAt, ownerPid },
+      }));
+  }
+
+  async stop(id: string): Promise<void> {
+    if (!/^[a-z0-9-]{1,60}$/.test(id)) return;
+    const live = await this.#live.get(id)?.catch(() => null);
+    await live?.end();
+    const dir = join(this.#root, id);
+    const stored = await readStored(dir);
+    if (stored?.uid != null && process.getuid?.() === 0) await endProcessesOf([stored.uid, stored.uid + 1]);
+    await removeTree(dir);
+    this.#watch.removeVolume(id);
+    this.#live.delete(id);
+    if (stored?.uid != null) this.#usedUids.delete(stored.uid);
+  }
+
+  /** The first of two uids that no workspace on disk has; null for an ordinary user. */
+  async #takeUid(): Promise<number | null> {
+    if (process.getuid?.() !== 0 || this.#options.level === "process") return null;
+    const { start, count } = this.#options.uidRange ?? { start: 3_100_000, count: 4_000 };
+    const names = await readdir(this.#root).catch(() => []);
+    const stored = await Promise.all(names.map((name) => readStored(join(this.#root, name))));
+    const taken = new Set([...this.#usedUids, ...stored.map((spec) => spec?.uid)]);
+    for (let uid = start; uid + 1 < start + count; uid += 2) {
+      if (taken.has(uid)) continue;
+      this.#usedUids.add(uid);
+      return uid;
+    }
+    throw new Fault(
+      "unavailable",
+      `All ${count / 2} pairs of workspace uids are in use; stop workspaces or give a larger range.`,
+    );
+  }
+}
+
+async function prepareMachine(options: LocalDriverOptions, watch: LimitWatch): Promise<DriverContext> {
+  const tools = await findTools();
+  const mechanism = options.mechanism ?? (tools.bwrap ? "bwrap" : "util-linux");
+  const shared = join(options.runDir, "driver");
+  await mkdir(shared, { recursive: true, mode: 0o755 });
+  const filters = { host: join(shared, "seccomp-host.bpf"), strict: join(shared, "seccomp-strict.bpf") };
+  for (const kind of ["host", "strict"] as const) {
+    await writeFile(`${filters[kind]}.new`, seccompFilter(tools.architecture, kind), { mode: 0o644 });
+    await rename(`${filters[kind]}.new`, filters[kind]);
+  }
+  await makeEtc(join(shared, "etc"), { sidecar: false, caBundle: options.caBundle });
+  await makeEtc(join(shared, "etc-sidecar"), { sidecar: true, caBundle: options.caBundle });
+  const stage = await firstFolder(["/mnt", "/media", "/srv", "/opt"]);
+  return {
+    options,
+    machine: { mechanism, tools, filters, stage },
+    usr: await usrEntries(),
+    alternatives: await exists("/etc/alternatives"),
+    watch,
+    report: isolationReport(mechanism, tools.perl !== null, tools.prlimit !== null),
+  };
+}
+
+async function firstFolder(candidates: readonly string[]): Promise<string> {
+  for (const path of candidates) if (await exists(path)) return path;
+  throw new Fault("isolation_unavailable", `None of ${candidates.join(", ")} exists; \`mkdir /mnt\` adds one.`);
+}
+
+function isolationReport(mechanism: Mechanism, perl: boolean, prlimit: boolean): IsolationReport {
+  const seccomp = mechanism === "bwrap" || perl;
+  return {
+    level: "namespaces",
+    mechanism: mechanism === "bwrap" ? "bubblewrap" : "util-linux",
+    facts: [
+      { name: "namespaces", value: "user, pid, mount, network, ipc, uts", by: "kernel" },
+      { name: "root filesystem", value: "allow-list, read-only", by: "kernel" },
+      { name: "seccomp", value: seccomp ? "filter" : "none", by: seccomp ? "kernel" : "none" },
+      {
+        name: "uid outside",
+        value: process.getuid?.() === 0 ? "one unassigned uid for each workspace" : "yours",
+        by: process.getuid?.() === 0 ? "kernel" : "none",
+      },
+      { name: "memory", value: "summed twice a second", by: "watched" },
+      { name: "processes", value: prlimit ? "RLIMIT_NPROC" : "none", by: prlimit ? "kernel" : "none" },
+      { name: "disk", value: "measured, with a free-space reserve", by: "watched" },
+    ],
+  };
+}
+
+const volumePaths = (dir: string): WorkspacePaths => ({
+  work: join(dir, "work"),
+  home: join(dir, "home"),
+  tmp: join(dir, "tmp"),
+  host: join(dir, "host"),
+  sock: join(dir, "sock"),
+  etc: join(dir, "../../driver/etc"),
+});
+
+async function makeVolume(dir: string, uid: number | null): Promise<WorkspacePaths> {
+  const paths = volumePaths(dir);
+  await mkdir(dir, { mode: uid === null ? 0o700 : 0o711 });
+  for (const path of [
+    paths.work,
+    paths.home,
+    paths.tmp,
+    paths.host,
+    paths.sock,
+    join(dir, "scratch"),
+    join(dir, "root"),
+  ])
+    await mkdir(path, { mode: 0o700 });
+  if (uid !== null) {
+    for (const path of [paths.work, paths.home, paths.tmp, paths.host]) await chown(path, uid, uid);
+    // The sidecar makes its sockets here; the agent's group may connect.
+    await chown(paths.sock, uid + 1, uid);
+    await chmod(paths.sock, 0o710);
+  }
+  return paths;
+}
+
+async function readStored(dir: string): Promise<StoredSpec | null> {
+  try {
+    return JSON.parse(await readFile(join(dir, "spec.json"), "utf8")) as StoredSpec;
+  } catch {
+    return null;
+  }
+}
+
+/** Removes a volume also where a command left folders that its owner may not write to. */
+async function removeTree(dir: string): Promise<void> {
+  try {
+    await rm(dir, { recursive: true, force: true, maxRetries: 3 });
+  } catch {
+    await tryProgram("/usr/bin/chmod", ["-R", "u+rwX", "--", dir], 60_000);
+    await rm(dir, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** Ends what still runs under uids that belong to one workspace; root only, and only for unassigned uids. */
+async function endProcessesOf(uids: readonly number[]): Promise<void> {
+  for (let round = 0; round < 50; round++) {
+    let found = false;
+    for (const name of await readdir("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      const owner = await readFile(`/proc/${name}/status`, "utf8").catch(() => "");
+      if (/^State:\s+[ZX]/m.test(owner)) continue;
+      const uid = Number(/^Uid:\s+(\d+)/m.exec(owner)?.[1] ?? -1);
+      if (!uids.includes(uid)) continue;
+      found = true;
+      try {
+        process.kill(Number(name), "SIGKILL");
+      } catch {
+        // Gone meanwhile.
+      }
+    }
+    if (!found) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+type RunningHost = {
+  sandbox: Sandbox;
+  endpoint: HostEndpoint;
+  exited: Promise<HostExit>;
+  closeDir: () => Promise<void>;
+};
+
+class LocalWorkspace implements Workspace {
+  readonly id: string;
+  readonly spec: WorkspaceSpec;
+  readonly report: IsolationReport;
+  readonly sidecarExited: Promise<{ exitCode: number | null; signal: string | null }>;
+  readonly #context: DriverContext;
+  readonly #dir: string;
+  readonly #paths: WorkspacePaths;
+  readonly #uid: number | null;
+  readonly #running = new Set<Sandbox>();
+  #ending = false;
+  #sidecar: Sandbox | null = null;
+  #host: Promise<RunningHost> | null = null;
+  #sidecarEnded: (end: { exitCode: number | null; signal: string | null }) => void = () => {};
+
+  constructor(context: DriverContext, spec: WorkspaceSpec, dir: string, paths: WorkspacePaths, uid: number | null) {
+    this.id = spec.id;
+    this.spec = spec;
+    this.report = context.report;
+    this.#context = context;
+    this.#dir = dir;
+    this.#paths = paths;
+    this.#uid = uid;
+    this.sidecarExited = new Promise((resolve) => {
+      this.#sidecarEnded = resolve;
+    });
+    if (!spec.sidecar) this.#sidecarEnded({ exitCode: null, signal: null });
+    context.watch.addVolume(spec.id, { dir, diskBytes: spec.limits.diskBytes, memoryBytes: spec.limits.memoryBytes });
+  }
+
+  get #agent(): Identity | null {
+    return this.#uid === null ? null : { uid: this.#uid, gid: this.#uid, umask: "022" };
+  }
+
+  /** Starts one sandbox of this workspace and counts it until it is gone. */
+  async #launch(
+    request: Omit<Parameters<typeof startSandbox>[1], "scratch" | "newRoot">,
+    onLimit: (limit: "memory" | "disk") => void,
+    memoryBytes: number,
+  ): Promise<Sandbox> {
+    if (this.#ending) throw new Fault("conflict", `Workspace ${this.id} is being stopped.`);
+    const sandbox = await startSandbox(this.#context.machine, {
+      ...request,
+      scratch: join(this.#dir, "scratch"),
+      newRoot: join(this.#dir, "root"),
+    });
+    this.#running.add(sandbox);
+    if (this.#ending) sandbox.kill();
+    const unwatch = this.#context.watch.add({ pid: sandbox.pid, workspace: this.id, memoryBytes, onLimit });
+    void sandbox.ended
+      .catch(() => {})
+      .then(() => {
+        unwatch();
+        this.#running.delete(sandbox);
+      });
+    return sandbox;
+  }
+
+  async #mounts(view: { sock: boolean; host: boolean }): Promise<ReturnType<typeof workspacePlan>> {
+    const { options, usr, alternatives } = this.#context;
+    const children: string[] = [];
+    for (const name of ["runtime", "bin", "etc", "agent"])
+      if (await exists(join(options.overlayDir, name))) children.push(name);
+    return workspacePlan({
+      ...{ usr, alternatives, paths: this.#paths, toolchains: options.toolchains ?? [], mounts: this.spec.mounts },
+      overlay: children.length > 0 ? { dir: options.overlayDir, children } : null,
+      app: this.spec.runtime ? { dir: this.spec.runtime.appDir, manifest: join(this.#dir, "runtime.json") } : null,
+      sock: view.sock && this.spec.sidecar !== undefined,
+      host: view.host,
+    });
+  }
+
+  #env(network: "none" | "egress"): Record<string, string> {
+    const { options } = this.#context;
+    const token = network === "egress" ? this.spec.sidecar?.jobToken : undefined;
+    return baseEnv(options.toolchains ?? [], {
+      ...options.extraEnv,
+      ...this.spec.env,
+      ...(token === undefined ? {} : egressEnv(token, options.caBundle !== undefined)),
+    });
+  }
+
+  async exec(spec: ExecSpec): Promise<ExecResult> {
+    const begin = performance.now();
+    const egress = spec.network === "egress";
+    if (egress && !this.spec.sidecar)
+      throw new Fault("conflict", `Workspace ${this.id} has no sidecar, so commands have no way out.`);
+    let limitHit: ExecResult["limitHit"] = null;
+    let timedOut = false;
+    let stopped = false;
+    const kill = (): void => {
+      stopped = true;
+      sandbox?.kill();
+    };
+    const hit = (limit: NonNullable<ExecResult["limitHit"]>): void => {
+      limitHit ??= limit;
+      kill();
+    };
+    let sandbox: Sandbox | null = null;
+    if (spec.signal?.aborted)
+      return {
+        exitCode: null,
+        signal: "SIGKILL",
+        durationMs: 0,
+        timedOut,
+        limitHit,
+        output: Buffer.alloc(0),
+        outputBytes: 0,
+      };
+    sandbox = await this.#launch(
+      {
+        plan: {
+          mounts: await this.#mounts({ sock: egress, host: false }),
+          env: { ...this.#env(spec.network), ...spec.env },
+          cwd: spec.cwd ?? "/workspace",
+          argv: egress ? forwardedArgv(spec.argv) : spec.argv,
+          ownNetwork: true,
+          limits: {
+            processes: this.spec.limits.processes,
+            fileBytes: Math.min(FILE_BYTES, this.spec.limits.diskBytes),
+          },
+        },
+        filter: "strict",
+        identity: this.#agent,
+        stdin: spec.stdin ? "pipe" : "none",
+      },
+      hit,
+      Math.min(spec.memoryBytes ?? Number.POSITIVE_INFINITY, this.spec.limits.memoryBytes),
+    );
+    const timer = setTimeout(() => {
+      timedOut = true;
+      kill();
+    }, spec.timeoutMs);
+    spec.signal?.addEventListener("abort", kill, { once: true });
+    if (spec.signal?.aborted) kill();
+    try {
+      if (spec.stdin && sandbox.stdin) void pipeline(spec.stdin, sandbox.stdin).catch(() => {});
+      const capture = new Capture(spec.maxOutputBytes);
+      const streams = Promise.all([
+        spec.stdout
+          ? capture.forward(sandbox.stdout, spec.stdout, () => hit("output"))
+          : capture.collect(sandbox.stdout, () => {}),
+        capture.collect(sandbox.stderr, () => {}),
+      ]);
+      const end = await sandbox.ended;
+      await streams;
+      return {
+        exitCode: stopped ? null : end.exitCode,
+        signal: stopped ? "SIGKILL" : end.signal,
+        durationMs: performance.now() - begin,
+        ...{ timedOut, limitHit, output: capture.tail(), outputBytes: capture.bytes },
+      };
+    } finally {
+      clearTimeout(timer);
+      spec.signal?.removeEventListener("abort", kill);
+      spec.stdin?.destroy();
+    }
+  }
+
+  async startSidecar(): Promise<void> {
+    const boot = this.spec.sidecar;
+    if (!boot) return;
+    const { options, usr, alternatives } = this.#context;
+    const sandbox = await this.#launch(
+      {
+        plan: {
+          mounts: sidecarPlan({
+            ...{ usr, alternatives, sock: this.#paths.sock, program: join(options.overlayDir, "sidecar") },
+            etc: join(options.runDir, "driver/etc-sidecar"),
+          }),
+          env: { PATH: "/usr/bin:/bin", HOME: "/tmp", LANG: "C.UTF-8", TMPDIR: "/tmp" },
+          cwd: "/",
+          argv: [
+            "/x1/sidecar/node",
+            "/x1/sidecar/sidecar.mjs",
+            "--sock",
+            "/x1/sock",
+            ...(this.#uid === null ? [] : ["--group"]),
+          ],
+          ownNetwork: false,
+          limits: { processes: 256, fileBytes: 16 * 1024 * 1024 },
+        },
+        filter: "strict",
+        identity: this.#uid === null ? null : { uid: this.#uid + 1, gid: this.#uid, umask: "007" },
+        stdin: "pipe",
+        boot: Buffer.from(JSON.stringify(boot)),
+      },
+      () => sandbox.kill(),
+      1024 ** 3,
+    );
+    this.#sidecar = sandbox;
+    void sandbox.ended.catch(() => ({ exitCode: null, signal: null })).then(this.#sidecarEnded);
+    await untilReady(sandbox);
+  }
+
+  startHost(): ReturnType<Workspace["startHost"]> {
+    this.#host ??= this.#startHost().catch((error: unknown) => {
+      this.#host = null;
+      throw error;
+    });
+    return this.#host;
+  }
+
+  async #startHost(): Promise<RunningHost> {
+    const { runtime, hostToken, sidecar } = this.spec;
+    if (!runtime || hostToken === undefined)
+      throw new Fault("conflict", `Workspace ${this.id} was launched without a runtime, so it has no host.`);
+    const { machine } = this.#context;
+    for (const name of ["events.sock", "input.sock"]) await rm(join(this.#paths.host, name), { force: true });
+    const kind = runtime.manifest.nestedNamespaces ? "host" : "strict";
+    const unshare = machine.tools.unshare ?? "/usr/bin/unshare";
+    const boot: HostBoot = {
+      token: hostToken,
+      jobToken: sidecar?.jobToken ?? "",
+      workspaceId: this.id,
+      manifestPath: "/x1/runtime.json",
+      appDir: "/x1/app",
+      cwd: "/workspace",
+      home: "/home/agent",
+      runDir: "/x1/run",
+      sockDir: sidecar ? "/x1/sock" : null,
+      tcp: true,
+      inferenceUrl: "http://127.0.0.1:11432",
+      env: this.#env(sidecar ? "egress" : "none"),
+      spawnPrefix: nestedPrefix({
+        bwrap: machine.mechanism === "bwrap" ? machine.tools.bwrap : null,
+        tools: { ...machine.tools, unshare },
+        filter: seccompFilter(machine.tools.architecture, kind),
+        filterPath: "/x1/cli.bpf",
+      }),
+    };
+    let limitHit: string | null = null;
+    const sandbox = await this.#launch(
+      {
+        plan: {
+          mounts: [
+            ...(await this.#mounts({ sock: true, host: true })),
+            { kind: "ro", source: machine.filters[kind], target: "/x1/cli.bpf" },
+          ],
+          env: baseEnv([], {}),
+          cwd: "/",
+          argv: ["/x1/runtime/bin/node", "/x1/agent/host.mjs"],
+          ownNetwork: true,
+          limits: {
+            processes: this.spec.limits.processes,
+            fileBytes: Math.min(FILE_BYTES, this.spec.limits.diskBytes),
+          },
+        },
+        filter: "host",
+        identity: this.#agent,
+        stdin: "pipe",
+      },
+      (limit) => {
+        limitHit ??= limit;
+        sandbox.kill();
+      },
+      this.spec.limits.memoryBytes,
+    );
+    sandbox.stdin?.end(`${JSON.stringify(boot)}\n`);
+    const log = new Capture(64 * 1024);
+    void log.collect(sandbox.stdout, () => {});
+    void log.collect(sandbox.stderr, () => {});
+    const exited = sandbox.ended.catch(() => ({ exitCode: null, signal: null })).then((end) => ({ ...end, limitHit }));
+    const { prefix, close } = await socketFolder(this.#paths.host);
+    const endpoint: HostEndpoint = {
+      kind: "unix",
+      eventsPath: `${prefix}/events.sock`,
+      inputPath: `${prefix}/input.sock`,
+      token: hostToken,
+    };
+    const listening = await waitFor(
+      async () =>
+        (await isSocket(join(this.#paths.host, "events.sock"))) &&
+        (await isSocket(join(this.#paths.host, "input.sock"))),
+      exited,
+      SIDECAR_READY_MS,
+    );
+    if (!listening) {
+      sandbox.kill();
+      await exited;
+      await close();
+      throw new Fault(
+        "unavailable",
+        `The host of ${runtime.manifest.name} did not start: ${lastLines(log.tail()) || "it said nothing"}.`,
+      );
+    }
+    return { sandbox, endpoint, exited, closeDir: close };
+  }
+
+  async stopHost(): Promise<void> {
+    const host = await this.#host?.catch(() => null);
+    if (!host) return;
+    host.sandbox.kill();
+    await host.exited;
+    await host.closeDir();
+    this.#host = null;
+  }
+
+  /** All journal files of the host, oldest first. They are the agent's: bounded here and believed nowhere. */
+  async readHostJournal(): Promise<Buffer> {
+    return readJournal(this.#paths.host);
+  }
+
+  /** Ends every process of this workspace. The sidecar is asked first, so that it settles what it owes. */
+  async end(): Promise<void> {
+    this.#ending = true;
+    for (const sandbox of this.#running) if (sandbox !== this.#sidecar) sandbox.kill();
+    await Promise.allSettled(
+      [...this.#running].filter((sandbox) => sandbox !== this.#sidecar).map((sandbox) => sandbox.ended),
+    );
+    await this.stopHost();
+    const sidecar = this.#sidecar;
+    if (sidecar) {
+      sidecar.stdin?.end();
+      const timer = setTimeout(() => sidecar.kill(), SHUTDOWN_MS);
+      await sidecar.ended.catch(() => {});
+      clearTimeout(timer);
+    }
+  }
+}
+
+const MAX_JOURNAL = 128 * 1024 * 1024;
+
+/** Reads the `.jsonl` files of a host's folder without following links out of it. */
+export async function readJournal(dir: string): Promise<Buffer> {
+  const names = (await readdir(dir).catch(() => [])).filter((name) => name.endsWith(".jsonl")).sort();
+  const parts: Buffer[] = [];
+  let left = MAX_JOURNAL;
+  for (const name of names) {
+    // O_NOFOLLOW | O_NONBLOCK: the agent side could have put a link or a fifo here.
+    const file = await open(join(dir, name), 0o400000 | 0o4000).catch(() => null);
+    if (!file) continue;
+    try {
+      const info = await file.stat();
+      if (!info.isFile()) continue;
+      const bytes = Buffer.alloc(Math.min(info.size, left));
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
+      parts.push(bytes.subarray(0, bytesRead));
+      left -= bytesRead;
+    } finally {
+      await file.close();
+    }
+  }
+  return Buffer.concat(parts);
+}
+
+/** A prefix short enough for a unix socket's address: the folder itself, or a descriptor of it in this process. */
+async function socketFolder(dir: string): Promise<{ prefix: string; close: () => Promise<void> }> {
+  if (Buffer.byteLength(`${dir}/events.sock`) <= SOCKET_PATH) return { prefix: dir, close: async () => {} };
+  const handle = await open(dir, "r");
+  return { prefix: `/proc/self/fd/${handle.fd}`, close: () => handle.close() };
+}
+
+const isSocket = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (info) => info.isSocket(),
+    () => false,
+  );
+
+/** Polls until true; false when `gone` settles or the time is over first. */
+async function waitFor(check: () => Promise<boolean>, gone: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  let over = false;
+  void gone.then(() => {
+    over = true;
+  });
+  const deadline = Date.now() + timeoutMs;
+  while (!over && Date.now() < deadline) {
+    if (await check()) return true;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return false;
+}
+
+const lastLines = (bytes: Buffer): string =>
+  bytes.toString("utf8").trim().split("\n").slice(-3).join(" / ").slice(-500);
+
+/** Waits for the line `ready`; what else the sidecar prints is drained. */
+export async function untilReady(sidecar: {
+  stdout: Readable;
+  stderr: Readable;
+  ended: Promise<unknown>;
+  kill(): void;
+}): Promise<void> {
+  const log = new Capture(16 * 1024);
+  void log.collect(sidecar.stderr, () => {});
+  let text = "";
+  const ready = new Promise<boolean>((resolve) => {
+    sidecar.stdout.on("data", (part: Buffer) => {
+      text = (text + part.toString("utf8")).slice(-4_096);
+      if (/^ready$/m.test(text)) resolve(true);
+    });
+    void sidecar.ended.catch(() => {}).then(() => resolve(false));
+    setTimeout(() => resolve(false), SIDECAR_READY_MS).unref();
+  });
+  if (await ready) return;
+  sidecar.kill();
+  await sidecar.ended.catch(() => {});
+  throw new Fault(
+    "unavailable",
+    `The sidecar did not get ready: ${lastLines(log.tail()) || "it said nothing"}. Retry the job; \`x1 doctor\` checks the installation.`,
+  );
+}
+
+/** Says what this machine offers, by trying it, within five seconds. */
+async function probeMachine(options: LocalDriverOptions): ReturnType<WorkspaceDriver["probe"]> {
+  const checks: Awaited<ReturnType<WorkspaceDriver["probe"]>>["checks"] = [];
+  if (options.level === "process")
+    return {
+      report: { level: "process", mechanism: "none", facts: [{ name: "isolation", value: "none", by: "none" }] },
+      checks,
+    };
+  const tools = await findTools();
+  const mechanism = options.mechanism ?? (tools.bwrap ? "bwrap" : "util-linux");
+  const installed = mechanism === "bwrap" ? tools.bwrap : tools.unshare;
+  checks.push({
+    name: "bubblewrap",
+    ok: tools.bwrap !== null,
+    detail: tools.bwrap ?? "absent; util-linux is used instead",
+    fix: tools.bwrap ? null : "apt-get install bubblewrap",
+  });
+  if (!installed) {
+    checks.push({
+      name: "launcher",
+      ok: false,
+      detail: "neither bubblewrap nor unshare is installed",
+      fix: "apt-get install bubblewrap util-linux",
+    });
+    return { report: null, checks };
+  }
+  if (process.getuid?.() === 0 && (!tools.unshare || !tools.setpriv))
+    checks.push({
+      name: "util-linux",
+      ok: false,
+      detail: "needed as root to take on a workspace's uid",
+      fix: "apt-get install util-linux",
+    });
+  const drop =
+    process.getuid?.() === 0 && tools.setpriv
+      ? [tools.setpriv, "--reuid=3100000", "--regid=3100000", "--clear-groups", "--"]
+      : [];
+  const attempt = [
+    ...drop,
+    ...(mechanism === "bwrap"
+      ? [
+          installed,
+          "--unshare-user",
+          "--unshare-pid",
+          "--unshare-net",
+          "--ro-bind",
+          "/",
+          "/",
+          "--proc",
+          "/proc",
+          "--",
+          "/bin/true",
+        ]
+      : [
+          installed,
+          "-U",
+          "-r",
+          "-m",
+          "-p",
+          "-f",
+          "-n",
+          "--kill-child",
+          "--",
+          "/bin/sh",
+          "-c",
+          "mount -t proc proc /proc",
+        ]),
+  ];
+  const tried = await tryProgram(attempt[0] as string, attempt.slice(1), PROBE_MS - 1_000);
+  checks.push({
+    name: "namespaces",
+    ok: tried.ok,
+    detail: tried.ok ? "user, pid, mount and network namespaces work" : tried.detail.slice(-500),
+    fix: tried.ok ? null : await namespaceFix(),
+  });
+  const seccomp = mechanism === "bwrap" || tools.perl !== null;
+  checks.push({
+    name: "seccomp",
+    ok: seccomp,
+    detail: seccomp ? "filter" : "none: neither bubblewrap nor perl",
+    fix: seccomp ? null : "apt-get install bubblewrap",
+  });
+  if (process.getuid?.() !== 0)
+    checks.push({
+      name: "uid",
+      ok: true,
+      detail: "the agent's uid outside is yours; as root each workspace gets one of its own",
+      fix: null,
+    });
+  return { report: tried.ok ? isolationReport(mechanism, tools.perl !== null, tools.prlimit !== null) : null, checks };
+}
+
+/** The one setting that stands in the way, as a command. */
+async function namespaceFix(): Promise<string> {
+  const read = (path: string): Promise<string> =>
+    readFile(path, "utf8")
+      .then((text) => text.trim())
+      .catch(() => "");
+  if ((await read("/proc/sys/kernel/unprivileged_userns_clone")) === "0")
+    return "sysctl -w kernel.unprivileged_userns_clone=1";
+  if ((await read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) === "1")
+    return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0   (or an AppArmor profile for bwrap)";
+  if ((await read("/proc/sys/user/max_user_namespaces")) === "0") return "sysctl -w user.max_user_namespaces=15000";
+  return "run outside of a container that forbids user namespaces, or give it --security-opt seccomp=unconfined";
+}

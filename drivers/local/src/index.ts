@@ -1,0 +1,2 @@
+export { createLocalDriver, type LocalDriverOptions } from "./driver.ts";
+export type { Mechanism } from "./sandbox.ts";

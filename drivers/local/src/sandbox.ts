@@ -1,0 +1,274 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { closeSync, constants, openSync } from "node:fs";
+import { readFile, unlink } from "node:fs/promises";
+import { Socket } from "node:net";
+import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import { Fault } from "@x1agent/contract";
+import { type Architecture, type FilterKind, seccompFilter } from "./seccomp.ts";
+import {
+  bwrapArguments,
+  closeDescriptors,
+  readScript,
+  type SandboxPlan,
+  stagePlan,
+  stageScript,
+  utilLinuxScript,
+} from "./spec.ts";
+
+/**
+ * Starts one sandbox and knows when the last process of it is gone. The launcher gets an empty environment, no terminal
+ * and only these descriptors: 0-2, 3 = arguments or script, 4 = filter (bubblewrap), 5 = its report of the first
+ * process's id, 6 = what the command itself inherits as 3 (the sidecar's boot).
+ */
+export type Mechanism = "bwrap" | "util-linux";
+
+/** Programs of the machine, found once. */
+export type Tools = {
+  bwrap: string | null;
+  unshare: string | null;
+  perl: string | null;
+  prlimit: string | null;
+  bash: string | null;
+  setpriv: string | null;
+  architecture: Architecture;
+};
+
+export type Identity = { uid: number; gid: number; umask: string };
+
+export type Machine = {
+  mechanism: Mechanism;
+  tools: Tools;
+  /** Filter files, for bubblewrap. */
+  filters: Record<FilterKind, string>;
+  /** Folder over which root mounts its private stage. */
+  stage: string;
+};
+
+export type SandboxRequest = {
+  plan: SandboxPlan;
+  filter: FilterKind;
+  /** Taken on by root; null when started by an ordinary user, who stays who he is. */
+  identity: Identity | null;
+  /** Empty folder for the new root, util-linux started by an ordinary user. */
+  newRoot: string;
+  /** Folder where output pipes are made for a moment. */
+  scratch: string;
+  stdin: "none" | "pipe";
+  /** Written to descriptor 3 of the command, then closed. */
+  boot?: Buffer;
+};
+
+export type SandboxEnd = { exitCode: number | null; signal: string | null };
+
+export type Sandbox = {
+  /** Process that the service started; the root of the sandbox's tree. */
+  pid: number;
+  stdin: Writable | null;
+  stdout: Readable;
+  stderr: Readable;
+  /** Resolves when every process of the sandbox is gone. */
+  ended: Promise<SandboxEnd>;
+  kill(): void;
+};
+
+const makeFifo = promisify(execFile);
+
+/** A real pipe for the command: `/dev/stderr` cannot be opened again when it is the socket that Node would make. */
+async function outputPipe(scratch: string): Promise<{ read: Socket; writeFd: number }> {
+  const path = join(scratch, `pipe-${randomBytes(8).toString("hex")}`);
+  await makeFifo("/usr/bin/mkfifo", ["-m", "0622", path], { env: {} });
+  try {
+    const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const writeFd = openSync(path, constants.O_WRONLY);
+      return { read: new Socket({ fd: readFd, readable: true, writable: false }), writeFd };
+    } catch (cause) {
+      closeSync(readFd);
+      throw cause;
+    }
+  } finally {
+    await unlink(path);
+  }
+}
+
+/** Start time and state of a process, or null: tells a process from a later one with the same id. */
+async function processMark(pid: number): Promise<{ start: string; zombie: boolean } | null> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, "utf8");
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return { start: fields[19] ?? "", zombie: fields[0] === "Z" || fields[0] === "X" };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Waits until the first process of a pid namespace is reaped or a zombie: the kernel lets it become one only after it
+ * has ended every other process of the namespace.
+ */
+async function namespaceGone(pid: number, start: string): Promise<boolean> {
+  const deadline = Date.now() + 10_000;
+  for (let pause = 1; Date.now() < deadline; pause = Math.min(pause * 2, 20)) {
+    const mark = await processMark(pid);
+    if (mark === null || mark.zombie || mark.start !== start) return true;
+    await delay(pause);
+  }
+  return false;
+}
+
+/** Starts a sandbox. Rejects with a Fault when the launcher itself cannot be started. */
+export async function startSandbox(machine: Machine, request: SandboxRequest): Promise<Sandbox> {
+  const { tools, mechanism } = machine;
+  const asRoot = request.identity !== null;
+  const staged = asRoot
+    ? stagePlan(request.plan.mounts, machine.stage)
+    : { plan: [...request.plan.mounts], sources: [] };
+  const boot = request.boot !== undefined;
+  const argv = boot ? ["/bin/sh", "-c", 'exec "$@" 3<&6 6<&-', "x1-boot", ...request.plan.argv] : request.plan.argv;
+  const plan: SandboxPlan = { ...request.plan, argv, mounts: staged.plan };
+  const filter = seccompFilter(tools.architecture, request.filter);
+
+  let launcher: string[];
+  let instructions: string;
+  if (mechanism === "bwrap") {
+    const built = bwrapArguments(plan, { prlimit: tools.prlimit, seccompFd: 4, infoFd: 5 });
+    launcher = [must(tools.bwrap, "bubblewrap"), "--args", "3", "--", ...built.command];
+    instructions = `${built.options.join("\0")}\0`;
+  } else {
+    const unshare = must(tools.unshare, "util-linux");
+    launcher = [
+      // bubblewrap asks for the parent-death signal itself; unshare passes it on to its child only.
+      ...[must(tools.setpriv, "util-linux"), "--pdeathsig", "KILL", "--"],
+      ...[unshare, "-U", "-r", "-m", "-p", "-f", "-i", "-u", "--kill-child"],
+      ...(plan.ownNetwork ? ["-n"] : []),
+      ...["--", "/bin/bash", "-c", readScript],
+    ];
+    const newRoot = asRoot ? `${machine.stage}/root` : request.newRoot;
+    instructions = utilLinuxScript(plan, { newRoot, tools: { ...tools, unshare }, filter, closeFds: [3, 4, 5] });
+  }
+  if (request.identity) {
+    const { uid, gid, umask } = request.identity;
+    launcher = [
+      ...[
+        must(tools.unshare, "util-linux"),
+        "-m",
+        "--propagation",
+        "private",
+        "--",
+        "/bin/bash",
+        "-c",
+        stageScript(machine.stage),
+      ],
+      ...["x1-stage", String(uid), String(gid), umask, String(staged.sources.length), ...staged.sources, ...launcher],
+    ];
+  }
+
+  launcher = ["/bin/bash", "-c", closeDescriptors(boot ? 6 : 5), "x1-launch", ...launcher];
+
+  const [out, err] = await Promise.all([outputPipe(request.scratch), outputPipe(request.scratch)]);
+  const filterFd = mechanism === "bwrap" ? openSync(machine.filters[request.filter], "r") : null;
+  let child: ChildProcess;
+  try {
+    child = spawn(launcher[0] as string, launcher.slice(1), {
+      env: {},
+      cwd: "/",
+      detached: true,
+      stdio: [
+        request.stdin === "pipe" ? "pipe" : "ignore",
+        out.writeFd,
+        err.writeFd,
+        "pipe",
+        filterFd ?? "ignore",
+        mechanism === "bwrap" ? "pipe" : "ignore",
+        ...(boot ? (["pipe"] as const) : []),
+      ],
+    });
+  } finally {
+    for (const fd of [out.writeFd, err.writeFd, filterFd]) if (fd !== null) closeSync(fd);
+  }
+  // Errors on these streams mean that the other side is gone, which `ended` tells.
+  for (const stream of [child.stdin, ...child.stdio.slice(3), out.read, err.read]) stream?.on("error", () => {});
+  const exited = new Promise<SandboxEnd>((resolve, reject) => {
+    child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
+    child.once("error", reject);
+  });
+  exited.catch(() => {});
+  if (child.pid === undefined) {
+    out.read.destroy();
+    err.read.destroy();
+    const cause = await exited.catch((error: unknown) => error);
+    throw new Fault("isolation_unavailable", `Could not start ${launcher[0]}; \`x1 doctor\` says what is missing.`, {
+      cause,
+    });
+  }
+  (child.stdio[3] as Writable).end(instructions);
+  if (boot) (child.stdio[6] as Writable).end(request.boot);
+
+  // bubblewrap says which process is the namespace's first; on the other path the launcher itself waits for it.
+  const first = mechanism === "bwrap" ? readFirstProcess(child.stdio[5] as Readable) : Promise.resolve(null);
+  const ended = exited.then(async (end) => {
+    const init = await first;
+    if (init && (await processMark(init.pid))?.start === init.start) {
+      signalQuietly(init.pid);
+      if (!(await namespaceGone(init.pid, init.start)))
+        throw new Fault(
+          "internal",
+          `Process ${init.pid} of a workspace does not end; it is stuck in the kernel. Restart the machine if it stays.`,
+        );
+    }
+    return end;
+  });
+  ended.catch(() => {});
+  let killed = false;
+  return {
+    pid: child.pid,
+    stdin: child.stdin,
+    stdout: out.read,
+    stderr: err.read,
+    ended,
+    kill() {
+      if (killed) return;
+      killed = true;
+      // Not before bubblewrap has named its child: killed earlier, it could leave it waiting for its parent for ever.
+      void Promise.race([first, exited.catch(() => {}), delay(2_000, undefined, { ref: false })]).then(() =>
+        child.kill("SIGKILL"),
+      );
+    },
+  };
+}
+
+async function readFirstProcess(stream: Readable): Promise<{ pid: number; start: string } | null> {
+  let text = "";
+  stream.setEncoding("utf8");
+  return await new Promise((resolve) => {
+    const finish = async (): Promise<void> => {
+      const pid = Number(/"child-pid":\s*(\d+)/.exec(text)?.[1]);
+      const mark = pid > 0 ? await processMark(pid) : null;
+      resolve(mark && !mark.zombie ? { pid, start: mark.start } : null);
+    };
+    stream.on("data", (part: string) => {
+      text += part;
+      if (text.includes("}")) void finish();
+    });
+    stream.on("close", () => void finish());
+    stream.on("end", () => void finish());
+  });
+}
+
+function signalQuietly(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Gone already.
+  }
+}
+
+function must(path: string | null, what: string): string {
+  if (path === null)
+    throw new Fault("isolation_unavailable", `${what} is not installed; \`apt-get install ${what}\` adds it.`);
+  return path;
+}

@@ -1,0 +1,439 @@
+/**
+ * Pure builders of the local driver: what a sandbox looks like, as values. `sandbox.ts` performs them.
+ *
+ * One `MountPlan` describes the root filesystem as an allow-list; two builders turn it into either bubblewrap arguments
+ * or a script for util-linux. Both are handed over on a descriptor, never as arguments: they hold environment values
+ * and outside paths, and arguments are readable inside at `/proc/1/cmdline`.
+ */
+export type Mount =
+  | { kind: "ro" | "rw"; source: string; target: string }
+  | { kind: "tmpfs"; target: string; bytes: number; mode: string }
+  | { kind: "symlink"; to: string; target: string }
+  | { kind: "dir"; target: string }
+  | { kind: "proc" | "dev"; target: string };
+export type MountPlan = readonly Mount[];
+
+/** A top-level entry of the machine that belongs to `/usr`: a link into it, or a folder of its own on older layouts. */
+export type UsrEntry = { path: string; link: string | null };
+
+export type WorkspacePaths = { work: string; home: string; tmp: string; host: string; sock: string; etc: string };
+
+const SHM_BYTES = 64 * 1024 * 1024;
+
+/** `/usr` and its top-level names, read-only; shared by every sandbox. */
+export function systemMounts(usr: readonly UsrEntry[], etc: string, alternatives: boolean): Mount[] {
+  return [
+    { kind: "ro", source: "/usr", target: "/usr" },
+    ...usr.map(
+      (entry): Mount =>
+        entry.link === null
+          ? { kind: "ro", source: entry.path, target: entry.path }
+          : { kind: "symlink", to: entry.link, target: entry.path },
+    ),
+    { kind: "ro", source: etc, target: "/etc" },
+    ...(alternatives ? [{ kind: "ro", source: "/etc/alternatives", target: "/etc/alternatives" } as const] : []),
+    { kind: "proc", target: "/proc" },
+    { kind: "dev", target: "/dev" },
+    { kind: "tmpfs", target: "/dev/shm", bytes: SHM_BYTES, mode: "1777" },
+  ];
+}
+
+export type WorkspacePlanInput = {
+  usr: readonly UsrEntry[];
+  alternatives: boolean;
+  paths: WorkspacePaths;
+  /** Folder of the overlay and which of its children exist. */
+  overlay: { dir: string; children: readonly string[] } | null;
+  app: { dir: string; manifest: string } | null;
+  toolchains: readonly string[];
+  mounts: readonly { source: string; target: string; writable?: boolean }[];
+  /** The sidecar's sockets are seen. */
+  sock: boolean;
+  /** The host's own folder is seen: only by the host. */
+  host: boolean;
+};
+
+/** Root filesystem of a workspace. The root itself is a tmpfs made read-only last, so mount points need no folder in a shared overlay. */
+export function workspacePlan(input: WorkspacePlanInput): Mount[] {
+  const { paths, overlay, app } = input;
+  return [
+    ...systemMounts(input.usr, paths.etc, input.alternatives),
+    ...input.toolchains.map((dir): Mount => ({ kind: "ro", source: dir, target: dir })),
+    { kind: "rw", source: paths.tmp, target: "/tmp" },
+    { kind: "symlink", to: "../tmp", target: "/var/tmp" },
+    { kind: "rw", source: paths.home, target: "/home/agent" },
+    { kind: "rw", source: paths.work, target: "/workspace" },
+    ...(overlay?.children ?? []).map(
+      (name): Mount => ({
+        kind: "ro",
+        source: `${overlay?.dir}/${name}`,
+        target: `/x1/${name}`,
+      }),
+    ),
+    ...(app
+      ? ([
+          { kind: "ro", source: app.dir, target: "/x1/app" },
+          { kind: "ro", source: app.manifest, target: "/x1/runtime.json" },
+        ] as const)
+      : []),
+    ...(input.sock ? [{ kind: "ro", source: paths.sock, target: "/x1/sock" } as const] : []),
+    ...(input.host ? [{ kind: "rw", source: paths.host, target: "/x1/run" } as const] : []),
+    ...input.mounts.map(
+      (mount): Mount => ({
+        kind: mount.writable ? "rw" : "ro",
+        source: mount.source,
+        target: mount.target,
+      }),
+    ),
+  ];
+}
+
+/** Root filesystem of the sidecar: system, its program, its socket folder; nothing of the workspace, nothing of the data directory. */
+export function sidecarPlan(input: {
+  usr: readonly UsrEntry[];
+  alternatives: boolean;
+  etc: string;
+  sock: string;
+  program: string;
+}): Mount[] {
+  return [
+    ...systemMounts(input.usr, input.etc, input.alternatives),
+    { kind: "tmpfs", target: "/tmp", bytes: 16 * 1024 * 1024, mode: "1777" },
+    { kind: "ro", source: input.program, target: "/x1/sidecar" },
+    { kind: "rw", source: input.sock, target: "/x1/sock" },
+  ];
+}
+
+export type Limits = { processes: number; fileBytes: number };
+
+export type SandboxPlan = {
+  mounts: MountPlan;
+  env: Readonly<Record<string, string>>;
+  cwd: string;
+  argv: readonly string[];
+  /** Own network namespace with loopback only, or the machine's. */
+  ownNetwork: boolean;
+  limits: Limits;
+};
+
+const prlimitArgv = (prlimit: string | null, limits: Limits): string[] =>
+  prlimit === null
+    ? []
+    : [
+        prlimit,
+        "--core=0:0",
+        `--nproc=${limits.processes}:${limits.processes}`,
+        `--fsize=${limits.fileBytes}:${limits.fileBytes}`,
+        "--",
+      ];
+
+/** Arguments for `bwrap --args FD`. `seccompFd` and `infoFd` are numbers of descriptors that bwrap inherits and closes. */
+export function bwrapArguments(
+  plan: SandboxPlan,
+  options: { prlimit: string | null; seccompFd: number | null; infoFd: number },
+): { options: string[]; command: string[] } {
+  const args: string[] = [
+    "--unshare-user",
+    "--unshare-pid",
+    "--unshare-ipc",
+    "--unshare-uts",
+    "--unshare-cgroup-try",
+    ...(plan.ownNetwork ? ["--unshare-net"] : []),
+    ...["--uid", "1000", "--gid", "1000", "--hostname", "x1", "--die-with-parent", "--new-session"],
+    ...["--info-fd", String(options.infoFd)],
+    ...(options.seccompFd === null ? [] : ["--seccomp", String(options.seccompFd)]),
+  ];
+  for (const mount of plan.mounts) {
+    if (mount.kind === "ro") args.push("--ro-bind", mount.source, mount.target);
+    else if (mount.kind === "rw") args.push("--bind", mount.source, mount.target);
+    else if (mount.kind === "tmpfs")
+      args.push("--perms", mount.mode, "--size", String(mount.bytes), "--tmpfs", mount.target);
+    else if (mount.kind === "symlink") args.push("--symlink", mount.to, mount.target);
+    else if (mount.kind === "dir") args.push("--dir", mount.target);
+    else args.push(`--${mount.kind}`, mount.target);
+  }
+  args.push("--remount-ro", "/", "--chdir", plan.cwd, "--clearenv");
+  for (const [name, value] of Object.entries(plan.env)) args.push("--setenv", name, value);
+  return { options: args, command: [...prlimitArgv(options.prlimit, plan.limits), ...plan.argv] };
+}
+
+/** Quotes one word for a POSIX shell. */
+export const shellQuote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+const words = (list: readonly string[]): string => list.map(shellQuote).join(" ");
+
+/**
+ * First process of a namespace on the util-linux path: a fresh session keyring, no_new_privs and the filter for itself
+ * and all after it, then one child in a new session, reaping until that child ends. Perl, because Debian's git brings it.
+ */
+export const initPerl = [
+  "use strict; my ($arch,$hex)=splice(@ARGV,0,2);",
+  "my %n=$arch eq 'x86_64'?(p=>157,s=>317,k=>250,sid=>112):(p=>167,s=>277,k=>219,sid=>157);",
+  "syscall($n{k},1,0);",
+  "syscall($n{p},38,1,0,0,0)==0 or die 'no_new_privs';",
+  "my $f=pack('H*',$hex); my $prog=pack('Sx6P',length($f)/8,$f);",
+  'syscall($n{s},1,0,$prog)==0 or die "seccomp: $!";',
+  "my $pid=fork; defined $pid or die 'fork';",
+  'if(!$pid){ syscall($n{sid}); exec {$ARGV[0]} @ARGV; print STDERR "$ARGV[0]: $!\\n"; exit 127 }',
+  "while((my $w=wait)!=-1){ last if $w==$pid } exit(($?&127)?128+($?&127):$?>>8);",
+].join(" ");
+
+/** Sets IFF_UP on lo where `ip` is absent. */
+const loopbackPerl = "socket(S,2,2,0);my $r=pack('a16s x22','lo',1);ioctl(S,0x8914,$r)";
+
+export type UtilLinuxTools = { unshare: string; perl: string | null; prlimit: string | null; architecture: string };
+
+/** The last step on the util-linux path: to uid 1000 in a second user namespace, which locks every mount made before. */
+export function dropCommand(tools: UtilLinuxTools, filter: Buffer): string[] {
+  return [
+    ...[tools.unshare, "-U", "--map-user=1000", "--map-group=1000", "--", "/usr/bin/setpriv", "--no-new-privs", "--"],
+    ...(tools.perl === null
+      ? ["/bin/bash", "-c", '"$@"; exit $?', "x1-init"]
+      : [tools.perl, "-e", initPerl, tools.architecture, filter.toString("hex")]),
+  ];
+}
+
+/** Script for `unshare -U -r -m -p -f ... bash /dev/fd/N`: builds the plan below `newRoot`, pivots, drops, runs. */
+export function utilLinuxScript(
+  plan: SandboxPlan,
+  options: { newRoot: string; tools: UtilLinuxTools; filter: Buffer; closeFds: readonly number[] },
+): string {
+  const lines = [
+    "set -e; export PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+    ...(plan.ownNetwork
+      ? [
+          `ip link set lo up 2>/dev/null || ${options.tools.perl === null ? "true" : `perl -e ${shellQuote(loopbackPerl)}`}`,
+        ]
+      : []),
+    "hostname x1 2>/dev/null || true",
+    "mount --make-rprivate /",
+    `R=${shellQuote(options.newRoot)}`,
+    "mount -t tmpfs -o mode=755,size=4m,nosuid,nodev x1 $R",
+    `bind() { if [ -d "$1" ]; then mkdir -p "$R$2"; else mkdir -p "$(dirname "$R$2")"; : >"$R$2"; fi; mount --rbind "$1" "$R$2"; }`,
+    // Flags inherited from outside are locked in a user namespace: a remount must repeat them, and adding them is wanted anyway.
+    `remount() { mount -o "remount,bind,nosuid,nodev,$2" "$R$1" 2>/dev/null || mount -o "remount,bind,nosuid,nodev,noexec,$2" "$R$1"; }`,
+  ];
+  for (const mount of plan.mounts) {
+    const target = shellQuote(mount.target);
+    if (mount.kind === "ro" || mount.kind === "rw") {
+      lines.push(`bind ${shellQuote(mount.source)} ${target}`, `remount ${target} ${mount.kind}`);
+    } else if (mount.kind === "tmpfs") {
+      lines.push(
+        `mkdir -p "$R"${target}`,
+        `mount -t tmpfs -o mode=${mount.mode},size=${mount.bytes},nosuid,nodev x1 "$R"${target}`,
+      );
+    } else if (mount.kind === "symlink") {
+      lines.push(`mkdir -p "$(dirname "$R"${target})"`, `ln -s ${shellQuote(mount.to)} "$R"${target}`);
+    } else if (mount.kind === "dir") {
+      lines.push(`mkdir -p "$R"${target}`);
+    } else if (mount.kind === "proc") {
+      lines.push(`mkdir -p "$R"${target}`, `mount -t proc -o nosuid,nodev,noexec proc "$R"${target}`);
+    } else {
+      lines.push(
+        `mkdir -p "$R"${target}`,
+        `mount -t tmpfs -o mode=755,size=64k,nosuid,noexec x1 "$R"${target}`,
+        `mkdir "$R"${target}/shm "$R"${target}/pts`,
+        `for d in null zero full random urandom tty; do : >"$R"${target}/$d; mount --bind /dev/$d "$R"${target}/$d; done`,
+        `mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$R"${target}/pts`,
+        `ln -s pts/ptmx "$R"${target}/ptmx`,
+        `ln -s /proc/self/fd "$R"${target}/fd`,
+        `for i in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/\${i%%:*}" "$R"${target}/\${i##*:}; done`,
+      );
+    }
+  }
+  lines.push(
+    'cd "$R"; pivot_root . .; umount -l .; cd /',
+    "mount -o remount,bind,ro,nosuid,nodev /",
+    `cd ${shellQuote(plan.cwd)}`,
+    // The environment goes by export, not by arguments: those are readable by everyone on the machine.
+    "for v in $(compgen -e); do unset $v; done; unset OLDPWD",
+    ...Object.entries(plan.env).map(([name, value]) => `export ${name}=${shellQuote(value)}`),
+    `exec ${words([...dropCommand(options.tools, options.filter), ...prlimitArgv(options.tools.prlimit, plan.limits), ...plan.argv])} ${options.closeFds.map((fd) => `${fd}<&-`).join(" ")}`,
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+/** How bash takes the script: descriptor 3 is a socket, which cannot be opened by a path. */
+export const readScript = 's=$(/bin/cat <&3); eval "$s"';
+
+/** First step of every launch: descriptors that the service itself inherited without close-on-exec go no further. */
+export const closeDescriptors = (last: number): string =>
+  `for f in /proc/self/fd/*; do f=\${f##*/}; if ((f > ${last})); then eval "exec $f>&-"; fi; done; exec -c "$@"`;
+
+/**
+ * Wrapper as root, before any privilege is given up: in a private mount namespace each source is bound below `stage`,
+ * which the workspace's uid can reach whatever the modes on the way to the data directory; then the uid is taken on.
+ * Arguments: uid, gid, umask, number of sources, sources..., command...
+ */
+export const stageScript = (stage: string): string =>
+  [
+    "set -e; export PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+    'uid=$1 gid=$2 mask=$3 n=$4; shift 4; i=0; src=("${@:1:n}"); shift "$n"',
+    // Descriptors keep the sources reachable should one of them lie below the stage itself.
+    `mount -t tmpfs -o mode=755,size=256k,nosuid,nodev x1 ${stage}; mkdir ${stage}/root`,
+    `for s in "\${src[@]}"; do if [ -d "$s" ]; then mkdir ${stage}/$i; else : >${stage}/$i; fi; mount --rbind "$s" ${stage}/$i; i=$((i+1)); done`,
+    'umask "$mask"',
+    'exec /usr/bin/env -i setpriv --reuid="$uid" --regid="$gid" --clear-groups --inh-caps=-all -- "$@"',
+  ].join("\n");
+
+/** Replaces sources by their place below the stage. Sources in `/usr` and `/etc/alternatives` stay: every uid reads them. */
+export function stagePlan(plan: MountPlan, stage: string): { plan: Mount[]; sources: string[] } {
+  const sources: string[] = [];
+  const staged = plan.map((mount): Mount => {
+    if (mount.kind !== "ro" && mount.kind !== "rw") return mount;
+    if (mount.source === mount.target && /^\/(usr|bin|sbin|lib\w*|etc\/alternatives)$/.test(mount.source)) return mount;
+    sources.push(mount.source);
+    return { ...mount, source: `${stage}/${sources.length - 1}` };
+  });
+  return { plan: staged, sources };
+}
+
+/**
+ * Argv prefix by which the host runs its CLI in pid and mount namespaces of its own: fresh `/proc`, an empty `/x1/run`,
+ * the strict filter. Killing the prefix process ends the whole tree.
+ */
+export function nestedPrefix(input: {
+  bwrap: string | null;
+  tools: UtilLinuxTools;
+  filter: Buffer;
+  /** Filter file inside, for bubblewrap. */
+  filterPath: string;
+}): string[] {
+  if (input.bwrap !== null) {
+    const options = [
+      ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--new-session"],
+      ...[
+        "--bind",
+        "/",
+        "/",
+        "--dev-bind",
+        "/dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--perms",
+        "0555",
+        "--size",
+        "4096",
+        "--tmpfs",
+        "/x1/run",
+      ],
+      ...["--remount-ro", "/x1/run"],
+    ];
+    const script = `exec ${input.bwrap} ${options.join(" ")} --seccomp 9 -- "$@" 9<${input.filterPath}`;
+    return ["/bin/sh", "-c", script, "x1-cli"];
+  }
+  const inner = [
+    "mount -t tmpfs -o ro,size=4k,mode=555,nosuid,nodev x1 /x1/run",
+    "mount -t proc -o nosuid,nodev,noexec proc /proc",
+    `exec ${words(dropCommand(input.tools, input.filter))} "$@"`,
+  ].join(" && ");
+  return [
+    ...[
+      input.tools.unshare,
+      "-U",
+      "-r",
+      "-m",
+      "-p",
+      "-f",
+      "-i",
+      "--kill-child",
+      "--",
+      "/bin/bash",
+      "-c",
+      inner,
+      "x1-cli",
+    ],
+  ];
+}
+
+const BASE_PATH = ["/x1/bin", "/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin"];
+
+/** Environment of a workspace, from nothing. `/x1/runtime/bin` comes last: a project's own node wins where there is one. */
+export function baseEnv(
+  toolchains: readonly string[],
+  extra: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return {
+    PATH: [...toolchains.map((dir) => `${dir}/bin`), ...BASE_PATH, "/x1/runtime/bin"].join(":"),
+    HOME: "/home/agent",
+    USER: "agent",
+    LOGNAME: "agent",
+    SHELL: "/bin/bash",
+    LANG: "C.UTF-8",
+    TERM: "dumb",
+    TMPDIR: "/tmp",
+    GIT_TERMINAL_PROMPT: "0",
+    ...extra,
+  };
+}
+
+/** Where the certificates lie inside, for every program with an idea of its own. */
+export const CA_PATH = "/etc/ssl/certs/ca-certificates.crt";
+
+/** Variables that lead clients to the egress proxy. The job token is worthless outside its workspace. */
+export function egressEnv(
+  jobToken: string,
+  customCa: boolean,
+  ports = { egress: 3128, api: 9090 },
+): Record<string, string> {
+  const proxy = `http://x1:${jobToken}@127.0.0.1:${ports.egress}`;
+  const direct = "127.0.0.1,localhost,::1";
+  return {
+    HTTP_PROXY: proxy,
+    HTTPS_PROXY: proxy,
+    ALL_PROXY: proxy,
+    http_proxy: proxy,
+    https_proxy: proxy,
+    all_proxy: proxy,
+    NO_PROXY: direct,
+    no_proxy: direct,
+    npm_config_proxy: proxy,
+    npm_config_https_proxy: proxy,
+    npm_config_noproxy: direct,
+    npm_config_update_notifier: "false",
+    CARGO_HTTP_PROXY: proxy,
+    PIP_PROXY: proxy,
+    NODE_USE_ENV_PROXY: "1",
+    SSL_CERT_FILE: CA_PATH,
+    CURL_CA_BUNDLE: CA_PATH,
+    GIT_SSL_CAINFO: CA_PATH,
+    CARGO_HTTP_CAINFO: CA_PATH,
+    REQUESTS_CA_BUNDLE: CA_PATH,
+    PIP_CERT: CA_PATH,
+    // Node brings the public roots itself and parses this file at every start: only for a bundle of one's own.
+    ...(customCa ? { NODE_EXTRA_CA_CERTS: CA_PATH, npm_config_cafile: CA_PATH } : {}),
+    X1_API_URL: `http://127.0.0.1:${ports.api}`,
+    X1_JOB_TOKEN: jobToken,
+  };
+}
+
+/** Starts the forwarder, waits for its one line, then becomes the command: the forwarder ends with the namespace. */
+export const forwardedArgv = (argv: readonly string[]): string[] => [
+  "/bin/bash",
+  "-c",
+  'exec 9< <(exec /x1/runtime/bin/node /x1/agent/forward.mjs --sock /x1/sock </dev/null 2>/dev/null); IFS= read -r -t 20 -u 9 _ || { echo "x1: the forwarder did not start" >&2; exit 125; }; exec 9<&-; exec "$@"',
+  "x1-forward",
+  ...argv,
+];
+
+/** Small made-up files of `/etc`. */
+export function etcFiles(input: {
+  sidecar: boolean;
+  resolv: string;
+  hosts: string;
+  nsswitch: string;
+}): Record<string, string> {
+  return {
+    passwd:
+      "root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    group: "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n",
+    hostname: "x1\n",
+    hosts: input.sidecar ? input.hosts : "127.0.0.1 localhost x1\n::1 localhost\n",
+    "nsswitch.conf":
+      "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nservices: files\nprotocols: files\n",
+    "resolv.conf": input.sidecar ? input.resolv : "",
+    shells: "/bin/sh\n/bin/bash\n",
+    gitconfig:
+      "[safe]\n\tdirectory = *\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n[user]\n\tname = agent\n\temail = agent@localhost\n[credential]\n\thelper =\n\thelper = /x1/bin/git-credential-x1\n",
+  };
+}

@@ -1,0 +1,181 @@
+import { createHash } from "node:crypto";
+import { chmod, copyFile, link, lstat, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { RuntimeManifest as ManifestSchema, type RuntimeManifest } from "@x1agent/contract";
+import { build, version as esbuildVersion } from "esbuild";
+
+/**
+ * Builds what every workspace mounts at `/x1`: the node binary, the host, the forwarder, the sidecar and a few small
+ * programs. The folder is named by a digest of all its inputs, so a second start finds it and builds nothing.
+ */
+export type OverlayOptions = {
+  /** Overlays lie below as `<outDir>/<digest>`. */
+  outDir: string;
+  /** Node binary for inside; by default the one that runs this. */
+  node?: string;
+  /** Folder that holds `packages/`. */
+  root: string;
+};
+
+const entries = {
+  "agent/host.mjs": "packages/agent/src/main.ts",
+  "agent/forward.mjs": "packages/agent/src/forward.ts",
+  "sidecar/sidecar.mjs": "packages/sidecar/src/main.ts",
+} as const;
+
+/** Raised when the layout changes in a way that no input shows. */
+const LAYOUT = 1;
+
+const programs: Record<string, string> = {
+  "bin/entrypoint": `#!/bin/sh
+# Starts what the runtime provides; without that, the command given.
+if [ -x /x1/app/entrypoint ]; then exec /x1/app/entrypoint "$@"; fi
+if [ "$#" -gt 0 ]; then exec "$@"; fi
+exec /x1/runtime/bin/node /x1/agent/host.mjs
+`,
+  "bin/gh": `#!/bin/sh
+# The forge's API is not reachable from a workspace: the platform itself publishes after approval.
+case "\${1-}" in
+  --version | version) echo "gh (x1agent): no forge access from a workspace"; exit 0 ;;
+esac
+echo "gh \${1-}: not available in this workspace. The platform publishes the change after approval;" >&2
+echo "leave branch, commit and pull-request text to it and finish the work in /workspace." >&2
+exit 4
+`,
+  "bin/git-credential-x1": `#!/bin/sh
+# git credential helper: gives the job token to the sidecar's git proxy and nothing to anybody else.
+[ "\${1-}" = get ] || exit 0
+protocol= host=
+while IFS='=' read -r key value && [ -n "$key" ]; do
+  case "$key" in
+    protocol) protocol=$value ;;
+    host) host=$value ;;
+  esac
+done
+[ "$protocol" = http ] && [ "$host" = 127.0.0.1:9090 ] && [ -n "\${X1_JOB_TOKEN-}" ] || exit 0
+printf 'username=x1\\npassword=%s\\n' "$X1_JOB_TOKEN"
+`,
+};
+
+const gitconfig = `[safe]
+	directory = *
+[init]
+	defaultBranch = main
+[user]
+	name = agent
+	email = agent@localhost
+[credential]
+	helper =
+	helper = /x1/bin/git-credential-x1
+`;
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * Digest of the inputs without bundling them: every source file of the packages that end up inside, by size and time of
+ * change, and the node binary likewise. A bundle whose sources were only touched is built again, which is harmless.
+ */
+async function inputDigest(options: Required<OverlayOptions>): Promise<string> {
+  const hash = createHash("sha256");
+  hash.update(JSON.stringify([LAYOUT, esbuildVersion, programs, gitconfig]));
+  const { readdir } = await import("node:fs/promises");
+  const files: string[] = [options.node];
+  for (const name of ["agent", "sidecar", "contract"]) {
+    const dir = join(options.root, "packages", name, "src");
+    for (const file of await readdir(dir, { recursive: true }).catch(() => [])) files.push(join(dir, file));
+  }
+  for (const file of files.sort()) {
+    const info = await stat(file);
+    if (info.isFile()) hash.update(`${file}\0${info.size}\0${info.mtimeMs}\0`);
+  }
+  return hash.digest("hex");
+}
+
+/** Bundles one entry as a single ES module for the node binary inside. */
+async function bundle(entry: string, outfile: string): Promise<void> {
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node22",
+    legalComments: "none",
+    logLevel: "silent",
+    // Bundled CommonJS code calls require for node's own modules.
+    banner: {
+      js: 'import { createRequire as x1CreateRequire } from "node:module"; const require = x1CreateRequire(import.meta.url);',
+    },
+  });
+}
+
+/** Hard link where the file system allows it (a node binary has 100 MB), else a copy. */
+async function place(source: string, target: string, mode: number, mayLink: boolean): Promise<void> {
+  await mkdir(dirname(target), { recursive: true, mode: 0o755 });
+  const shared =
+    mayLink &&
+    ((await stat(source)).mode & 0o777) === mode &&
+    (await link(source, target).then(
+      () => true,
+      () => false,
+    ));
+  if (!shared) {
+    await copyFile(source, target);
+    await chmod(target, mode);
+  }
+}
+
+/** Builds the overlay, or finds it. */
+export async function buildOverlay(options: OverlayOptions): Promise<{ dir: string; digest: string }> {
+  const full = { node: process.execPath, ...options };
+  const digest = await inputDigest(full);
+  const dir = join(options.outDir, digest.slice(0, 32));
+  if (await exists(join(dir, "complete"))) return { dir, digest };
+  await mkdir(options.outDir, { recursive: true, mode: 0o755 });
+  // Built beside and renamed: two services starting at once both succeed, and a broken build is never found.
+  const building = await mkdtemp(join(options.outDir, "building-"));
+  try {
+    await chmod(building, 0o755);
+    await Promise.all(
+      Object.entries(entries).map(async ([target, source]) =>
+        bundle(join(options.root, source), join(building, target)),
+      ),
+    );
+    await place(full.node, join(building, "runtime/bin/node"), 0o755, true);
+    // Execute-only: the kernel makes such a process non-dumpable, so that its memory is closed to its own uid.
+    await place(full.node, join(building, "sidecar/node"), 0o111, false);
+    for (const [name, text] of Object.entries(programs)) {
+      await mkdir(dirname(join(building, name)), { recursive: true, mode: 0o755 });
+      await writeFile(join(building, name), text, { mode: 0o755 });
+    }
+    await mkdir(join(building, "etc"), { mode: 0o755 });
+    await writeFile(join(building, "etc/gitconfig"), gitconfig, { mode: 0o644 });
+    await writeFile(join(building, "complete"), `${digest}\n`, { mode: 0o644 });
+    await rename(building, dir).catch(async (error: unknown) => {
+      if (!(await exists(join(dir, "complete")))) throw error;
+    });
+  } finally {
+    await rm(building, { recursive: true, force: true });
+  }
+  return { dir, digest };
+}
+
+/** Bundles a runtime's adapter and what its manifest lists beside it; `outDir` becomes the folder for `/x1/app`. */
+export async function buildRuntimeApp(options: { runtimeDir: string; outDir: string }): Promise<RuntimeManifest> {
+  const manifest = ManifestSchema.parse(JSON.parse(await readFile(join(options.runtimeDir, "runtime.json"), "utf8")));
+  await mkdir(options.outDir, { recursive: true, mode: 0o755 });
+  const extra = Array.isArray(manifest.bundle) ? manifest.bundle.filter((entry) => typeof entry === "string") : [];
+  await bundle(join(options.runtimeDir, "adapter.ts"), join(options.outDir, manifest.adapter));
+  for (const entry of extra) {
+    if (!/^[\w-]+\.ts$/.test(entry))
+      throw new TypeError(`runtime.json: bundle entry ${JSON.stringify(entry)} is not a file name.`);
+    await bundle(join(options.runtimeDir, entry), join(options.outDir, entry.replace(/\.ts$/, ".mjs")));
+  }
+  await copyFile(join(options.runtimeDir, "runtime.json"), join(options.outDir, "runtime.json"));
+  return manifest;
+}
