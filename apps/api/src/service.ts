@@ -14,7 +14,7 @@ import { createApp } from "./http/app.ts";
 import type { Principal } from "./http/call.ts";
 import { createHandlers } from "./http/handlers/index.ts";
 import { createIdempotency } from "./http/idempotency.ts";
-import { createIdempotencyStore, idempotencyMigrations } from "./http/idempotency-store.ts";
+import { createIdempotencyStore } from "./http/idempotency-store.ts";
 import {
   prepareDataDir,
   readMasterKey,
@@ -85,7 +85,7 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     const masterKey = await readMasterKey(options.masterKeyFile);
     const db = await openDatabase({
       folder: join(options.dataDir, "pg"),
-      migrations: [...assembly.migrations, ...idempotencyMigrations],
+      migrations: assembly.migrations,
       ...(options.databaseUrl === undefined ? {} : { url: options.databaseUrl }),
     });
     undo.push(() => db.close());

@@ -1,18 +1,20 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { migrations as jobMigrations } from "@x1agent/domain-jobs";
+import { migrations as projectMigrations } from "@x1agent/domain-projects";
 import { type Database, openDatabase } from "@x1agent/kernel";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { IdempotencyStore } from "./idempotency.ts";
-import { createIdempotencyStore, idempotencyMigrations } from "./idempotency-store.ts";
+import { createIdempotencyStore } from "./idempotency-store.ts";
 
 let folder: string;
 let db: Database;
 let store: IdempotencyStore;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "x1-idem-"));
-  db = await openDatabase({ folder: join(folder, "pg"), migrations: idempotencyMigrations });
+  db = await openDatabase({ folder: join(folder, "pg"), migrations: [...projectMigrations, ...jobMigrations] });
   store = createIdempotencyStore(db);
 });
 afterAll(async () => {
@@ -41,18 +43,9 @@ describe("idempotency keys in the database", () => {
     await store.forget(request("k3"));
     expect(await store.take(request("k3"))).toEqual({ kind: "mine" });
     await db.tenant("org_a", (tx) =>
-      sql`update x1.http_idempotency set taken_at = now() - interval '10 minutes' where key = 'k3'`.execute(tx),
+      sql`update idempotency set at = now() - interval '10 minutes' where key = 'k3'`.execute(tx),
     );
     expect(await store.take(request("k3"))).toEqual({ kind: "mine" });
     expect(await store.take(request("k3"))).toEqual({ kind: "running" });
-  });
-
-  it("are forgotten after a day", async () => {
-    await store.take(request("k4"));
-    await store.finish(request("k4"), answer);
-    await db.tenant("org_a", (tx) =>
-      sql`update x1.http_idempotency set taken_at = now() - interval '25 hours' where key = 'k4'`.execute(tx),
-    );
-    expect(await store.take(request("k4", { hash: "new" }))).toEqual({ kind: "mine" });
   });
 });
