@@ -261,7 +261,7 @@ export class ProcessLevelWorkspace implements Workspace {
       return { ...end, limitHit: null };
     });
     for (const deadline = Date.now() + READY_MS; ; await delay(10)) {
-      const names = await readdir(boot.runDir).catch(() => []);
+      const names = await readdir(boot.runDir).catch((): string[] => []);
       if (names.includes("events.sock") && names.includes("input.sock")) break;
       if (!over && Date.now() < deadline) continue;
       killGroup(child.process);

@@ -205,11 +205,13 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
       cause,
     });
   }
-  (child.stdio[3] as Writable).end(instructions);
-  if (boot) (child.stdio[6] as Writable).end(request.boot);
+  // The type of `stdio` ends at five.
+  const pipes: readonly unknown[] = child.stdio;
+  (pipes[3] as Writable).end(instructions);
+  if (boot) (pipes[6] as Writable).end(request.boot);
 
   // bubblewrap says which process is the namespace's first; on the other path the launcher itself waits for it.
-  const first = mechanism === "bwrap" ? readFirstProcess(child.stdio[5] as Readable) : Promise.resolve(null);
+  const first = mechanism === "bwrap" ? readFirstProcess(pipes[5] as Readable) : Promise.resolve(null);
   const ended = exited.then(async (end) => {
     const init = await first;
     if (init && (await processMark(init.pid))?.start === init.start) {

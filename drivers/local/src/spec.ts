@@ -267,6 +267,7 @@ export const closeDescriptors = (last: number): string =>
 export const stageScript = (stage: string): string =>
   [
     "set -e; export PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash's own.
     'uid=$1 gid=$2 mask=$3 n=$4; shift 4; i=0; src=("${@:1:n}"); shift "$n"',
     // Descriptors keep the sources reachable should one of them lie below the stage itself.
     `mount -t tmpfs -o mode=755,size=256k,nosuid,nodev x1 ${stage}; mkdir ${stage}/root`,
