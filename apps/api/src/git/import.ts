@@ -45,7 +45,13 @@ export const defaultImportLimits: ImportLimits = {
 
 const repository = `${inside.work}/import.git`;
 
+/** The kernel's own limit beside the driver's: git, unlike a runtime with a heap, works within a limit on its addresses. */
+const limitMemory = 'ulimit -v "$X1_MEMORY_KB"';
+
+const gitScript = `${limitMemory}; exec git "$@"`;
+
 const unpackScript = `
+${limitMemory}
 set -eu -o pipefail
 repository=$1 base=$2 commit=$3 max=$4
 rm -rf "$repository"
@@ -67,12 +73,14 @@ printf '%s %s\\n' "$tree" "$probe"
 `;
 
 const weighScript = `
+${limitMemory}
 set -eu -o pipefail
 export GIT_DIR=$1
 git rev-list --objects --no-object-names "$2" "^$3" | git cat-file --batch-check='%(objectname) %(objecttype) %(objectsize)'
 `;
 
 const moveScript = `
+${limitMemory}
 set -eu -o pipefail
 export GIT_DIR=$1
 commit=$(git hash-object -t commit -w --stdin)
@@ -224,7 +232,7 @@ export async function importChange(
       stdin,
       signal: request.signal,
     });
-  const gitIn = (...args: string[]) => ["git", `--git-dir=${repository}`, ...args];
+  const gitIn = (...args: string[]) => bash(gitScript, `--git-dir=${repository}`, ...args);
 
   // 1. unpack
   const bundle = createReadStream(request.collected.file);
@@ -422,7 +430,7 @@ async function run(tool: Workspace, argv: string[], options: RunOptions): Promis
     const result = await tool.exec({
       argv,
       cwd: inside.work,
-      env: insideGitEnvironment,
+      env: { ...insideGitEnvironment, X1_MEMORY_KB: String(Math.ceil(options.memoryBytes / 1024)) },
       network: "none",
       maxOutputBytes: options.maxOutputBytes,
       timeoutMs: options.timeoutMs,

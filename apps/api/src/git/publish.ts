@@ -155,14 +155,16 @@ async function load(
 
   const range = `${subject.commit}\n^${subject.base}\n`;
   const max = 2 * 1024 ** 3;
+  const packFile = join(fresh, "approved.pack");
   const pack = await git({
     ...within,
     args: ["pack-objects", "--quiet", "--revs", "--stdout", "--window=0"],
     stdin: range,
+    stdoutFile: packFile,
     maxOutputBytes: max,
   });
   if (pack.code !== 0) return moved("objects are missing or broken");
-  const taken = await git({ ...within, args: ["index-pack", "--stdin", "--strict"], stdin: pack.stdout });
+  const taken = await git({ ...within, args: ["index-pack", "--stdin", "--strict"], stdinFile: packFile });
   if (taken.code !== 0) return moved("objects are broken");
   // Hashed again on their way in: an object that was swapped under its old name is not among them now.
   const listed = await git({

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { createReadStream } from "node:fs";
+import { createReadStream, createWriteStream } from "node:fs";
 import { Fault } from "@x1agent/contract";
 import type { GitCredential, Remote } from "./port.ts";
 
@@ -14,6 +14,8 @@ export type GitRun = {
   args: readonly string[];
   stdin?: Buffer | string;
   stdinFile?: string;
+  /** Standard output goes to this file instead of into memory, for packs. */
+  stdoutFile?: string;
   maxOutputBytes?: number;
   timeoutMs?: number;
   /** Run as this user (only when the service is root). */
@@ -144,6 +146,13 @@ export function createGitRunner(options: GitRunnerOptions = {}): GitRunner {
         detached: true,
         ...identity,
       });
+      const file = run.stdoutFile ? createWriteStream(run.stdoutFile, { mode: 0o600 }) : null;
+      // A full disk ends the call; the reason is told by the file's error.
+      file?.on("error", (cause) => {
+        kill();
+        settle();
+        reject(new Fault("internal", "git's output could not be written; is the disk full?", { cause }));
+      });
       const chunks: Buffer[] = [];
       let size = 0;
       let stderr = "";
@@ -166,6 +175,11 @@ export function createGitRunner(options: GitRunnerOptions = {}): GitRunner {
         if (size > max) {
           limit = "output";
           kill();
+        } else if (file) {
+          if (!file.write(chunk)) {
+            child.stdout.pause();
+            file.once("drain", () => child.stdout.resume());
+          }
         } else chunks.push(chunk);
       });
       child.stderr.on("data", (chunk: Buffer) => {
@@ -174,9 +188,9 @@ export function createGitRunner(options: GitRunnerOptions = {}): GitRunner {
       // git may end before it has read its input; the exit code says what happened.
       child.stdin.on("error", () => {});
       if (run.stdinFile) {
-        const file = createReadStream(run.stdinFile);
-        file.on("error", () => child.stdin.end());
-        file.pipe(child.stdin);
+        const input = createReadStream(run.stdinFile);
+        input.on("error", () => child.stdin.end());
+        input.pipe(child.stdin);
       } else child.stdin.end(run.stdin ?? "");
       const settle = () => {
         clearTimeout(timer);
@@ -190,7 +204,9 @@ export function createGitRunner(options: GitRunnerOptions = {}): GitRunner {
       });
       child.on("close", (code) => {
         settle();
-        resolve({ code, stdout: Buffer.concat(chunks), stderr: stderr.trim(), limit });
+        const finish = () => resolve({ code, stdout: Buffer.concat(chunks), stderr: stderr.trim(), limit });
+        if (file) file.end(finish);
+        else finish();
       });
     });
 }
