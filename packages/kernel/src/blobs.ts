@@ -21,13 +21,15 @@ const digestPattern = /^[0-9a-f]{64}$/;
 /** A blob store in a folder: written to a temporary name, synced, then renamed, so a blob is whole or absent. */
 export function openBlobs(folder: string): BlobStore {
   const pathOf = (digest: string) => {
-    if (!digestPattern.test(digest)) throw new Fault("invalid_request", "A blob is named by its SHA-256 in lower-case hex.");
+    if (!digestPattern.test(digest))
+      throw new Fault("invalid_request", "A blob is named by its SHA-256 in lower-case hex.");
     return join(folder, digest.slice(0, 2), digest);
   };
   return {
     async put(content) {
       const bytes = typeof content === "string" ? Buffer.from(content) : content;
-      if (bytes.length > MAX_BLOB) throw new Fault("body_too_large", `A blob holds at most ${MAX_BLOB} bytes; this one has ${bytes.length}.`);
+      if (bytes.length > MAX_BLOB)
+        throw new Fault("body_too_large", `A blob holds at most ${MAX_BLOB} bytes; this one has ${bytes.length}.`);
       const digest = createHash("sha256").update(bytes).digest("hex");
       const path = pathOf(digest);
       if (await stat(path).catch(() => null)) return digest;
@@ -44,14 +46,19 @@ export function openBlobs(folder: string): BlobStore {
         await rename(temporary, path);
       } catch (cause) {
         await rm(temporary, { force: true });
-        throw new Fault("unavailable", `The blob store ${folder} cannot be written (${(cause as NodeJS.ErrnoException).code ?? "error"}): free space or mend its permissions.`, { cause });
+        throw new Fault(
+          "unavailable",
+          `The blob store ${folder} cannot be written (${(cause as NodeJS.ErrnoException).code ?? "error"}): free space or mend its permissions.`,
+          { cause },
+        );
       }
       return digest;
     },
-    get: (digest) => readFile(pathOf(digest)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return null;
-      throw new Fault("unavailable", `Blob ${digest} cannot be read (${error.code}).`, { cause: error });
-    }),
+    get: (digest) =>
+      readFile(pathOf(digest)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return null;
+        throw new Fault("unavailable", `Blob ${digest} cannot be read (${error.code}).`, { cause: error });
+      }),
     size: async (digest) => (await stat(pathOf(digest)).catch(() => null))?.size ?? null,
     stream: (digest) => createReadStream(pathOf(digest)),
   };

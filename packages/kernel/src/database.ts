@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { Fault } from "@x1agent/contract";
-import { Kysely, PostgresDialect, sql } from "kysely";
+import { Kysely, PostgresDialect, type RawBuilder, sql } from "kysely";
 import pg from "pg";
 import { startEngine } from "./engine.ts";
 
@@ -66,12 +66,17 @@ grant select, insert, update, delete on ${table} to x1_service;`;
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const engine = options.url ? null : await startEngine(options.folder);
   const at = (user: string, password: string | undefined): ConnectionConfig =>
-    engine ? { host: engine.socketDir, port: engine.port, database: "x1", user, password } : { connectionString: options.url };
+    engine
+      ? { host: engine.socketDir, port: engine.port, database: "x1", user, password }
+      : { connectionString: options.url };
   try {
-    const admin = await connect(engine ? { ...at("x1_admin", engine.passwords.admin), database: "postgres" } : { connectionString: options.url });
+    const admin = await connect(
+      engine ? { ...at("x1_admin", engine.passwords.admin), database: "postgres" } : { connectionString: options.url },
+    );
     try {
       await prepareRoles(admin, engine?.passwords ?? null);
-      if (engine && (await admin.query("select 1 from pg_database where datname = 'x1'")).rowCount === 0) await admin.query("create database x1 owner x1_owner");
+      if (engine && (await admin.query("select 1 from pg_database where datname = 'x1'")).rowCount === 0)
+        await admin.query("create database x1 owner x1_owner");
     } finally {
       await admin.end();
     }
@@ -91,9 +96,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     throw error;
   }
 
-  const setRole = (role: string) => (engine ? {} : { options: `-c role=${role}` });
+  const setRole = (role: string) => ({ options: `-c search_path=x1${engine ? "" : ` -c role=${role}`}` });
   const serviceConfig: ConnectionConfig = { ...at("x1_service", engine?.passwords.service), ...setRole("x1_service") };
-  const pool = new Pool({ ...serviceConfig, max: options.poolSize ?? 16, idleTimeoutMillis: 30_000, connectionTimeoutMillis: 15_000 });
+  const pool = new Pool({
+    ...serviceConfig,
+    max: options.poolSize ?? 16,
+    idleTimeoutMillis: 30_000,
+    connectionTimeoutMillis: 15_000,
+  });
   // A broken idle connection is replaced at its next use; without a listener it would end the process.
   pool.on("error", () => {});
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
@@ -125,6 +135,16 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   };
 }
 
+/** All rows of a statement. */
+export async function rows<T>(tx: Tx, query: RawBuilder<T>): Promise<T[]> {
+  return (await query.execute(tx)).rows;
+}
+
+/** The first row of a statement, or null. */
+export async function row<T>(tx: Tx, query: RawBuilder<T>): Promise<T | null> {
+  return (await query.execute(tx)).rows[0] ?? null;
+}
+
 /** Sends a notice when the transaction commits. The payload is ids, never data (8,000 bytes at most). */
 export async function notify(tx: Tx, channel: string, payload: string): Promise<void> {
   await sql`select pg_notify(${channel}, ${payload})`.execute(tx);
@@ -145,24 +165,39 @@ async function connect(config: ConnectionConfig): Promise<pg.Client> {
         await new Promise((settle) => setTimeout(settle, 25));
         continue;
       }
-      throw new Fault("unavailable", `The database cannot be reached (${code ?? (cause as Error).message}): check DATABASE_URL and that the server runs.`, { cause });
+      throw new Fault(
+        "unavailable",
+        `The database cannot be reached (${code ?? (cause as Error).message}): check DATABASE_URL and that the server runs.`,
+        { cause },
+      );
     }
   }
 }
 
-async function prepareRoles(admin: pg.Client, passwords: { owner: string; service: string; queue: string } | null): Promise<void> {
+async function prepareRoles(
+  admin: pg.Client,
+  passwords: { owner: string; service: string; queue: string } | null,
+): Promise<void> {
   await admin.query("select pg_advisory_lock(820931)");
   try {
     for (const role of roles) {
-      const known = (await admin.query("select rolsuper, rolbypassrls from pg_roles where rolname = $1", [role])).rowCount;
-      if (!known) await admin.query(`create role ${role} nosuperuser nocreatedb nocreaterole nobypassrls noinherit ${passwords ? "login" : "nologin"}`);
+      const known = (await admin.query("select rolsuper, rolbypassrls from pg_roles where rolname = $1", [role]))
+        .rowCount;
+      if (!known)
+        await admin.query(
+          `create role ${role} nosuperuser nocreatedb nocreaterole nobypassrls noinherit ${passwords ? "login" : "nologin"}`,
+        );
       const password = passwords?.[role.slice(3) as "owner" | "service" | "queue"];
       if (password) await admin.query(`alter role ${role} login password '${password.replaceAll("'", "''")}'`);
       // By connection string, our own role takes theirs on with SET ROLE.
       if (!passwords) await admin.query(`grant ${role} to current_user`);
     }
   } catch (cause) {
-    throw new Fault("unavailable", `The roles ${roles.join(", ")} could not be made (${(cause as Error).message}): DATABASE_URL needs a role with CREATEROLE and CREATE on its database.`, { cause });
+    throw new Fault(
+      "unavailable",
+      `The roles ${roles.join(", ")} could not be made (${(cause as Error).message}): DATABASE_URL needs a role with CREATEROLE and CREATE on its database.`,
+      { cause },
+    );
   } finally {
     await admin.query("select pg_advisory_unlock(820931)").catch(() => {});
   }
@@ -173,17 +208,26 @@ async function prepareRoles(admin: pg.Client, passwords: { owner: string; servic
  * A migration that was changed after it ran is refused: migrations only append.
  */
 export async function migrate(client: pg.Client, migrations: readonly Migration[]): Promise<void> {
-  await client.query("create schema if not exists x1 authorization current_user").catch(async (error: { code?: string }) => {
-    // Two creators at once: the other one won.
-    if (error.code !== "23505" && error.code !== "42P06") throw error;
-  });
+  await client
+    .query("create schema if not exists x1 authorization current_user")
+    .catch(async (error: { code?: string }) => {
+      // Two creators at once: the other one won.
+      if (error.code !== "23505" && error.code !== "42P06") throw error;
+    });
   await client.query("set search_path to x1");
   await client.query("begin");
   try {
     await client.query("select pg_advisory_xact_lock(820932)");
-    await client.query("create table if not exists migration (name text primary key, digest text not null, at timestamptz not null default now())");
+    await client.query(
+      "create table if not exists migration (name text primary key, digest text not null, at timestamptz not null default now())",
+    );
     await client.query("grant usage on schema x1 to x1_service");
-    const done = new Map((await client.query<{ name: string; digest: string }>("select name, digest from migration")).rows.map((row) => [row.name, row.digest]));
+    const done = new Map(
+      (await client.query<{ name: string; digest: string }>("select name, digest from migration")).rows.map((row) => [
+        row.name,
+        row.digest,
+      ]),
+    );
     for (const { name, sql: text } of migrations) {
       const digest = createHash("sha256").update(text).digest("hex");
       const before = done.get(name);
@@ -193,7 +237,8 @@ export async function migrate(client: pg.Client, migrations: readonly Migration[
       await client.query("insert into migration (name, digest) values ($1, $2)", [name, digest]);
     }
     const unknown = [...done.keys()].filter((name) => !migrations.some((migration) => migration.name === name));
-    if (unknown.length > 0) throw new Fault("unavailable", `The database was used by a newer version (${unknown[0]}): start that version.`);
+    if (unknown.length > 0)
+      throw new Fault("unavailable", `The database was used by a newer version (${unknown[0]}): start that version.`);
     await client.query("commit");
   } catch (error) {
     await client.query("rollback").catch(() => {});
@@ -210,14 +255,25 @@ async function checkServiceRole(kysely: Kysely<unknown>): Promise<void> {
         where n.nspname = 'x1' and c.relkind = 'r' and not (c.relrowsecurity and c.relforcerowsecurity)) as open
     from pg_roles r where r.rolname = current_user`.execute(kysely);
   const role = rows[0];
-  if (!role || role.super || role.bypass || role.owned > 0) throw new Fault("unavailable", `The database role "${role?.role}" is a superuser, bypasses row-level security or owns tables: the service must not work as it.`);
-  if (role.open.length > 0) throw new Fault("internal", `These tables hold customers' data without row-level security: ${role.open.join(", ")}.`);
+  if (!role || role.super || role.bypass || role.owned > 0)
+    throw new Fault(
+      "unavailable",
+      `The database role "${role?.role}" is a superuser, bypasses row-level security or owns tables: the service must not work as it.`,
+    );
+  if (role.open.length > 0)
+    throw new Fault(
+      "internal",
+      `These tables hold customers' data without row-level security: ${role.open.join(", ")}.`,
+    );
 }
 
 /** One connection for all channels; reconnects and listens again. */
 class Listener {
   readonly #config: ConnectionConfig;
-  readonly #channels = new Map<string, Set<{ heard: (payload: string) => void; onReconnect: (() => void) | undefined }>>();
+  readonly #channels = new Map<
+    string,
+    Set<{ heard: (payload: string) => void; onReconnect: (() => void) | undefined }>
+  >();
   #client: Promise<pg.Client> | null = null;
   #closed = false;
 

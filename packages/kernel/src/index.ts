@@ -1,3 +1,4 @@
+export { sql } from "kysely";
 export * from "./blobs.ts";
 export * from "./clock.ts";
 export * from "./database.ts";

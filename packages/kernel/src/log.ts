@@ -17,7 +17,13 @@ const order: Record<LogLevel, number> = { debug: 10, info: 20, warn: 30, error: 
 const MAX_LINE = 8_192;
 
 function serialize(value: unknown): unknown {
-  if (value instanceof Error) return { name: value.name, message: value.message, stack: value.stack, cause: value.cause === undefined ? undefined : serialize(value.cause) };
+  if (value instanceof Error)
+    return {
+      name: value.name,
+      message: value.message,
+      stack: value.stack,
+      cause: value.cause === undefined ? undefined : serialize(value.cause),
+    };
   return value;
 }
 

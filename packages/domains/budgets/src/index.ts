@@ -1,0 +1,3 @@
+export * from "./decide.ts";
+export * from "./migrations.ts";
+export * from "./service.ts";

@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import { apiKey } from "@better-auth/api-key";
+import { type Actor, Fault } from "@x1agent/contract";
+import { type Database, newId, row, rows, sql, type Tx } from "@x1agent/kernel";
+import { betterAuth } from "better-auth";
+import { organization } from "better-auth/plugins/organization";
+
+export const scopes = ["read", "write", "approve", "admin"] as const;
+export type Scope = (typeof scopes)[number];
+/** Who a token belongs to and what it may do. */
+export type Identity = {
+  actor: Actor;
+  organizationId: string;
+  organization: string;
+  role: string;
+  scopes: Scope[];
+  tokenId: string;
+};
+
+/** A verified token is taken as good for this long: a revoked one dies within it. */
+const CACHE_MS = 5_000;
+const CACHE_SIZE = 1_000;
+
+/** Identity over better-auth's tables: its API keys are our tokens, its organizations our tenants. */
+export function createIdentity(database: Database, options: { secret: string; baseUrl: string }) {
+  const auth = betterAuth({
+    database: { db: database.kysely as never, type: "postgres", transaction: true },
+    secret: options.secret,
+    baseURL: options.baseUrl,
+    telemetry: { enabled: false },
+    logger: { disabled: true },
+    plugins: [
+      organization(),
+      apiKey({
+        defaultPrefix: "x1_",
+        rateLimit: { enabled: false },
+        enableMetadata: true,
+        keyExpiration: { maxExpiresIn: 366, minExpiresIn: 0 },
+      }),
+    ],
+  });
+  const cache = new Map<string, { until: number; identity: Identity | null }>();
+
+  async function createToken(
+    userId: string,
+    organizationId: string,
+    name: string,
+    granted: readonly Scope[],
+    expiresInSeconds?: number,
+  ): Promise<{ id: string; token: string }> {
+    const made = await auth.api.createApiKey({
+      body: {
+        name: name.slice(0, 32),
+        userId,
+        permissions: { x1: [...granted] },
+        metadata: { organizationId },
+        ...(expiresInSeconds ? { expiresIn: expiresInSeconds } : {}),
+      },
+    });
+    return { id: made.id, token: made.key };
+  }
+
+  return {
+    auth,
+    createToken,
+
+    /** First start: one organization, one owner, one token with every scope. Null when they exist. */
+    async bootstrap(): Promise<{ organizationId: string; userId: string; token: string } | null> {
+      const made = await database.system(async (tx) => {
+        await sql`select pg_advisory_xact_lock(820933)`.execute(tx);
+        if (await row(tx, sql`select 1 from organization limit 1`)) return null;
+        const ids = { organizationId: newId("org"), userId: newId("usr") };
+        await sql`insert into "user" (id, name, email, "emailVerified", "updatedAt") values (${ids.userId}, 'Owner', 'owner@localhost', true, now())`.execute(
+          tx,
+        );
+        await sql`insert into organization (id, name, slug, "createdAt") values (${ids.organizationId}, 'My organization', 'main', now())`.execute(
+          tx,
+        );
+        await sql`insert into member (id, "organizationId", "userId", role, "createdAt") values (${newId("mem")}, ${ids.organizationId}, ${ids.userId}, 'owner', now())`.execute(
+          tx,
+        );
+        return ids;
+      });
+      if (!made) return null;
+      const { token } = await createToken(made.userId, made.organizationId, "local", scopes);
+      return { ...made, token };
+    },
+
+    /** Another token for the first owner: when the local token file was lost. */
+    async ownerToken(): Promise<string> {
+      const owner = await database.system((tx) =>
+        row(
+          tx,
+          sql<{
+            userId: string;
+            organizationId: string;
+          }>`select "userId", "organizationId" from member where role = 'owner' order by "createdAt", id limit 1`,
+        ),
+      );
+      if (!owner) throw new Fault("internal", "There is no owner: the database was not set up by this service.");
+      return (await createToken(owner.userId, owner.organizationId, "local", scopes)).token;
+    },
+
+    /** The identity behind a token, or null. Membership is looked up anew, so a removed member's token is worthless. */
+    async authenticate(token: string): Promise<Identity | null> {
+      const key = createHash("sha256").update(token).digest("base64");
+      const known = cache.get(key);
+      if (known && known.until > Date.now()) return known.identity;
+      const identity = await verify(token);
+      if (cache.size >= CACHE_SIZE) cache.clear();
+      cache.set(key, { until: Date.now() + CACHE_MS, identity });
+      return identity;
+    },
+  };
+
+  async function verify(token: string): Promise<Identity | null> {
+    if (!/^x1_[\w-]{20,200}$/.test(token)) return null;
+    const checked = await auth.api.verifyApiKey({ body: { key: token } });
+    if (!checked.valid || !checked.key) return null;
+    const held = checked.key as unknown as {
+      id: string;
+      referenceId: string;
+      metadata: { organizationId?: string } | null;
+      permissions: { x1?: string[] } | null;
+    };
+    const member = await database.system((tx) =>
+      row(
+        tx,
+        sql<{
+          role: string;
+          name: string;
+        }>`select m.role, o.name from member m join organization o on o.id = m."organizationId" where m."userId" = ${held.referenceId} and m."organizationId" = ${held.metadata?.organizationId ?? ""}`,
+      ),
+    );
+    if (!member || !held.metadata?.organizationId) return null;
+    return {
+      actor: { kind: "user", id: held.referenceId },
+      organizationId: held.metadata.organizationId,
+      organization: member.name,
+      role: member.role,
+      scopes: scopes.filter((scope) => held.permissions?.x1?.includes(scope)),
+      tokenId: held.id,
+    };
+  }
+}
+export type IdentityService = ReturnType<typeof createIdentity>;
+
+/** Every tenant's id: what background work goes through, one tenant at a time. */
+export async function listOrganizations(tx: Tx): Promise<string[]> {
+  return (await rows(tx, sql<{ id: string }>`select id from organization order by id`)).map(({ id }) => id);
+}

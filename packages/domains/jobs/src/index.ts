@@ -1,0 +1,4 @@
+export * from "./idempotency.ts";
+export * from "./migrations.ts";
+export * from "./model.ts";
+export * from "./service.ts";

@@ -1,0 +1,47 @@
+import { jobStates, jobTransitions, terminalStates } from "@x1agent/contract";
+import { type Migration, tenantTable } from "@x1agent/kernel";
+
+const quoted = (values: readonly string[]) => values.map((value) => `'${value}'`).join(", ");
+const moves = jobStates.flatMap((from) => jobTransitions[from].map((to) => `('${from}', '${to}')`)).join(", ");
+
+export const migrations: readonly Migration[] = [
+  {
+    name: "jobs-001",
+    sql: `create table job (
+      id text primary key, organization_id text not null, project_id text not null references project (id),
+      title text not null, goal text not null, repository text not null,
+      state text not null check (state in (${quoted(jobStates)})), reason text not null, reason_detail text, actor jsonb not null,
+      settings jsonb not null, base_commit text, attempt integer not null default 0, round integer not null default 0,
+      approval_digest text, target_branch text, published_commit text,
+      owner text, owner_until timestamptz, cancel_requested jsonb,
+      created_by jsonb not null, created_at timestamptz not null default now(), updated_at timestamptz not null default now(), started_at timestamptz, ended_at timestamptz);
+    create index job_unfinished on job (owner_until) where state not in (${quoted(terminalStates)});
+    create index job_newest on job (organization_id, id desc);
+    ${tenantTable("job")}
+
+    create table attempt (
+      id text primary key, organization_id text not null, job_id text not null references job (id), number integer not null,
+      state text not null check (state in ('running', 'ended')), outcome text, reason text, workspace_id text, isolation jsonb,
+      started_at timestamptz not null default now(), ended_at timestamptz, unique (job_id, number),
+      check ((state = 'ended') = (ended_at is not null)));
+    create unique index attempt_one_running on attempt (job_id) where state = 'running';
+    ${tenantTable("attempt")}
+
+    create table job_move (from_state text not null, to_state text not null, primary key (from_state, to_state));
+    insert into job_move values ${moves};
+    grant select on job_move to x1_service;
+    create function job_guard() returns trigger language plpgsql as $$
+    begin
+      if new.state <> old.state and not exists (select 1 from x1.job_move where from_state = old.state and to_state = new.state) then
+        raise exception 'job % may not move from % to %', old.id, old.state, new.state using errcode = 'check_violation';
+      end if;
+      return new;
+    end $$;
+    create trigger job_guard before update of state on job for each row execute function job_guard();
+
+    create table idempotency (
+      organization_id text not null, key text not null, hash text not null, answer jsonb, at timestamptz not null default now(),
+      primary key (organization_id, key));
+    ${tenantTable("idempotency")}`,
+  },
+];

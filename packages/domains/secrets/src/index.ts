@@ -1,0 +1,3 @@
+export * from "./migrations.ts";
+export * from "./seal.ts";
+export * from "./service.ts";

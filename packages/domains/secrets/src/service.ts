@@ -1,0 +1,103 @@
+import { row, rows, sql, type Tx } from "@x1agent/kernel";
+import { seal, unseal } from "./seal.ts";
+
+export type SecretView = { name: string; lastFour: string; updatedAt: string; lastUsedAt: string | null };
+type SecretRow = { name: string; last_four: string; updated_at: Date; last_used_at: Date | null };
+const present = (found: SecretRow): SecretView => ({
+  name: found.name,
+  lastFour: found.last_four,
+  updatedAt: found.updated_at.toISOString(),
+  lastUsedAt: found.last_used_at?.toISOString() ?? null,
+});
+
+export async function setSecret(
+  tx: Tx,
+  masterKey: Buffer,
+  organizationId: string,
+  name: string,
+  value: string,
+): Promise<SecretView> {
+  // Four characters of a short secret would be most of it.
+  const lastFour = value.length >= 16 ? value.slice(-4) : "····";
+  const set = await row(
+    tx,
+    sql<SecretRow>`insert into secret (organization_id, name, sealed, last_four) values (${organizationId}, ${name}, ${seal(masterKey, organizationId, name, value)}, ${lastFour})
+    on conflict (organization_id, name) do update set sealed = excluded.sealed, last_four = excluded.last_four, updated_at = now() returning name, last_four, updated_at, last_used_at`,
+  );
+  if (!set) throw new Error("An insert returned nothing.");
+  return present(set);
+}
+
+/** Unseals for handing to a job's sidecar, and notes the use. Null when there is none. */
+export async function openSecret(
+  tx: Tx,
+  masterKey: Buffer,
+  organizationId: string,
+  name: string,
+): Promise<string | null> {
+  const found = await row(
+    tx,
+    sql<{ sealed: Buffer }>`update secret set last_used_at = now() where name = ${name} returning sealed`,
+  );
+  return found && unseal(masterKey, organizationId, name, found.sealed);
+}
+
+export async function listSecrets(tx: Tx): Promise<SecretView[]> {
+  return (
+    await rows(
+      tx,
+      sql<SecretRow>`select name, last_four, updated_at, last_used_at from secret order by name limit 1000`,
+    )
+  ).map(present);
+}
+
+export async function deleteSecret(tx: Tx, name: string): Promise<boolean> {
+  return (await row(tx, sql<{ name: string }>`delete from secret where name = ${name} returning name`)) !== null;
+}
+
+/** An operator's route to a provider; null fields are the built-in defaults. */
+export type ProviderSettings = {
+  name: string;
+  api: string | null;
+  baseUrl: string | null;
+  allowPrivate: boolean;
+  ca: string | null;
+};
+type ProviderRow = {
+  name: string;
+  api: string | null;
+  base_url: string | null;
+  allow_private: boolean;
+  ca: string | null;
+};
+const presentProvider = (found: ProviderRow): ProviderSettings => ({
+  name: found.name,
+  api: found.api,
+  baseUrl: found.base_url,
+  allowPrivate: found.allow_private,
+  ca: found.ca,
+});
+
+export async function setProvider(
+  tx: Tx,
+  organizationId: string,
+  name: string,
+  change: {
+    api?: string | undefined;
+    baseUrl?: string | undefined;
+    allowPrivate?: boolean | undefined;
+    ca?: string | undefined;
+  },
+): Promise<ProviderSettings> {
+  const set = await row(
+    tx,
+    sql<ProviderRow>`insert into provider (organization_id, name, api, base_url, allow_private, ca) values (${organizationId}, ${name}, ${change.api ?? null}, ${change.baseUrl ?? null}, ${change.allowPrivate ?? false}, ${change.ca ?? null})
+    on conflict (organization_id, name) do update set api = coalesce(excluded.api, provider.api), base_url = coalesce(excluded.base_url, provider.base_url), allow_private = coalesce(${change.allowPrivate ?? null}::boolean, provider.allow_private), ca = coalesce(excluded.ca, provider.ca), updated_at = now() returning *`,
+  );
+  if (!set) throw new Error("An insert returned nothing.");
+  return presentProvider(set);
+}
+
+export async function listProviders(tx: Tx): Promise<ProviderSettings[]> {
+  return (await rows(tx, sql<ProviderRow>`select * from provider order by name limit 1000`)).map(presentProvider);
+}

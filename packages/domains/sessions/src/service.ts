@@ -1,0 +1,312 @@
+import type { Actor, EventSource, StoredEvent } from "@x1agent/contract";
+import { newId, notify, row, rows, sql, type Tx } from "@x1agent/kernel";
+
+/** Channel that carries `{"o":organization,"j":job,"s":last seq}` after events were stored. */
+export const eventsChannel = "x1_events";
+/** Channel that carries `{"o":organization,"j":job}` when something waits for the job's owner. */
+export const commandsChannel = "x1_commands";
+
+/** Caps of one job's record. Hitting one is an observed event, and what comes after is counted, not stored. */
+export const eventCaps = { events: 500_000, bytes: 1024 ** 3 } as const;
+
+/** An event to store; `source` was stamped by the channel it came on. */
+export type NewEvent = {
+  ts?: string;
+  type: string;
+  source: EventSource;
+  attemptId: string | null;
+  turn?: number | null;
+  origin?: string | null;
+  payload: Record<string, unknown>;
+};
+type EventRow = {
+  seq: number;
+  ts: Date;
+  type: string;
+  source: EventSource;
+  attempt_id: string | null;
+  turn: number | null;
+  origin: string | null;
+  payload: Record<string, unknown>;
+};
+
+const present = (found: EventRow): StoredEvent => ({
+  seq: found.seq,
+  ts: found.ts.toISOString(),
+  type: found.type,
+  source: found.source,
+  attemptId: found.attempt_id,
+  turn: found.turn,
+  origin: found.origin,
+  payload: found.payload,
+});
+
+/** NUL cannot be stored in jsonb; it is kept visible instead of losing the event. */
+const storable = (payload: Record<string, unknown>) => JSON.stringify(payload).replaceAll("\\u0000", "\\u2400");
+
+/**
+ * Stores events in order under the job's next numbers; an event of the same attempt and origin is stored once. Returns
+ * what was stored. The job's counter row serializes writers.
+ */
+export async function appendEvents(
+  tx: Tx,
+  organizationId: string,
+  jobId: string,
+  events: readonly NewEvent[],
+): Promise<StoredEvent[]> {
+  if (events.length === 0) return [];
+  await sql`insert into event_counter (job_id, organization_id, seq) values (${jobId}, ${organizationId}, 0) on conflict do nothing`.execute(
+    tx,
+  );
+  const counter = await row(
+    tx,
+    sql<{ seq: number; bytes: number }>`select seq, bytes from event_counter where job_id = ${jobId} for update`,
+  );
+  if (!counter) throw new Error("The job's event counter is not visible: wrong tenant.");
+  const origins = events.flatMap(({ origin }) => (origin ? [origin] : []));
+  const known = new Set(
+    origins.length === 0
+      ? []
+      : (
+          await rows(
+            tx,
+            sql<{
+              key: string;
+            }>`select attempt_id || ' ' || origin as key from event where job_id = ${jobId} and origin = any(${origins})`,
+          )
+        ).map(({ key }) => key),
+  );
+  let { seq, bytes } = counter;
+  const stored: StoredEvent[] = [];
+  for (const event of events) {
+    const key = `${event.attemptId} ${event.origin}`;
+    if (event.origin && known.has(key)) continue;
+    known.add(key);
+    const payload = storable(event.payload);
+    const full = seq >= eventCaps.events || bytes + payload.length > eventCaps.bytes;
+    if (full && event.source === "reported") {
+      const capped = await row(
+        tx,
+        sql<{ seq: number }>`select seq from event where job_id = ${jobId} and type = 'stream.capped' limit 1`,
+      );
+      if (capped || stored.some(({ type }) => type === "stream.capped")) continue;
+    }
+    const replaced: NewEvent =
+      full && event.source === "reported"
+        ? {
+            type: "stream.capped",
+            source: "observed",
+            attemptId: event.attemptId,
+            payload: { limit: "events", detail: "The job's record is full; later reports are not stored." },
+          }
+        : event;
+    seq += 1;
+    bytes += payload.length;
+    stored.push({
+      seq,
+      ts: replaced.ts ?? new Date().toISOString(),
+      type: replaced.type,
+      source: replaced.source,
+      attemptId: replaced.attemptId,
+      turn: replaced.turn ?? null,
+      origin: replaced.origin ?? null,
+      payload: JSON.parse(storable(replaced.payload)) as Record<string, unknown>,
+    });
+  }
+  if (stored.length === 0) return [];
+  await sql`insert into event (job_id, seq, organization_id, ts, type, source, attempt_id, turn, origin, payload)
+    select ${jobId}, e.seq, ${organizationId}, e.ts, e.type, e.source, e."attemptId", e.turn, e.origin, e.payload
+    from jsonb_to_recordset(${JSON.stringify(stored)}::jsonb) as e(seq bigint, ts timestamptz, type text, source text, "attemptId" text, turn integer, origin text, payload jsonb)`.execute(
+    tx,
+  );
+  await sql`update event_counter set seq = ${seq}, bytes = ${bytes} where job_id = ${jobId}`.execute(tx);
+  await notify(tx, eventsChannel, JSON.stringify({ o: organizationId, j: jobId, s: seq }));
+  return stored;
+}
+
+/** Events after a number, in order. */
+export async function readEvents(tx: Tx, jobId: string, after: number, limit: number): Promise<StoredEvent[]> {
+  return (
+    await rows(
+      tx,
+      sql<EventRow>`select * from event where job_id = ${jobId} and seq > ${after} order by seq limit ${limit}`,
+    )
+  ).map(present);
+}
+
+/** Blobs that a job's events name: what may be read through the job. */
+export async function eventNamesBlob(tx: Tx, jobId: string, digest: string): Promise<boolean> {
+  return (
+    (await row(
+      tx,
+      sql<{
+        seq: number;
+      }>`select seq from event where job_id = ${jobId} and payload->>'outputBlob' = ${digest} limit 1`,
+    )) !== null
+  );
+}
+
+/** Hosts refused in an attempt, from the observed events. */
+export async function blockedHosts(
+  tx: Tx,
+  attemptId: string,
+): Promise<{ host: string; port: number; count: number }[]> {
+  return rows(
+    tx,
+    sql<{
+      host: string;
+      port: number;
+      count: number;
+    }>`select payload->>'host' as host, (payload->>'port')::int as port, count(*)::int as count from event where attempt_id = ${attemptId} and type = 'egress.blocked' group by 1, 2 order by 1, 2 limit 200`,
+  );
+}
+
+export type SessionRecord = {
+  attemptId: string;
+  runtime: string;
+  cliSession: string | null;
+  homeBlob: string | null;
+  workBlob: string | null;
+  lastOrigin: string | null;
+};
+type SessionRow = {
+  attempt_id: string;
+  runtime: string;
+  cli_session: string | null;
+  home_blob: string | null;
+  work_blob: string | null;
+  last_origin: string | null;
+};
+const presentSession = (found: SessionRow): SessionRecord => ({
+  attemptId: found.attempt_id,
+  runtime: found.runtime,
+  cliSession: found.cli_session,
+  homeBlob: found.home_blob,
+  workBlob: found.work_blob,
+  lastOrigin: found.last_origin,
+});
+
+/** Notes what is known of an attempt's session; absent keys stay. */
+export async function saveSession(
+  tx: Tx,
+  organizationId: string,
+  jobId: string,
+  session: { attemptId: string; runtime: string } & Partial<SessionRecord>,
+): Promise<void> {
+  await sql`insert into agent_session as s (attempt_id, organization_id, job_id, runtime, cli_session, home_blob, work_blob, last_origin)
+    values (${session.attemptId}, ${organizationId}, ${jobId}, ${session.runtime}, ${session.cliSession ?? null}, ${session.homeBlob ?? null}, ${session.workBlob ?? null}, ${session.lastOrigin ?? null})
+    on conflict (attempt_id) do update set cli_session = coalesce(excluded.cli_session, s.cli_session), home_blob = coalesce(excluded.home_blob, s.home_blob),
+      work_blob = coalesce(excluded.work_blob, s.work_blob), last_origin = coalesce(excluded.last_origin, s.last_origin), updated_at = now()`.execute(
+    tx,
+  );
+}
+
+/** The newest session of a job with this runtime whose files were saved: what the next attempt resumes. Nothing is restored across runtimes. */
+export async function resumableSession(tx: Tx, jobId: string, runtime: string): Promise<SessionRecord | null> {
+  const found = await row(
+    tx,
+    sql<SessionRow>`select * from agent_session where job_id = ${jobId} and runtime = ${runtime} and home_blob is not null and cli_session is not null order by updated_at desc limit 1`,
+  );
+  return found && presentSession(found);
+}
+
+export async function getSession(tx: Tx, attemptId: string): Promise<SessionRecord | null> {
+  const found = await row(tx, sql<SessionRow>`select * from agent_session where attempt_id = ${attemptId}`);
+  return found && presentSession(found);
+}
+
+export type Question = {
+  requestId: string;
+  title: string;
+  options: { optionId: string; name: string; kind: string }[];
+  freeText: boolean;
+  askedAt: string;
+};
+
+export async function openQuestion(
+  tx: Tx,
+  organizationId: string,
+  jobId: string,
+  attemptId: string,
+  question: Omit<Question, "askedAt">,
+): Promise<void> {
+  await sql`insert into question (organization_id, job_id, attempt_id, request_id, title, options, free_text) values (${organizationId}, ${jobId}, ${attemptId}, ${question.requestId}, ${question.title}, ${JSON.stringify(question.options)}, ${question.freeText}) on conflict do nothing`.execute(
+    tx,
+  );
+}
+
+/** Closes one question, or all of an attempt; returns how many were open. */
+export async function closeQuestions(
+  tx: Tx,
+  attemptId: string,
+  outcome: "answered" | "cancelled" | "expired",
+  requestId?: string,
+): Promise<number> {
+  return (
+    await rows(
+      tx,
+      sql<{
+        request_id: string;
+      }>`update question set outcome = ${outcome}, closed_at = now() where attempt_id = ${attemptId} and closed_at is null and (${requestId ?? null}::text is null or request_id = ${requestId ?? ""}) returning request_id`,
+    )
+  ).length;
+}
+
+export async function listOpenQuestions(tx: Tx, jobId: string): Promise<Question[]> {
+  return (
+    await rows(
+      tx,
+      sql<{
+        request_id: string;
+        title: string;
+        options: Question["options"];
+        free_text: boolean;
+        asked_at: Date;
+      }>`select * from question where job_id = ${jobId} and closed_at is null order by asked_at`,
+    )
+  ).map((found) => ({
+    requestId: found.request_id,
+    title: found.title,
+    options: found.options,
+    freeText: found.free_text,
+    askedAt: found.asked_at.toISOString(),
+  }));
+}
+
+/** What the API asks of the process that owns a job. */
+export type CommandKind = "inject" | "interrupt" | "answer" | "model" | "cancel" | "decided";
+export type Command = { id: string; kind: CommandKind; body: Record<string, unknown>; actor: Actor };
+
+/** Leaves a command for the job's owner; the same `dedupe` of a kind is one command. False when it was there already. */
+export async function putCommand(
+  tx: Tx,
+  organizationId: string,
+  jobId: string,
+  command: { kind: CommandKind; dedupe: string; body: Record<string, unknown>; actor: Actor },
+): Promise<boolean> {
+  const made = await row(
+    tx,
+    sql<{
+      id: string;
+    }>`insert into command (id, organization_id, job_id, dedupe, kind, body, actor) values (${newId("cmd")}, ${organizationId}, ${jobId}, ${command.dedupe}, ${command.kind}, ${storable(command.body)}, ${JSON.stringify(command.actor)}) on conflict (job_id, kind, dedupe) do nothing returning id`,
+  );
+  await notify(tx, commandsChannel, JSON.stringify({ o: organizationId, j: jobId }));
+  return made !== null;
+}
+
+/** Takes the open commands of a job, oldest first; each is taken once. */
+export async function takeCommands(tx: Tx, jobId: string): Promise<Command[]> {
+  const taken = await rows(
+    tx,
+    sql<{
+      id: string;
+      kind: CommandKind;
+      body: Record<string, unknown>;
+      actor: Actor;
+      created_at: Date;
+    }>`update command set taken_at = now() where id in (select id from command where job_id = ${jobId} and taken_at is null order by created_at, id for update skip locked) returning id, kind, body, actor, created_at`,
+  );
+  return taken
+    .sort((a, b) => a.created_at.getTime() - b.created_at.getTime() || (a.id < b.id ? -1 : 1))
+    .map(({ id, kind, body, actor }) => ({ id, kind, body, actor }));
+}
