@@ -145,7 +145,7 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
       ...[must(tools.setpriv, "util-linux"), "--pdeathsig", "KILL", "--"],
       ...[unshare, "-U", "-r", "-m", "-p", "-f", "-i", "-u", "--kill-child"],
       ...(plan.ownNetwork ? ["-n"] : []),
-      ...["--", "/bin/bash", "-c", readScript],
+      ...["--", "/bin/bash", "--norc", "--noprofile", "-c", readScript],
     ];
     const newRoot = asRoot ? `${machine.stage}/root` : request.newRoot;
     instructions = utilLinuxScript(plan, { newRoot, tools: { ...tools, unshare }, filter, closeFds: [3, 4, 5] });
@@ -160,6 +160,8 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
         "private",
         "--",
         "/bin/bash",
+        "--norc",
+        "--noprofile",
         "-c",
         stageScript(machine.stage),
       ],
@@ -167,7 +169,7 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
     ];
   }
 
-  launcher = ["/bin/bash", "-c", closeDescriptors(boot ? 6 : 5), "x1-launch", ...launcher];
+  launcher = ["/bin/bash", "--norc", "--noprofile", "-c", closeDescriptors(boot ? 6 : 5), "x1-launch", ...launcher];
 
   const [out, err] = await Promise.all([outputPipe(request.scratch), outputPipe(request.scratch)]);
   const filterFd = mechanism === "bwrap" ? openSync(machine.filters[request.filter], "r") : null;

@@ -187,7 +187,7 @@ export function dropCommand(tools: UtilLinuxTools, filter: Buffer): string[] {
   return [
     ...[tools.unshare, "-U", "--map-user=1000", "--map-group=1000", "--", "/usr/bin/setpriv", "--no-new-privs", "--"],
     ...(tools.perl === null
-      ? ["/bin/bash", "-c", '"$@"; exit $?', "x1-init"]
+      ? ["/bin/bash", "--norc", "--noprofile", "-c", '"$@"; exit $?', "x1-init"]
       : [tools.perl, "-e", initPerl, tools.architecture, filter.toString("hex")]),
   ];
 }
@@ -251,6 +251,11 @@ export function utilLinuxScript(
   );
   return `${lines.join("\n")}\n`;
 }
+
+/*
+ * Every bash of the launcher is told not to read start-up files: with a socket as its input it would take itself for a
+ * remote shell and read those of the account that runs the service.
+ */
 
 /** How bash takes the script: descriptor 3 is a socket, which cannot be opened by a path. */
 export const readScript = 's=$(/bin/cat <&3); eval "$s"';
@@ -340,6 +345,8 @@ export function nestedPrefix(input: {
       "--kill-child",
       "--",
       "/bin/bash",
+      "--norc",
+      "--noprofile",
       "-c",
       inner,
       "x1-cli",
@@ -362,6 +369,8 @@ export function baseEnv(
     SHELL: "/bin/bash",
     LANG: "C.UTF-8",
     TERM: "dumb",
+    // A first-level bash whose input is a socket takes itself for a remote login and reads ~/.bashrc.
+    SHLVL: "1",
     TMPDIR: "/tmp",
     GIT_TERMINAL_PROMPT: "0",
     ...extra,
@@ -411,6 +420,8 @@ export function egressEnv(
 /** Starts the forwarder, waits for its one line, then becomes the command: the forwarder ends with the namespace. */
 export const forwardedArgv = (argv: readonly string[]): string[] => [
   "/bin/bash",
+  "--norc",
+  "--noprofile",
   "-c",
   'exec 9< <(exec /x1/runtime/bin/node /x1/agent/forward.mjs --sock /x1/sock </dev/null 2>/dev/null); IFS= read -r -t 20 -u 9 _ || { echo "x1: the forwarder did not start" >&2; exit 125; }; exec 9<&-; exec "$@"',
   "x1-forward",

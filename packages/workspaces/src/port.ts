@@ -18,7 +18,7 @@ export type WorkspaceSpec = {
   /** At least this; a driver that offers less refuses with `isolation_unavailable`. */
   minIsolation: IsolationLevel;
   /** Runtime whose host is started by `startHost`; absent in workspaces without an agent. */
-  runtime?: { manifest: RuntimeManifest; /** Folder mounted at /x1/app. */ appDir: string };
+  runtime?: { manifest: RuntimeManifest /** Folder mounted at /x1/app. */; appDir: string };
   /** Read-only folders, outside path to inside path, e.g. the job's bare repository at /x1/base.git. */
   mounts: readonly { source: string; target: string; writable?: boolean }[];
   /** Extra environment inside; the rest is built from nothing. Never a secret. */
@@ -61,7 +61,9 @@ export type ExecResult = {
 };
 
 /** How the control plane reaches the host: a unix socket path or an http origin; both need the bearer token. */
-export type HostEndpoint = { kind: "unix"; eventsPath: string; inputPath: string; token: string } | { kind: "http"; eventsUrl: string; inputUrl: string; token: string };
+export type HostEndpoint =
+  | { kind: "unix"; eventsPath: string; inputPath: string; token: string }
+  | { kind: "http"; eventsUrl: string; inputUrl: string; token: string };
 
 export type HostExit = { exitCode: number | null; signal: string | null; limitHit: string | null };
 
@@ -81,12 +83,23 @@ export interface Workspace {
   readHostJournal(): Promise<Buffer>;
 }
 
-export type WorkspaceInfo = { id: string; organizationId: string; jobId: string; attemptId: string; purpose: WorkspacePurpose; startedAt: string; ownerPid: number };
+export type WorkspaceInfo = {
+  id: string;
+  organizationId: string;
+  jobId: string;
+  attemptId: string;
+  purpose: WorkspacePurpose;
+  startedAt: string;
+  ownerPid: number;
+};
 
 export interface WorkspaceDriver {
   readonly name: string;
   /** What this driver offers here; `report: null` with the sentence and command that would help when it cannot run at all. */
-  probe(): Promise<{ report: IsolationReport | null; checks: { name: string; ok: boolean; detail: string; fix: string | null }[] }>;
+  probe(): Promise<{
+    report: IsolationReport | null;
+    checks: { name: string; ok: boolean; detail: string; fix: string | null }[];
+  }>;
   launch(spec: WorkspaceSpec): Promise<Workspace>;
   get(id: string): Promise<Workspace | null>;
   list(): Promise<WorkspaceInfo[]>;

@@ -1,0 +1,260 @@
+import { execFile, spawn } from "node:child_process";
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { RuntimeManifest, SidecarBoot } from "@x1agent/contract";
+import { countProcesses, type DriverUnderTest, toolSpec, workspaceConformance } from "@x1agent/workspaces/conformance";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createLocalDriver, type Mechanism } from "./index.ts";
+import { exists } from "./machine.ts";
+
+/** Below /tmp although a test's own uid may differ: as root the folder is closed to everyone else, as a real one is. */
+const folder = (): Promise<string> => mkdtemp("/tmp/x1-driver-");
+const isRoot = process.getuid?.() === 0;
+const mechanisms: Mechanism[] = ["bwrap", "util-linux"];
+const run = promisify(execFile);
+
+const missing = async (mechanism: Mechanism): Promise<string | undefined> => {
+  if (process.env.CI === "true") return undefined;
+  const { report, checks } = await createLocalDriver({
+    runDir: "/nonexistent",
+    overlayDir: "/nonexistent",
+    mechanism,
+  }).probe();
+  return report ? undefined : checks.find((check) => !check.ok)?.detail;
+};
+
+for (const mechanism of mechanisms) {
+  workspaceConformance(
+    `local, ${mechanism}, ${isRoot ? "as root" : "as an ordinary user"}`,
+    async (): Promise<DriverUnderTest> => {
+      const dir = await folder();
+      const canary = { text: `canary${Math.random().toString(36).slice(2)}canary`, path: join(dir, "secret") };
+      await writeFile(canary.path, canary.text, { mode: 0o600 });
+      process.env.X1_TEST_CANARY = canary.text;
+      await mkdir(join(dir, "folder"));
+      await writeFile(join(dir, "folder/hello"), "hello");
+      const make = () => createLocalDriver({ runDir: join(dir, "run"), overlayDir: join(dir, "overlay"), mechanism });
+      return {
+        driver: make(),
+        again: make,
+        canary,
+        folder: join(dir, "folder"),
+        dispose: () => rm(dir, { recursive: true, force: true }),
+      };
+    },
+    await missing(mechanism),
+  );
+}
+
+/** A host, forwarder and sidecar of a few lines: the driver's part is tested, not theirs. */
+const hostProgram = `
+import net from "node:net"; import { spawn } from "node:child_process";
+let text = ""; for await (const part of process.stdin) text += part;
+const boot = JSON.parse(text);
+const probe = "ls /proc | grep -c '^[0-9]'; ls -A /x1/run | wc -l; tr '\\\\0' '\\\\n' </proc/*/cmdline 2>/dev/null | grep -c host.mjs; unshare -U true 2>/dev/null; echo $?; id -u; echo end; sleep 7654";
+const [file, ...args] = [...boot.spawnPrefix, "/bin/bash", "-c", probe];
+let output = "";
+const child = spawn(file, args, { env: boot.env });
+child.stdout.on("data", (part) => { output += part; });
+child.on("exit", (code, signal) => { output += "exit " + signal; });
+for (const name of ["events", "input"]) net.createServer((socket) => {
+  if (name === "input") child.kill("SIGKILL");
+  const timer = setInterval(() => { if (output.includes(name === "input" ? "exit" : "end")) { clearInterval(timer); socket.end(output + "\\ntoken " + boot.token); } }, 10);
+}).listen(boot.runDir + "/" + name + ".sock");
+`;
+const forwardProgram = `
+import net from "node:net"; let n = 0;
+for (const [port, name] of [[9090, "api"], [11432, "inference"], [3128, "egress"]])
+  net.createServer((socket) => socket.pipe(net.connect("/x1/sock/" + name + ".sock")).pipe(socket)).listen(port, "127.0.0.1", () => { if (++n === 3) console.log('{"ports":{}}'); });
+`;
+const sidecarProgram = `
+import fs from "node:fs"; import net from "node:net";
+const boot = JSON.parse(fs.readFileSync(3, "utf8"));
+if (boot.jobId === "broken") { console.error("cannot enrol"); process.exit(3); }
+const see = (path) => { try { return fs.readdirSync(path).length } catch (error) { return error.code } };
+const memory = () => { try { fs.readFileSync("/proc/self/maps"); return "dumpable" } catch (error) { return error.code } };
+net.createServer((socket) => socket.end(JSON.stringify({ id: boot.workspaceId, workspace: see("/workspace"), memory: memory() }))).listen("/x1/sock/api.sock", () => console.log("ready"));
+process.stdin.on("end", () => process.exit(0)).resume();
+`;
+
+async function overlay(dir: string): Promise<string> {
+  const root = join(dir, "overlay");
+  for (const name of ["runtime/bin", "agent", "sidecar", "bin", "etc"])
+    await mkdir(join(root, name), { recursive: true });
+  await writeFile(join(root, "agent/host.mjs"), hostProgram);
+  await writeFile(join(root, "agent/forward.mjs"), forwardProgram);
+  await writeFile(join(root, "sidecar/sidecar.mjs"), sidecarProgram);
+  for (const [target, mode] of [
+    ["runtime/bin/node", 0o755],
+    ["sidecar/node", 0o111],
+  ] as const) {
+    await cp(process.execPath, join(root, target));
+    await chmod(join(root, target), mode);
+  }
+  return root;
+}
+
+const manifest = { name: "sample", nestedNamespaces: false } as RuntimeManifest;
+const boot = (jobId = "job") => ({ workspaceId: "w", jobId, jobToken: "job-token" }) as SidecarBoot;
+
+async function readSocket(path: string): Promise<string> {
+  let text = "";
+  for await (const part of connect(path)) text += part;
+  return text;
+}
+
+for (const mechanism of mechanisms) {
+  const skip = await missing(mechanism);
+  describe.skipIf(skip !== undefined)(
+    `local driver, ${mechanism}${skip ? ` (skipped: ${skip})` : ""}: host and sidecar`,
+    () => {
+      let dir: string;
+      let overlayDir: string;
+      beforeAll(async () => {
+        dir = await folder();
+        await mkdir(join(dir, "app"));
+        overlayDir = await overlay(dir);
+      });
+      afterAll(() => rm(dir, { recursive: true, force: true }));
+      const driver = () => createLocalDriver({ runDir: join(dir, "run"), overlayDir, mechanism });
+      const agentSpec = () =>
+        toolSpec({
+          purpose: "agent",
+          sidecar: boot(),
+          hostToken: "host-token-0123456789",
+          runtime: { manifest, appDir: join(dir, "app") },
+        });
+
+      test("the CLI sees neither host nor its folder, and dies with its prefix; the sidecar answers through the forwarder", async () => {
+        const local = driver();
+        const spec = agentSpec();
+        const workspace = await local.launch(spec);
+        try {
+          const { endpoint, exited } = await workspace.startHost();
+          expect((await workspace.startHost()).endpoint).toBe(endpoint);
+          if (endpoint.kind !== "unix") throw new Error("unix endpoint expected");
+          const seen = (await readSocket(endpoint.eventsPath)).split("\n");
+          expect(Number(seen[0])).toBeLessThan(6);
+          // Nothing in /x1/run, no process named host.mjs, no user namespace, uid 1000.
+          expect(seen.slice(1, 6)).toEqual(["0", "0", "1", "1000", "end"]);
+          expect(seen.at(-1)).toBe("token host-token-0123456789");
+          expect(await countProcesses("7654")).toBe(1);
+          expect(await readSocket(endpoint.inputPath)).toContain("exit SIGKILL");
+          for (let round = 0; round < 200 && (await countProcesses("7654")) > 0; round++)
+            await new Promise((resolve) => setTimeout(resolve, 10));
+          expect(await countProcesses("7654")).toBe(0);
+
+          const through = await workspace.exec({
+            argv: ["/bin/bash", "-c", "exec 5<>/dev/tcp/127.0.0.1/9090; cat <&5; echo; ls /x1; echo $HTTPS_PROXY"],
+            ...{ network: "egress" as const, maxOutputBytes: 10_000, timeoutMs: 20_000 },
+          });
+          const [answer, ...rest] = through.output.toString().split("\n");
+          expect(JSON.parse(answer ?? "")).toMatchObject({ id: "w", workspace: "ENOENT" });
+          expect(rest).not.toContain("run");
+          expect(rest).toContain("http://x1:job-token@127.0.0.1:3128");
+          // Without egress the sockets are not even there.
+          const none = await workspace.exec({
+            argv: ["/bin/ls", "/x1"],
+            network: "none",
+            maxOutputBytes: 1_000,
+            timeoutMs: 20_000,
+          });
+          expect(none.output.toString()).not.toContain("sock");
+
+          await workspace.stopHost();
+          expect(await exited).toMatchObject({ limitHit: null });
+          const stored = await readFile(join(dir, "run/ws", spec.id, "spec.json"), "utf8");
+          expect(stored).not.toMatch(/job-token|host-token/);
+        } finally {
+          await local.stop(spec.id);
+        }
+        expect(await workspace.sidecarExited).toEqual({ exitCode: 0, signal: null });
+      });
+
+      test("a sidecar that does not get ready is a fault with its words, and leaves nothing", async () => {
+        const local = driver();
+        await expect(local.launch({ ...agentSpec(), sidecar: boot("broken") })).rejects.toThrow(/cannot enrol/);
+        expect(await local.list()).toEqual([]);
+      });
+
+      test("a service killed by SIGKILL leaves no process", async () => {
+        const program = join(dir, `service-${mechanism}.ts`);
+        const source = fileURLToPath(new URL("./index.ts", import.meta.url));
+        await writeFile(
+          program,
+          `import { createLocalDriver } from ${JSON.stringify(source)};
+const driver = createLocalDriver(${JSON.stringify({ runDir: join(dir, "run-killed"), overlayDir, mechanism })});
+const workspace = await driver.launch(${JSON.stringify(agentSpec())});
+await workspace.startHost();
+void workspace.exec({ argv: ["/bin/bash", "-c", "setsid sleep 7655 & sleep 7656"], network: "none", maxOutputBytes: 10, timeoutMs: 60000 });
+setTimeout(() => console.log("running"), 700);
+setInterval(() => {}, 1000);
+`,
+        );
+        const service = spawn(process.execPath, [program], { stdio: ["ignore", "pipe", "inherit"] });
+        await new Promise<void>((resolve, reject) => {
+          service.stdout.once("data", () => resolve());
+          service.once("exit", () => reject(new Error("service ended early")));
+        });
+        expect(await countProcesses("7655")).toBe(1);
+        service.kill("SIGKILL");
+        const left = async (): Promise<number> =>
+          (
+            await Promise.all(
+              ["7654", "7655", "7656", "/x1/agent/host.mjs", "/x1/sidecar/sidecar.mjs"].map(countProcesses),
+            )
+          ).reduce((a, b) => a + b, 0);
+        for (let round = 0; round < 300 && (await left()) > 0; round++)
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        expect(await left()).toBe(0);
+      });
+    },
+  );
+}
+
+/** The same file again as a user: uids, permissions and limits differ there. */
+const asUser = isRoot && (await exists("/usr/bin/setpriv"));
+test.skipIf(!asUser)(
+  "all of this as an ordinary user (needs root to become one)",
+  { timeout: 240_000 },
+  async (context) => {
+    const root = fileURLToPath(new URL("../../..", import.meta.url));
+    const drop = ["--reuid=61234", "--regid=61234", "--clear-groups", "--"];
+    const readable = await run("/usr/bin/setpriv", [...drop, "/bin/cat", join(root, "package.json")]).then(
+      () => true,
+      () => false,
+    );
+    if (!readable) return context.skip("the checkout is closed to other users");
+    const home = await folder();
+    await chmod(home, 0o777);
+    try {
+      const { stdout } = await run(
+        "/usr/bin/setpriv",
+        [
+          ...drop,
+          process.execPath,
+          join(root, "node_modules/vitest/vitest.mjs"),
+          "run",
+          "--project",
+          "integration",
+          "drivers/local",
+          "--reporter=verbose",
+          "--configLoader=native",
+        ],
+        {
+          cwd: root,
+          env: { HOME: home, TMPDIR: home, PATH: "/usr/bin:/bin", CI: process.env.CI ?? "" },
+          maxBuffer: 8 * 1024 * 1024,
+        },
+      ).catch((error: { stdout?: string; stderr?: string }) => {
+        throw new Error(`as a user:\n${error.stdout?.slice(-6_000)}\n${error.stderr?.slice(-3_000)}`);
+      });
+      expect(stdout).toContain("as an ordinary user");
+    } finally {
+      await rm(home, { recursive: true, force: true });
+    }
+  },
+);
