@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { eventsChannel } from "@x1agent/domain-sessions";
 import {
   type BlobStore,
   createLogger,
@@ -102,11 +103,11 @@ export async function startService(options: StartOptions, assembly: Assembly): P
       onError: (error) => log.error("an event stream broke", { error }),
     });
     undo.push(() => streams.close());
-    // The notice names the job and its newest number; after a lost connection every watched job is read again.
+    // The notice names the job; after a lost connection every watched job is read again.
     undo.push(
       await db.listen(
-        "x1_events",
-        (payload) => streams.wake(payload.split(" ")[0] ?? ""),
+        eventsChannel,
+        (payload) => streams.wake((JSON.parse(payload) as { j: string }).j),
         () => streams.wakeAll(),
       ),
     );

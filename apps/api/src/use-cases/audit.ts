@@ -1,14 +1,25 @@
-import type { Tx } from "@x1agent/kernel";
-import type { Caller } from "./index.ts";
+import { appendAudit, listAudit, verifyAudit } from "@x1agent/domain-audit";
+import type { Database, Tx } from "@x1agent/kernel";
+import type { Caller, UseCases } from "./index.ts";
 
 /**
- * Writes an audit entry in the same transaction as what it tells of, so that neither is there without the other. `data`
- * holds ids and names, never a secret or a goal's text.
+ * Writes an audit entry in the same transaction as what it tells of, so that neither is there without the other. Taken
+ * last: the chain's head is one row per organization. `data` holds ids and names, never a secret or a goal's text.
  */
-export type RecordAudit = (
+export async function audited(
   tx: Tx,
   caller: Caller,
   action: string,
   subject: string,
-  data: Record<string, unknown>,
-) => Promise<void>;
+  data: Record<string, unknown> = {},
+): Promise<void> {
+  await appendAudit(tx, caller.organizationId, { actor: caller.actor, action, subject, data });
+}
+
+/** Reading and checking the chain. */
+export function auditUseCases(db: Pick<Database, "tenant">): UseCases["audit"] {
+  return {
+    list: (caller, after, limit) => db.tenant(caller.organizationId, (tx) => listAudit(tx, after, limit)),
+    verify: (caller) => db.tenant(caller.organizationId, (tx) => verifyAudit(tx, caller.organizationId)),
+  };
+}

@@ -23,6 +23,7 @@ const facts = (change: Partial<JobFacts> = {}): JobFacts => ({
   project: {
     setup: "npm ci",
     verify: "npm test",
+    verifyNetwork: false,
     runtime: null,
     model: null,
     defaultBranch: "main",
@@ -55,6 +56,7 @@ describe("a job's settings", () => {
         base: "main",
         setup: "npm ci",
         verify: "npm test",
+        verifyNetwork: false,
         ask: false,
         isolation: "namespaces",
         maxRounds: 2,

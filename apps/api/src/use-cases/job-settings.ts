@@ -20,7 +20,15 @@ export type RuntimeChoice = { manifest: RuntimeManifest; installed: boolean };
 export type JobFacts = {
   project: Pick<
     Project,
-    "setup" | "verify" | "runtime" | "model" | "defaultBranch" | "minIsolation" | "maxRounds" | "limits"
+    | "setup"
+    | "verify"
+    | "verifyNetwork"
+    | "runtime"
+    | "model"
+    | "defaultBranch"
+    | "minIsolation"
+    | "maxRounds"
+    | "limits"
   >;
   runtimes: readonly RuntimeChoice[];
   /** Level that the driver offers here; null when it cannot run at all. */
@@ -37,6 +45,7 @@ export type JobSettings = {
   base: string | null;
   setup: string | null;
   verify: string | null;
+  verifyNetwork: boolean;
   ask: boolean;
   isolation: IsolationLevel;
   maxRounds: number;
@@ -58,6 +67,7 @@ export function settleJob(asked: JobCreate, facts: JobFacts): Outcome<JobSetting
     base: asked.base ?? facts.project.defaultBranch,
     setup: asked.setup ?? facts.project.setup,
     verify: asked.verify ?? facts.project.verify,
+    verifyNetwork: facts.project.verifyNetwork,
     ask: asked.ask,
     isolation: isolation.value,
     maxRounds: asked.maxRounds ?? facts.project.maxRounds,

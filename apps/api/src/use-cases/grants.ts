@@ -1,0 +1,70 @@
+import type { GrantDetails, GrantSubject, GrantType } from "@x1agent/contract";
+import { accept, refuse } from "@x1agent/contract";
+import { getJob } from "@x1agent/domain-jobs";
+import { createGrant, listGrants, revokeGrant } from "@x1agent/domain-permissions";
+import { getProject } from "@x1agent/domain-projects";
+import type { Database, Tx } from "@x1agent/kernel";
+import type { RegistryHost } from "../registries.ts";
+import { audited } from "./audit.ts";
+import type { Caller, UseCases } from "./index.ts";
+
+/** The permission ledger, for people. */
+export function grantUseCases(db: Pick<Database, "tenant">): UseCases["grants"] {
+  return {
+    list: (caller, filter) => db.tenant(caller.organizationId, (tx) => listGrants(tx, filter)),
+    create: (caller, { subject, type, details, scope, reason }) =>
+      db.tenant(caller.organizationId, async (tx) => {
+        if (!(await exists(tx, caller, subject))) return refuse("not_found", `No such ${subject.kind}.`);
+        const made = await createGrant(tx, caller.organizationId, {
+          subject,
+          type,
+          details: defined(details ?? {}),
+          scope,
+          reason,
+          grantedBy: caller.actor,
+        });
+        if (!made.ok) return made;
+        await audited(tx, caller, "grant.created", made.value.id, { type, subject, details: made.value.details });
+        return accept(made.value);
+      }),
+    revoke: (caller, grantId) =>
+      db.tenant(caller.organizationId, async (tx) => {
+        const grant = await revokeGrant(tx, caller.organizationId, grantId);
+        if (grant) await audited(tx, caller, "grant.revoked", grantId, { type: grant.type, subject: grant.subject });
+        return grant;
+      }),
+  };
+}
+
+/** What an organization may do from its first minute: call models, read its repositories, fetch packages in set-up. */
+export async function grantAtStart(tx: Tx, platform: Caller, registries: readonly RegistryHost[]): Promise<void> {
+  const first: { type: GrantType; details: Partial<GrantDetails>; reason: string }[] = [
+    { type: "ai.anthropic", details: { pattern: "*" }, reason: "Every model, within the budget" },
+    { type: "ai.openai", details: { pattern: "*" }, reason: "Every model, within the budget" },
+    { type: "repo.read", details: { pattern: "*" }, reason: "Reading the job's own repository" },
+    ...registries.map(({ ecosystem, host, port }) => ({
+      type: "egress" as const,
+      details: { pattern: host, ports: [port], phases: ["setup" as const] },
+      reason: `Packages for ${ecosystem}`,
+    })),
+  ];
+  for (const { type, details, reason } of first) {
+    const made = await createGrant(tx, platform.organizationId, {
+      subject: { kind: "organization", id: platform.organizationId },
+      type,
+      details,
+      scope: "persistent",
+      reason,
+      grantedBy: platform.actor,
+    });
+    if (made.ok) await audited(tx, platform, "grant.created", made.value.id, { type, details: made.value.details });
+  }
+}
+
+async function exists(tx: Tx, caller: Caller, subject: GrantSubject): Promise<boolean> {
+  if (subject.kind === "organization") return subject.id === caller.organizationId;
+  return (subject.kind === "project" ? await getProject(tx, subject.id) : await getJob(tx, subject.id)) !== null;
+}
+
+const defined = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as never;

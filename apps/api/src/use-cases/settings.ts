@@ -1,0 +1,113 @@
+import { accept, type Provider, refuse } from "@x1agent/contract";
+import { listBudgets, setBudget } from "@x1agent/domain-budgets";
+import { getJob } from "@x1agent/domain-jobs";
+import { getProject } from "@x1agent/domain-projects";
+import {
+  deleteSecret,
+  listProviders,
+  listSecrets,
+  type ProviderSettings,
+  type SecretView,
+  setProvider,
+  setSecret,
+} from "@x1agent/domain-secrets";
+import type { Database, Logger, Tx } from "@x1agent/kernel";
+import { audited } from "./audit.ts";
+import type { Caller, UseCases } from "./index.ts";
+
+type Db = Pick<Database, "tenant">;
+/** A provider that is known without anybody's saying. */
+export type DefaultProvider = { name: string; api: string; baseUrl: string };
+
+/** Limits in money on organization, project, member and job. */
+export function budgetUseCases(db: Db): UseCases["budgets"] {
+  return {
+    list: (caller) => db.tenant(caller.organizationId, listBudgets),
+    set: (caller, body) =>
+      db.tenant(caller.organizationId, async (tx) => {
+        if (!(await scopeExists(tx, caller, body.scope))) return refuse("not_found", `No such ${body.scope.kind}.`);
+        const budget = await setBudget(tx, caller.organizationId, body);
+        await audited(tx, caller, "budget.set", budget.id, { ...body });
+        return accept(budget);
+      }),
+  };
+}
+
+async function scopeExists(tx: Tx, caller: Caller, scope: { kind: string; id: string }): Promise<boolean> {
+  if (scope.kind === "organization") return scope.id === caller.organizationId;
+  if (scope.kind === "project") return (await getProject(tx, scope.id)) !== null;
+  if (scope.kind === "job") return (await getJob(tx, scope.id)) !== null;
+  return true;
+}
+
+/** Stored credentials: what comes in is sealed at once, and only names come out. */
+export function secretUseCases(db: Db, masterKey: Buffer, log: Logger): UseCases["secrets"] {
+  return {
+    list: (caller) => db.tenant(caller.organizationId, listSecrets),
+    async set(caller, name, value) {
+      // From now on the log cuts it out, wherever it might turn up.
+      log.redact(value);
+      return db.tenant(caller.organizationId, async (tx) => {
+        const secret = await setSecret(tx, masterKey, caller.organizationId, name, value);
+        await audited(tx, caller, "secret.set", name);
+        return secret;
+      });
+    },
+    delete: (caller, name) =>
+      db.tenant(caller.organizationId, async (tx) => {
+        const gone = await deleteSecret(tx, name);
+        if (gone) await audited(tx, caller, "secret.deleted", name);
+        return gone;
+      }),
+  };
+}
+
+/** Routes to model providers: the known ones, laid over by what the operator set. */
+export function providerUseCases(db: Db, defaults: readonly DefaultProvider[]): UseCases["providers"] {
+  const list = async (tx: Tx): Promise<Provider[]> =>
+    presentProviders(defaults, await listProviders(tx), await listSecrets(tx));
+  return {
+    list: (caller) => db.tenant(caller.organizationId, list),
+    set: (caller, name, body) =>
+      db.tenant(caller.organizationId, async (tx) => {
+        const known =
+          defaults.some((provider) => provider.name === name) ||
+          (await listProviders(tx)).some((provider) => provider.name === name && provider.api !== null);
+        if (!known && (body.api === undefined || body.baseUrl === undefined))
+          return refuse("invalid_request", "A provider of your own needs its API format and its base URL.");
+        if (body.baseUrl !== undefined && !/^https?:$/.test(new URL(body.baseUrl).protocol))
+          return refuse("invalid_request", "A base URL begins with https:// or http://.");
+        await setProvider(tx, caller.organizationId, name, body);
+        const provider = (await list(tx)).find((entry) => entry.name === name);
+        if (!provider) throw new Error(`The provider ${name} was set and is not there.`);
+        await audited(tx, caller, "provider.set", name, {
+          baseUrl: provider.baseUrl,
+          allowPrivate: provider.allowPrivate,
+        });
+        return accept(provider);
+      }),
+  };
+}
+
+/** Pure: defaults, the operator's settings and the stored credentials as people see them. */
+export function presentProviders(
+  defaults: readonly DefaultProvider[],
+  settings: readonly ProviderSettings[],
+  secrets: readonly SecretView[],
+): Provider[] {
+  const names = [...new Set([...defaults, ...settings].map(({ name }) => name))].sort();
+  return names.map((name) => {
+    const known = defaults.find((entry) => entry.name === name);
+    const set = settings.find((entry) => entry.name === name);
+    const secret = secrets.find((entry) => entry.name === name);
+    return {
+      name,
+      api: set?.api ?? known?.api ?? "",
+      baseUrl: set?.baseUrl ?? known?.baseUrl ?? "",
+      configured: secret !== undefined,
+      lastFour: secret?.lastFour ?? null,
+      lastUsedAt: secret?.lastUsedAt ?? null,
+      allowPrivate: set?.allowPrivate ?? false,
+    };
+  });
+}
