@@ -18,6 +18,10 @@ import type { Caller, UseCases } from "./index.ts";
 type Db = Pick<Database, "tenant">;
 /** A provider that is known without anybody's saying. */
 export type DefaultProvider = { name: string; api: string; baseUrl: string };
+export const defaultProviders: readonly DefaultProvider[] = [
+  { name: "anthropic", api: "anthropic-messages", baseUrl: "https://api.anthropic.com" },
+  { name: "openai", api: "openai-responses", baseUrl: "https://api.openai.com" },
+];
 
 /** Limits in money on organization, project, member and job. */
 export function budgetUseCases(db: Db): UseCases["budgets"] {

@@ -1,0 +1,211 @@
+import { createHmac } from "node:crypto";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { accept, type IsolationLevel, type Outcome, platformActor } from "@x1agent/contract";
+import * as approvals from "@x1agent/domain-approvals";
+import * as audit from "@x1agent/domain-audit";
+import * as budgets from "@x1agent/domain-budgets";
+import * as identities from "@x1agent/domain-identity";
+import * as jobs from "@x1agent/domain-jobs";
+import * as permissions from "@x1agent/domain-permissions";
+import * as projects from "@x1agent/domain-projects";
+import * as secrets from "@x1agent/domain-secrets";
+import * as sessions from "@x1agent/domain-sessions";
+import { createLocalDriver } from "@x1agent/driver-local";
+import { type Migration, sql } from "@x1agent/kernel";
+import { buildOverlay, buildRuntimeApp } from "@x1agent/overlay";
+import type { WorkspaceDriver } from "@x1agent/workspaces";
+import { routeDrivers } from "./drivers.ts";
+import { parseRemote } from "./git/remote.ts";
+import { readRegistries } from "./registries.ts";
+import { type CatalogueEntry, loadCatalogue } from "./runtimes/catalogue.ts";
+import { installRuntime, sweepPartialInstalls } from "./runtimes/install.ts";
+import { isSample } from "./sample.ts";
+import type { Assembly, Foundation, Parts } from "./service.ts";
+import { findToolchains } from "./start/toolchains.ts";
+import { auditUseCases } from "./use-cases/audit.ts";
+import { examine } from "./use-cases/doctor.ts";
+import { grantAtStart, grantUseCases } from "./use-cases/grants.ts";
+import { jobUseCases, presentJob } from "./use-cases/jobs.ts";
+import { projectUseCases } from "./use-cases/projects.ts";
+import { reviewUseCases } from "./use-cases/review.ts";
+import { createRuntimeShelf, type RuntimeShelf } from "./use-cases/runtimes.ts";
+import { sessionUseCases } from "./use-cases/sessions.ts";
+import { budgetUseCases, defaultProviders, providerUseCases, secretUseCases } from "./use-cases/settings.ts";
+
+/** Folder of the checkout: it holds `runtimes/` and `packages/`. */
+const root = join(import.meta.dirname, "../../..");
+/** How long a look at what the machine can isolate stays good. */
+const PROBE_MS = 30_000;
+
+/** Tables first that others refer to. Append only: a database remembers what it has run. */
+const migrations: readonly Migration[] = [
+  ...identities.migrations,
+  ...projects.migrations,
+  ...jobs.migrations,
+  ...sessions.migrations,
+  ...permissions.migrations,
+  ...budgets.migrations,
+  ...audit.migrations,
+  ...approvals.migrations,
+  ...secrets.migrations,
+];
+
+/** What the job loop gets from the composition root. */
+export type LoopDeps = Foundation & {
+  driver: WorkspaceDriver;
+  runtimes: RuntimeShelf;
+  localRules: { roots: readonly string[]; owners: readonly number[] | "any" };
+};
+/** The job loop, as the rest of the service knows it. */
+export type Loop = { kick(organizationId: string, jobId: string): void; stop(): Promise<void> };
+
+export type AssemblyOptions = {
+  startLoop(deps: LoopDeps): Promise<Loop>;
+  /** Where workspaces run; by default on this machine. */
+  createDriver?: (foundation: Foundation, extraEnv: Readonly<Record<string, string>>) => Promise<WorkspaceDriver>;
+};
+
+/** Puts domains, drivers, runtimes and the job loop together. The only place that knows them all. */
+export function createAssembly({ startLoop, createDriver = createLocal }: AssemblyOptions): Assembly {
+  return {
+    migrations,
+    async assemble(foundation): Promise<Parts> {
+      const { db, blobs, log, masterKey, options } = foundation;
+      const registries = readRegistries({ env: process.env, home: homedir() });
+      const driver = await createDriver(foundation, registries.env);
+      const runtimes = await createRuntimes(foundation);
+      const identity = identities.createIdentity(db, {
+        // Signs better-auth's own cookies; from the master key, so that it is the same after a restart.
+        secret: createHmac("sha256", masterKey).update("x1 identity").digest("hex"),
+        baseUrl: `http://${options.host}:${options.port}`,
+      });
+      const uid = process.getuid?.() ?? -1;
+      // As root the service reads each repository as its owner; as a user it has that user's repositories and no others.
+      const localRules = { roots: [] as string[], owners: uid === 0 ? ("any" as const) : [uid] };
+      const canonicalRepository = (text: string): Outcome<string> => {
+        const remote = parseRemote(text, localRules);
+        return remote.ok ? accept(remote.value.url) : remote;
+      };
+
+      let loop: Loop | null = null;
+      // Before the loop runs nothing is lost: it begins by sweeping the jobs that nobody works on.
+      const kick = (organizationId: string, jobId: string) => loop?.kick(organizationId, jobId);
+      const choices = await runtimes.list();
+
+      return {
+        useCases: {
+          projects: projectUseCases({ db, canonicalRepository }),
+          jobs: jobUseCases({
+            db,
+            canonicalRepository,
+            runtimes: () => runtimes.choices(),
+            offeredIsolation: remembered(async () => (await driver.probe()).report?.level ?? null, PROBE_MS),
+            isSample: (repository, base) => isSample(repository, base ?? undefined),
+            kick,
+          }),
+          sessions: sessionUseCases({
+            db,
+            manifestOf: (name) => choices.find(({ manifest }) => manifest.name === name)?.manifest,
+            listCalls: (caller, jobId, { limit, cursor }) =>
+              db.tenant(caller.organizationId, (tx) => budgets.listCalls(tx, jobId, limit, cursor)),
+          }),
+          review: reviewUseCases({ db, blobs, present: presentJob, kick }),
+          grants: grantUseCases(db),
+          budgets: budgetUseCases(db),
+          providers: providerUseCases(db, defaultProviders),
+          secrets: secretUseCases(db, masterKey, log),
+          audit: auditUseCases(db),
+          identity: {
+            createToken: (caller, { name, scopes, expiresInSeconds }) =>
+              identity.createToken(caller.actor.id, caller.organizationId, name, scopes, expiresInSeconds),
+          },
+          runtimes,
+          doctor: () =>
+            examine({
+              driver,
+              runtimes,
+              dataDir: options.dataDir,
+              blobsDir: options.blobsDir,
+              pingDatabase: () => db.system(async (tx) => void (await sql`select 1`.execute(tx))),
+            }),
+        },
+        authenticate: (token) => identity.authenticate(token),
+        async bootstrap() {
+          const first = await identity.bootstrap();
+          // Asked of the ledger and not of the first start: a start that was killed in between is made good.
+          for (const organizationId of await db.system(identities.listOrganizations))
+            await db.tenant(organizationId, async (tx) => {
+              if ((await permissions.listGrants(tx, { all: true })).length > 0) return;
+              await grantAtStart(tx, { organizationId, actor: platformActor }, registries.hosts);
+            });
+          return first && { token: first.token };
+        },
+        issueLocalToken: () => identity.ownerToken(),
+        async start() {
+          loop = await startLoop({ ...foundation, driver, runtimes, localRules });
+        },
+        async stop() {
+          await loop?.stop();
+        },
+      };
+    },
+  };
+}
+
+async function createLocal(
+  { options }: Foundation,
+  extraEnv: Readonly<Record<string, string>>,
+): Promise<WorkspaceDriver> {
+  const overlay = await buildOverlay({ outDir: join(options.dataDir, "overlay"), root });
+  const common = {
+    overlayDir: overlay.dir,
+    toolchains: [...options.toolchains, ...findToolchains(process.env.PATH ?? "")],
+    extraEnv,
+  };
+  return routeDrivers(
+    createLocalDriver({ ...common, runDir: join(options.dataDir, "run") }),
+    createLocalDriver({ ...common, runDir: join(options.dataDir, "run/process"), level: "process" }),
+  );
+}
+
+async function createRuntimes({ options, log }: Foundation): Promise<RuntimeShelf> {
+  const directory = join(options.dataDir, "runtimes");
+  const catalogue = await loadCatalogue(join(root, "runtimes"));
+  const shelf = createRuntimeShelf({
+    catalogue,
+    directory,
+    async install({ runtimeDir }, targetDir, onProgress) {
+      await installRuntime({ runtimeDir, targetDir, onProgress });
+      await buildRuntimeApp({ runtimeDir, outDir: targetDir });
+    },
+  });
+  const installed = (await shelf.list()).filter(({ path }) => path !== null);
+  // The adapters are this version's, whichever version installed the CLI beside them.
+  await Promise.all(
+    installed.map(async ({ manifest, path }) => {
+      const entry = catalogue.find((known): known is CatalogueEntry => known.manifest.name === manifest.name);
+      if (entry && path) await buildRuntimeApp({ runtimeDir: entry.runtimeDir, outDir: path });
+    }),
+  );
+  for (const { manifest } of catalogue)
+    sweepPartialInstalls(join(directory, manifest.name)).catch((error: unknown) =>
+      log.warn("an interrupted installation could not be removed", { error }),
+    );
+  return shelf;
+}
+
+/** Calls `read` again only when the last answer is older than `ms`; a failure is not remembered. */
+function remembered(read: () => Promise<IsolationLevel | null>, ms: number): () => Promise<IsolationLevel | null> {
+  let last: { at: number; answer: Promise<IsolationLevel | null> } | undefined;
+  return () => {
+    if (!last || performance.now() - last.at > ms) {
+      const entry = { at: performance.now(), answer: read() };
+      entry.answer.catch(() => {
+        if (last === entry) last = undefined;
+      });
+      last = entry;
+    }
+    return last.answer;
+  };
+}
