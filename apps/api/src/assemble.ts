@@ -11,18 +11,18 @@ import * as permissions from "@x1agent/domain-permissions";
 import * as projects from "@x1agent/domain-projects";
 import * as secrets from "@x1agent/domain-secrets";
 import * as sessions from "@x1agent/domain-sessions";
-import { createLocalDriver } from "@x1agent/driver-local";
+import { createLocalDriver, findToolchains } from "@x1agent/driver-local";
 import { type Migration, sql } from "@x1agent/kernel";
 import { buildOverlay, buildRuntimeApp } from "@x1agent/overlay";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { routeDrivers } from "./drivers.ts";
 import { parseRemote } from "./git/remote.ts";
+import { providerDefaults } from "./providers.ts";
 import { readRegistries } from "./registries.ts";
 import { type CatalogueEntry, loadCatalogue } from "./runtimes/catalogue.ts";
 import { installRuntime, sweepPartialInstalls } from "./runtimes/install.ts";
 import { isSample } from "./sample.ts";
 import type { Assembly, Foundation, Parts } from "./service.ts";
-import { findToolchains } from "./start/toolchains.ts";
 import { auditUseCases } from "./use-cases/audit.ts";
 import { examine } from "./use-cases/doctor.ts";
 import { grantAtStart, grantUseCases } from "./use-cases/grants.ts";
@@ -31,7 +31,7 @@ import { projectUseCases } from "./use-cases/projects.ts";
 import { reviewUseCases } from "./use-cases/review.ts";
 import { createRuntimeShelf, type RuntimeShelf } from "./use-cases/runtimes.ts";
 import { sessionUseCases } from "./use-cases/sessions.ts";
-import { budgetUseCases, defaultProviders, providerUseCases, secretUseCases } from "./use-cases/settings.ts";
+import { budgetUseCases, providerUseCases, secretUseCases } from "./use-cases/settings.ts";
 
 /** Folder of the checkout: it holds `runtimes/` and `packages/`. */
 const root = join(import.meta.dirname, "../../..");
@@ -113,7 +113,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           review: reviewUseCases({ db, blobs, present: presentJob, kick }),
           grants: grantUseCases(db),
           budgets: budgetUseCases(db),
-          providers: providerUseCases(db, defaultProviders),
+          providers: providerUseCases(db, providerDefaults),
           secrets: secretUseCases(db, masterKey, log),
           audit: auditUseCases(db),
           identity: {
@@ -158,9 +158,14 @@ async function createLocal(
   extraEnv: Readonly<Record<string, string>>,
 ): Promise<WorkspaceDriver> {
   const overlay = await buildOverlay({ outDir: join(options.dataDir, "overlay"), root });
+  const found = await findToolchains({
+    path: process.env.PATH ?? "",
+    execPath: process.execPath,
+    closed: [homedir(), options.dataDir],
+  });
   const common = {
     overlayDir: overlay.dir,
-    toolchains: [...options.toolchains, ...findToolchains(process.env.PATH ?? "")],
+    toolchains: [...options.toolchains, ...found],
     extraEnv,
   };
   return routeDrivers(

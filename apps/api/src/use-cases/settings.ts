@@ -16,12 +16,8 @@ import { audited } from "./audit.ts";
 import type { Caller, UseCases } from "./index.ts";
 
 type Db = Pick<Database, "tenant">;
-/** A provider that is known without anybody's saying. */
-export type DefaultProvider = { name: string; api: string; baseUrl: string };
-export const defaultProviders: readonly DefaultProvider[] = [
-  { name: "anthropic", api: "anthropic-messages", baseUrl: "https://api.anthropic.com" },
-  { name: "openai", api: "openai-responses", baseUrl: "https://api.openai.com" },
-];
+/** What people see of a provider that is known without anybody's saying. */
+export type DefaultProvider = { name: string; apis: readonly string[]; baseUrl: string };
 
 /** Limits in money on organization, project, member and job. */
 export function budgetUseCases(db: Db): UseCases["budgets"] {
@@ -106,7 +102,7 @@ export function presentProviders(
     const secret = secrets.find((entry) => entry.name === name);
     return {
       name,
-      api: set?.api ?? known?.api ?? "",
+      api: set?.api ?? known?.apis.join(", ") ?? "",
       baseUrl: set?.baseUrl ?? known?.baseUrl ?? "",
       configured: secret !== undefined,
       lastFour: secret?.lastFour ?? null,
