@@ -1,5 +1,18 @@
 import { createHash } from "node:crypto";
-import { chmod, copyFile, link, lstat, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { RuntimeManifest as ManifestSchema, type RuntimeManifest } from "@x1agent/contract";
 import { build, version as esbuildVersion } from "esbuild";
@@ -83,8 +96,9 @@ async function exists(path: string): Promise<boolean> {
 async function inputDigest(options: Required<OverlayOptions>): Promise<string> {
   const hash = createHash("sha256");
   hash.update(JSON.stringify([LAYOUT, esbuildVersion, programs, gitconfig]));
-  const { readdir } = await import("node:fs/promises");
-  const files: string[] = [options.node];
+  // The lock file stands for the versions of what is bundled from node_modules.
+  const lock = join(options.root, "package-lock.json");
+  const files: string[] = [options.node, ...((await exists(lock)) ? [lock] : [])];
   for (const name of ["agent", "sidecar", "contract"]) {
     const dir = join(options.root, "packages", name, "src");
     for (const file of await readdir(dir, { recursive: true }).catch(() => [])) files.push(join(dir, file));

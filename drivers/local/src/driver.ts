@@ -14,6 +14,7 @@ import type {
   WorkspaceSpec,
 } from "@x1agent/workspaces";
 import { Capture } from "./capture.ts";
+import { readJournal } from "./journal.ts";
 import { exists, findTools, makeEtc, tryProgram, usrEntries } from "./machine.ts";
 import { ProcessLevelWorkspace } from "./process-level.ts";
 import { type Identity, type Machine, type Mechanism, type Sandbox, startSandbox } from "./sandbox.ts";
@@ -667,31 +668,6 @@ class LocalWorkspace implements Workspace {
       clearTimeout(timer);
     }
   }
-}
-
-const MAX_JOURNAL = 128 * 1024 * 1024;
-
-/** Reads the `.jsonl` files of a host's folder without following links out of it. */
-export async function readJournal(dir: string): Promise<Buffer> {
-  const names = (await readdir(dir).catch(() => [])).filter((name) => name.endsWith(".jsonl")).sort();
-  const parts: Buffer[] = [];
-  let left = MAX_JOURNAL;
-  for (const name of names) {
-    // O_NOFOLLOW | O_NONBLOCK: the agent side could have put a link or a fifo here.
-    const file = await open(join(dir, name), 0o400000 | 0o4000).catch(() => null);
-    if (!file) continue;
-    try {
-      const info = await file.stat();
-      if (!info.isFile()) continue;
-      const bytes = Buffer.alloc(Math.min(info.size, left));
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
-      parts.push(bytes.subarray(0, bytesRead));
-      left -= bytesRead;
-    } finally {
-      await file.close();
-    }
-  }
-  return Buffer.concat(parts);
 }
 
 /** A prefix short enough for a unix socket's address: the folder itself, or a descriptor of it in this process. */

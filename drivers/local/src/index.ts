@@ -1,2 +1,3 @@
 export { createLocalDriver, type LocalDriverOptions } from "./driver.ts";
 export type { Mechanism } from "./sandbox.ts";
+export { findToolchains } from "./toolchains.ts";

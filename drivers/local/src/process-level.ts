@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Fault, type HostBoot, type IsolationReport } from "@x1agent/contract";
 import type { ExecResult, ExecSpec, HostEndpoint, HostExit, Workspace, WorkspaceSpec } from "@x1agent/workspaces";
 import { Capture } from "./capture.ts";
+import { readJournal } from "./journal.ts";
 import { baseEnv, egressEnv } from "./spec.ts";
 
 /**
@@ -288,7 +289,6 @@ export class ProcessLevelWorkspace implements Workspace {
   }
 
   async readHostJournal(): Promise<Buffer> {
-    const { readJournal } = await import("./driver.ts");
     return readJournal(join(this.#input.dir, "host"));
   }
 
