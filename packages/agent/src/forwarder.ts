@@ -11,12 +11,15 @@ export type Forwarded = { ports: { api: number; inference: number; egress: numbe
 export async function startForwarder(options: { sockDir: string; free?: boolean }): Promise<Forwarded> {
   const wanted = { api: ports.sidecarApi, inference: ports.inference, egress: ports.egress };
   const servers: Server[] = [];
+  /** Ends one connection, for each that is open. */
+  const pairs = new Set<() => void>();
   const open = async (name: keyof typeof wanted): Promise<number> => {
-    const server = forwardTo(join(options.sockDir, `${name}.sock`));
+    const server = forwardTo(join(options.sockDir, `${name}.sock`), pairs);
     servers.push(server);
     return listen(server, options.free ? 0 : wanted[name]);
   };
   const close = async () => {
+    for (const pair of pairs) pair();
     await Promise.all(servers.map((server) => new Promise<void>((resolve) => void server.close(() => resolve()))));
   };
   try {
@@ -30,7 +33,7 @@ export async function startForwarder(options: { sockDir: string; free?: boolean 
   }
 }
 
-function forwardTo(path: string): Server {
+function forwardTo(path: string, pairs: Set<() => void>): Server {
   // Half-open on both sides: a client that has sent its request and closed that half still gets its answer.
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     const upstream = createConnection({ path, allowHalfOpen: true });
@@ -40,10 +43,14 @@ function forwardTo(path: string): Server {
       client.destroy();
       upstream.destroy();
     };
+    pairs.add(both);
     client.on("error", both);
     upstream.on("error", both);
     // A side that is gone altogether takes the other with it; a side that merely ended does not.
-    client.on("close", () => upstream.destroySoon());
+    client.on("close", () => {
+      pairs.delete(both);
+      upstream.destroySoon();
+    });
     upstream.on("close", () => client.destroySoon());
   });
   server.maxConnections = 1_024;

@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
-import type { Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { join } from "node:path";
 import {
   accept,
@@ -49,6 +49,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const outlet = new Outlet(boot.runDir, options.journal);
   const limits = { ...defaultLimits, ...options.limits };
   const closed = Promise.withResolvers<void>();
+  const leaving = new AbortController();
   let current: { key: string; session: HostSession } | null = null;
   let closing: Promise<void> | null = null;
   let journalBroken = false;
@@ -134,9 +135,13 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const server = {
     token: boot.token,
     verbs,
-    events: (request: import("node:http").IncomingMessage, response: import("node:http").ServerResponse) => {
+    events: (request: IncomingMessage, response: ServerResponse) => {
       const lastEventId = (request.headers["last-event-id"] as string | undefined) ?? null;
-      streamEvents(outlet, response, { lastEventId, heartbeatMs: options.heartbeatMs ?? 10_000 });
+      streamEvents(outlet, response, {
+        lastEventId,
+        heartbeatMs: options.heartbeatMs ?? 10_000,
+        signal: leaving.signal,
+      });
     },
   };
   const servers: Server[] = [];
@@ -150,8 +155,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const close = (): Promise<void> => {
     closing ??= (async () => {
       await current?.session.close();
-      await forwarder?.close();
-      await Promise.all(servers.map(closeServer));
+      leaving.abort();
+      await Promise.all([...servers.map(closeServer), forwarder?.close()]);
       outlet.journal.close();
       closed.resolve();
     })();

@@ -12,7 +12,7 @@ const MAX_UNSENT = 1024 * 1024;
 export function streamEvents(
   outlet: Outlet,
   response: ServerResponse,
-  options: { lastEventId: string | null; heartbeatMs: number },
+  options: { lastEventId: string | null; heartbeatMs: number; signal: AbortSignal },
 ): void {
   const { journal } = outlet;
   const { cursor: start, gap } = journal.locate(options.lastEventId);
@@ -42,7 +42,10 @@ export function streamEvents(
         cursor = journal.locate(null).cursor;
         continue;
       }
-      if (read.bytes.length === 0) return;
+      if (read.bytes.length === 0) {
+        if (options.signal.aborted) response.end();
+        return;
+      }
       const lines = read.bytes.toString("utf8").trimEnd().split("\n");
       let out = "";
       for (const line of lines) {
@@ -64,6 +67,8 @@ export function streamEvents(
     setImmediate(pump);
   };
   const unsubscribe = outlet.subscribe(wake);
+  // The host goes: what is written is still sent, then the stream ends.
+  options.signal.addEventListener("abort", wake);
   const heartbeat = setInterval(() => {
     if (response.writableLength === 0) response.write(": beat\n\n");
   }, options.heartbeatMs);
@@ -73,6 +78,7 @@ export function streamEvents(
   });
   response.on("close", () => {
     unsubscribe();
+    options.signal.removeEventListener("abort", wake);
     clearInterval(heartbeat);
   });
   wake();

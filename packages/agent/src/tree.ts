@@ -55,6 +55,13 @@ export async function sweepTree(root: number, marker: string, keep: ReadonlySet<
   return ended.size;
 }
 
+/** Direct children of a process. */
+export function childrenOf(pid: number): number[] {
+  return allProcesses()
+    .filter((row) => row.ppid === pid)
+    .map((row) => row.pid);
+}
+
 function allProcesses(): Row[] {
   let names: string[];
   try {
