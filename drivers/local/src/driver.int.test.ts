@@ -66,9 +66,11 @@ for (const name of ["events", "input"]) net.createServer((socket) => {
 }).listen(boot.runDir + "/" + name + ".sock");
 `;
 const forwardProgram = `
-import net from "node:net"; let n = 0;
-for (const [port, name] of [[9090, "api"], [11432, "inference"], [3128, "egress"]])
-  net.createServer((socket) => socket.pipe(net.connect("/x1/sock/" + name + ".sock")).pipe(socket)).listen(port, "127.0.0.1", () => { if (++n === 3) console.log('{"ports":{}}'); });
+import net from "node:net"; const ports = {}; const free = process.argv.includes("free"); const dir = process.argv[3];
+for (const [port, name] of [[9090, "api"], [11432, "inference"], [3128, "egress"]]) {
+  const server = net.createServer((socket) => socket.pipe(net.connect(dir + "/" + name + ".sock")).pipe(socket));
+  server.listen(free ? 0 : port, "127.0.0.1", () => { ports[name] = server.address().port; if (Object.keys(ports).length === 3) console.log(JSON.stringify({ ports })); });
+}
 `;
 const sidecarProgram = `
 import fs from "node:fs"; import net from "node:net";
@@ -76,7 +78,7 @@ const boot = JSON.parse(fs.readFileSync(3, "utf8"));
 if (boot.jobId === "broken") { console.error("cannot enrol"); process.exit(3); }
 const see = (path) => { try { return fs.readdirSync(path).length } catch (error) { return error.code } };
 const memory = () => { try { fs.readFileSync("/proc/self/maps"); return "dumpable" } catch (error) { return error.code } };
-net.createServer((socket) => socket.end(JSON.stringify({ id: boot.workspaceId, workspace: see("/workspace"), memory: memory() }))).listen("/x1/sock/api.sock", () => console.log("ready"));
+net.createServer((socket) => socket.end(JSON.stringify({ id: boot.workspaceId, workspace: see("/workspace"), memory: memory() }))).listen(process.argv[3] + "/api.sock", () => console.log("ready"));
 process.stdin.on("end", () => process.exit(0)).resume();
 `;
 
@@ -214,6 +216,59 @@ setInterval(() => {}, 1000);
     },
   );
 }
+
+describe("local driver at level process", () => {
+  let dir: string;
+  beforeAll(async () => {
+    dir = await folder();
+    await mkdir(join(dir, "app"));
+    await overlay(dir);
+  });
+  afterAll(() => rm(dir, { recursive: true, force: true }));
+  const driver = () =>
+    createLocalDriver({ runDir: join(dir, "run"), overlayDir: join(dir, "overlay"), level: "process" });
+  const spec = (allowed: boolean) =>
+    toolSpec({
+      ...{ minIsolation: "process", sidecar: boot(), hostToken: "host-token-0123456789" },
+      mounts: [{ source: join(dir, "app"), target: "/x1/base.git" }],
+      runtime: { manifest: { ...manifest, processLevel: allowed }, appDir: join(dir, "app") },
+    });
+
+  test("refuses a runtime that is not made for it, and a job that asks for more", async () => {
+    await expect(driver().launch(spec(false))).rejects.toThrow(/level process/);
+    await expect(driver().launch(toolSpec())).rejects.toMatchObject({ code: "isolation_unavailable" });
+    expect((await driver().probe()).report?.level).toBe("process");
+  });
+
+  test("runs commands on translated paths, reaches the sidecar by free ports, and sweeps what they leave", async () => {
+    const local = driver();
+    const wanted = spec(true);
+    const workspace = await local.launch(wanted);
+    try {
+      const result = await workspace.exec({
+        argv: [
+          "/bin/bash",
+          "-c",
+          "pwd; ls -d /x1/base.git; echo hi > /workspace/file; exec 5<>/dev/tcp/127.0.0.1/${X1_API_URL##*:}; cat <&5; (setsid sleep 7657 >/dev/null 2>&1 &); sleep 0.1; exit 4",
+        ],
+        ...{ network: "egress" as const, maxOutputBytes: 10_000, timeoutMs: 20_000 },
+      });
+      expect(result.exitCode).toBe(4);
+      const lines = result.output.toString().split("\n");
+      expect(lines.slice(0, 2)).toEqual([join(dir, "run/ws", wanted.id, "work"), join(dir, "app")]);
+      expect(JSON.parse(lines[2] ?? "")).toMatchObject({ id: "w" });
+      expect(await countProcesses("7657")).toBe(0);
+      const { endpoint, exited } = await workspace.startHost();
+      expect(endpoint.kind === "unix" && (await exists(endpoint.eventsPath))).toBe(true);
+      await workspace.stopHost();
+      expect((await exited).signal).toBe("SIGKILL");
+    } finally {
+      await local.stop(wanted.id);
+    }
+    expect(await local.list()).toEqual([]);
+    expect(await countProcesses("7654")).toBe(0);
+  });
+});
 
 /** The same file again as a user: uids, permissions and limits differ there. */
 const asUser = isRoot && (await exists("/usr/bin/setpriv"));
