@@ -17,6 +17,8 @@ export type SessionLimits = {
   startMs: number;
   /** From an interrupt to the end of the turn. */
   interruptMs: number;
+  /** From an interrupt to the sweep of what the turn started, when it has not ended by then. */
+  interruptSweepMs: number;
   closeMs: number;
   maxLineBytes: number;
   /** Output of the CLI within one turn, and within ten seconds. */
@@ -33,6 +35,7 @@ export const defaultLimits: SessionLimits = {
   maxSilenceWaitMs: 5_000,
   startMs: 90_000,
   interruptMs: 5_000,
+  interruptSweepMs: 1_500,
   closeMs: 5_000,
   maxLineBytes: 8 * 1024 * 1024,
   maxTurnBytes: 256 * 1024 * 1024,
@@ -172,12 +175,17 @@ export class HostSession {
     const { turn, adapter } = state;
     if (!turn.interrupted) {
       turn.interrupted = true;
-      const { interruptMs } = this.#setup.limits;
-      const timer = setTimeout(() => {
-        if (this.#isRunning(turn))
+      const { interruptMs, interruptSweepMs } = this.#setup.limits;
+      // A CLI may wait for the pipe of a tool's child that escaped its kill: without that child it can end the turn.
+      const sweep = setTimeout(() => void this.#sweepTurn(turn), interruptSweepMs);
+      const giveUp = setTimeout(() => {
+        if (this.#isRunning(turn) && !turn.settled)
           void this.#fail("runtime_hung", `The CLI did not react to an interrupt within ${interruptMs / 1_000} s.`);
       }, interruptMs);
-      void turn.done.promise.then(() => clearTimeout(timer));
+      void turn.done.promise.then(() => {
+        clearTimeout(sweep);
+        clearTimeout(giveUp);
+      });
       // A failing interrupt is a CLI that hangs: the timer above decides.
       await adapter.interrupt?.().catch((cause) => this.#setup.log(`interrupt: ${messageOf(cause)}`));
     }
@@ -286,8 +294,7 @@ export class HostSession {
   async #finishTurn(turn: Turn): Promise<void> {
     if (!this.#isRunning(turn) || !turn.settled) return;
     // A tool that was cut off may have left children that nobody waits for.
-    if (turn.interrupted)
-      for (const cli of this.#processes) if (cli.alive) await cli.sweep(withRoot(cli, turn.before.get(cli)));
+    if (turn.interrupted) await this.#sweepTurn(turn);
     const state = this.#state;
     if (!this.#isRunning(turn) || state.phase !== "busy") return;
     this.#state = { phase: "idle", adapter: state.adapter };
@@ -300,6 +307,11 @@ export class HostSession {
       }
     this.#next();
     if (this.#state.phase === "idle") this.#write("session.idle", {});
+  }
+
+  /** Ends what was started within the turn; the CLI itself and what it ran before stay. */
+  async #sweepTurn(turn: Turn): Promise<void> {
+    for (const cli of this.#processes) if (cli.alive) await cli.sweep(withRoot(cli, turn.before.get(cli)));
   }
 
   #endTurn(turn: Turn, end: TurnSettled): void {
