@@ -182,6 +182,20 @@ for (const mechanism of mechanisms) {
         expect(await local.list()).toEqual([]);
       });
 
+      test("a sandbox that cannot be set up is a fault, never a failed command", async () => {
+        const local = driver();
+        const source = join(dir, "vanishing");
+        await mkdir(source);
+        const spec = toolSpec({ mounts: [{ source, target: "/x1/base.git" }] });
+        const workspace = await local.launch(spec);
+        await rm(source, { recursive: true });
+        const exec = { argv: ["/bin/true"], network: "none", maxOutputBytes: 1_000, timeoutMs: 20_000 } as const;
+        await expect(workspace.exec(exec)).rejects.toMatchObject({ code: "isolation_unavailable" });
+        await mkdir(source);
+        expect((await workspace.exec(exec)).exitCode).toBe(0);
+        await local.stop(spec.id);
+      });
+
       test("a service killed by SIGKILL leaves no process", async () => {
         const program = join(dir, `service-${mechanism}.ts`);
         const source = fileURLToPath(new URL("./index.ts", import.meta.url));
@@ -249,6 +263,7 @@ describe("local driver at level process", () => {
         argv: [
           "/bin/bash",
           "-c",
+          // biome-ignore lint/suspicious/noTemplateCurlyInString: bash's own.
           "pwd; ls -d /x1/base.git; echo hi > /workspace/file; exec 5<>/dev/tcp/127.0.0.1/${X1_API_URL##*:}; cat <&5; (setsid sleep 7657 >/dev/null 2>&1 &); sleep 0.1; exit 4",
         ],
         ...{ network: "egress" as const, maxOutputBytes: 10_000, timeoutMs: 20_000 },

@@ -438,11 +438,7 @@ class LocalWorkspace implements Workspace {
       throw new Fault("conflict", `Workspace ${this.id} has no sidecar, so commands have no way out.`);
     let limitHit: ExecResult["limitHit"] = null;
     let timedOut = false;
-    let stopped = false;
-    const kill = (): void => {
-      stopped = true;
-      sandbox?.kill();
-    };
+    const kill = (): void => sandbox?.kill();
     const hit = (limit: NonNullable<ExecResult["limitHit"]>): void => {
       limitHit ??= limit;
       kill();
@@ -495,9 +491,14 @@ class LocalWorkspace implements Workspace {
       ]);
       const end = await sandbox.ended;
       await streams;
+      if (!end.began && !end.killed && end.signal === null)
+        throw new Fault(
+          "isolation_unavailable",
+          `The sandbox of workspace ${this.id} could not be set up: ${lastLines(capture.tail()) || "the launcher said nothing"}. \`x1 doctor\` checks what is missing.`,
+        );
       return {
-        exitCode: stopped ? null : end.exitCode,
-        signal: stopped ? "SIGKILL" : end.signal,
+        exitCode: end.killed ? null : end.exitCode,
+        signal: end.killed ? "SIGKILL" : end.signal,
         durationMs: performance.now() - begin,
         ...{ timedOut, limitHit, output: capture.tail(), outputBytes: capture.bytes },
       };
@@ -540,7 +541,9 @@ class LocalWorkspace implements Workspace {
       1024 ** 3,
     );
     this.#sidecar = sandbox;
-    void sandbox.ended.catch(() => ({ exitCode: null, signal: null })).then(this.#sidecarEnded);
+    void sandbox.ended
+      .catch(() => ({ exitCode: null, signal: null }))
+      .then(({ exitCode, signal }) => this.#sidecarEnded({ exitCode, signal }));
     await untilReady(sandbox);
   }
 
@@ -611,7 +614,9 @@ class LocalWorkspace implements Workspace {
     const log = new Capture(64 * 1024);
     void log.collect(sandbox.stdout, () => {});
     void log.collect(sandbox.stderr, () => {});
-    const exited = sandbox.ended.catch(() => ({ exitCode: null, signal: null })).then((end) => ({ ...end, limitHit }));
+    const exited = sandbox.ended
+      .catch(() => ({ exitCode: null, signal: null }))
+      .then(({ exitCode, signal }) => ({ exitCode, signal, limitHit }));
     const { prefix, close } = await socketFolder(this.#paths.host);
     const endpoint: HostEndpoint = {
       kind: "unix",

@@ -62,7 +62,14 @@ export type SandboxRequest = {
   boot?: Buffer;
 };
 
-export type SandboxEnd = { exitCode: number | null; signal: string | null };
+export type SandboxEnd = {
+  exitCode: number | null;
+  signal: string | null;
+  /** The sandbox was complete and the command began; false means that its exit code is the launcher's. */
+  began: boolean;
+  /** `kill` was called: what ended here did not end by itself. */
+  killed: boolean;
+};
 
 export type Sandbox = {
   /** Process that the service started; the root of the sandbox's tree. */
@@ -135,7 +142,7 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
   let launcher: string[];
   let instructions: string;
   if (mechanism === "bwrap") {
-    const built = bwrapArguments(plan, { prlimit: tools.prlimit, seccompFd: 4, infoFd: 5 });
+    const built = bwrapArguments(plan, { prlimit: tools.prlimit, seccompFd: 4, statusFd: 5 });
     launcher = [must(tools.bwrap, "bubblewrap"), "--args", "3", "--", ...built.command];
     instructions = `${built.options.join("\0")}\0`;
   } else {
@@ -148,7 +155,13 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
       ...["--", "/bin/bash", "--norc", "--noprofile", "-c", readScript],
     ];
     const newRoot = asRoot ? `${machine.stage}/root` : request.newRoot;
-    instructions = utilLinuxScript(plan, { newRoot, tools: { ...tools, unshare }, filter, closeFds: [3, 4, 5] });
+    instructions = utilLinuxScript(plan, {
+      newRoot,
+      tools: { ...tools, unshare },
+      filter,
+      closeFds: [3, 4, 5],
+      statusFd: 5,
+    });
   }
   if (request.identity) {
     const { uid, gid, umask } = request.identity;
@@ -185,7 +198,7 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
         err.writeFd,
         "pipe",
         filterFd ?? "ignore",
-        mechanism === "bwrap" ? "pipe" : "ignore",
+        "pipe",
         ...(boot ? (["pipe"] as const) : []),
       ],
     });
@@ -194,7 +207,7 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
   }
   // Errors on these streams mean that the other side is gone, which `ended` tells.
   for (const stream of [child.stdin, ...child.stdio.slice(3), out.read, err.read]) stream?.on("error", () => {});
-  const exited = new Promise<SandboxEnd>((resolve, reject) => {
+  const exited = new Promise<{ exitCode: number | null; signal: string | null }>((resolve, reject) => {
     child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
     child.once("error", reject);
   });
@@ -212,8 +225,11 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
   (pipes[3] as Writable).end(instructions);
   if (boot) (pipes[6] as Writable).end(request.boot);
 
-  // bubblewrap says which process is the namespace's first; on the other path the launcher itself waits for it.
-  const first = mechanism === "bwrap" ? readFirstProcess(pipes[5] as Readable) : Promise.resolve(null);
+  // bubblewrap says which process is the namespace's first, and its exit code if the command began; on the other path
+  // the launcher itself waits for the first process, and the script says when all is set up.
+  const status = readStatus(pipes[5] as Readable);
+  const first = mechanism === "bwrap" ? status.first : Promise.resolve(null);
+  let killed = false;
   const ended = exited.then(async (end) => {
     const init = await first;
     if (init && (await processMark(init.pid))?.start === init.start) {
@@ -224,10 +240,9 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
           `Process ${init.pid} of a workspace does not end; it is stuck in the kernel. Restart the machine if it stays.`,
         );
     }
-    return end;
+    return { ...end, killed, began: /"exit-code"|^ready$/m.test(await status.text) };
   });
   ended.catch(() => {});
-  let killed = false;
   return {
     pid: child.pid,
     stdin: child.stdin,
@@ -245,10 +260,18 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
   };
 }
 
-async function readFirstProcess(stream: Readable): Promise<{ pid: number; start: string } | null> {
+/** What the launcher reports: the first process as soon as it is named, the whole text when it has closed its end. */
+function readStatus(stream: Readable): {
+  first: Promise<{ pid: number; start: string } | null>;
+  text: Promise<string>;
+} {
   let text = "";
   stream.setEncoding("utf8");
-  return await new Promise((resolve) => {
+  const closed = new Promise<string>((resolve) => {
+    stream.on("close", () => resolve(text));
+    stream.on("end", () => resolve(text));
+  });
+  const first = new Promise<{ pid: number; start: string } | null>((resolve) => {
     const finish = async (): Promise<void> => {
       const pid = Number(/"child-pid":\s*(\d+)/.exec(text)?.[1]);
       const mark = pid > 0 ? await processMark(pid) : null;
@@ -258,9 +281,9 @@ async function readFirstProcess(stream: Readable): Promise<{ pid: number; start:
       text += part;
       if (text.includes("}")) void finish();
     });
-    stream.on("close", () => void finish());
-    stream.on("end", () => void finish());
+    void closed.then(finish);
   });
+  return { first, text: closed };
 }
 
 function signalQuietly(pid: number): void {

@@ -154,7 +154,7 @@ const tools = {
 };
 
 test("bubblewrap: everything unshared, root read-only last, environment only on the descriptor", () => {
-  const { options, command } = bwrapArguments(plan, { prlimit: "/usr/bin/prlimit", seccompFd: 4, infoFd: 5 });
+  const { options, command } = bwrapArguments(plan, { prlimit: "/usr/bin/prlimit", seccompFd: 4, statusFd: 5 });
   for (const flag of [
     "--unshare-user",
     "--unshare-pid",
@@ -176,12 +176,18 @@ test("bubblewrap: everything unshared, root read-only last, environment only on 
     "a b",
   ]);
   expect(
-    bwrapArguments({ ...plan, ownNetwork: false }, { prlimit: null, seccompFd: null, infoFd: 5 }).options,
+    bwrapArguments({ ...plan, ownNetwork: false }, { prlimit: null, seccompFd: null, statusFd: 5 }).options,
   ).not.toContain("--unshare-net");
 });
 
 test("util-linux: values are quoted, the environment is exported and never an argument", () => {
-  const script = utilLinuxScript(plan, { newRoot: "/d/new root", tools, filter: Buffer.from([1, 2]), closeFds: [3] });
+  const script = utilLinuxScript(plan, {
+    newRoot: "/d/new root",
+    tools,
+    filter: Buffer.from([1, 2]),
+    closeFds: [3],
+    statusFd: 5,
+  });
   expect(script).toContain("R='/d/new root'");
   expect(script).toContain(`export TOKEN='it'\\''s secret'`);
   const last = script.trim().split("\n").at(-1) ?? "";

@@ -127,10 +127,10 @@ const prlimitArgv = (prlimit: string | null, limits: Limits): string[] =>
         "--",
       ];
 
-/** Arguments for `bwrap --args FD`. `seccompFd` and `infoFd` are numbers of descriptors that bwrap inherits and closes. */
+/** Arguments for `bwrap --args FD`. `seccompFd` and `statusFd` are numbers of descriptors that bwrap inherits and closes. */
 export function bwrapArguments(
   plan: SandboxPlan,
-  options: { prlimit: string | null; seccompFd: number | null; infoFd: number },
+  options: { prlimit: string | null; seccompFd: number | null; statusFd: number },
 ): { options: string[]; command: string[] } {
   const args: string[] = [
     "--unshare-user",
@@ -140,7 +140,7 @@ export function bwrapArguments(
     "--unshare-cgroup-try",
     ...(plan.ownNetwork ? ["--unshare-net"] : []),
     ...["--uid", "1000", "--gid", "1000", "--hostname", "x1", "--die-with-parent", "--new-session"],
-    ...["--info-fd", String(options.infoFd)],
+    ...["--json-status-fd", String(options.statusFd)],
     ...(options.seccompFd === null ? [] : ["--seccomp", String(options.seccompFd)]),
   ];
   for (const mount of plan.mounts) {
@@ -195,7 +195,7 @@ export function dropCommand(tools: UtilLinuxTools, filter: Buffer): string[] {
 /** Script for `unshare -U -r -m -p -f ... bash /dev/fd/N`: builds the plan below `newRoot`, pivots, drops, runs. */
 export function utilLinuxScript(
   plan: SandboxPlan,
-  options: { newRoot: string; tools: UtilLinuxTools; filter: Buffer; closeFds: readonly number[] },
+  options: { newRoot: string; tools: UtilLinuxTools; filter: Buffer; closeFds: readonly number[]; statusFd: number },
 ): string {
   const lines = [
     "set -e; export PATH=/usr/sbin:/usr/bin:/sbin:/bin",
@@ -247,6 +247,8 @@ export function utilLinuxScript(
     // The environment goes by export, not by arguments: those are readable by everyone on the machine.
     "for v in $(compgen -e); do unset $v; done; unset OLDPWD",
     ...Object.entries(plan.env).map(([name, value]) => `export ${name}=${shellQuote(value)}`),
+    // Says that all before went well; from here on a failure is the command's own.
+    `echo ready >&${options.statusFd}`,
     `exec ${words([...dropCommand(options.tools, options.filter), ...prlimitArgv(options.tools.prlimit, plan.limits), ...plan.argv])} ${options.closeFds.map((fd) => `${fd}<&-`).join(" ")}`,
   );
   return `${lines.join("\n")}\n`;
