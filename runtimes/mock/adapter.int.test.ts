@@ -1,4 +1,5 @@
-import { HostProcess, isGone, runtimeConformance } from "@x1agent/agent/conformance";
+import { spawnSync } from "node:child_process";
+import { HostProcess, isGone, isRunning, runtimeConformance } from "@x1agent/agent/conformance";
 import { startModelServer } from "@x1agent/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 
@@ -79,6 +80,28 @@ describe("a CLI that misbehaves", () => {
     await host.turnEnd(1);
     await host.stop();
     expect(await isGone("sleep\u000098765\u0000")).toBe(true);
+  });
+
+  it("hangs in a pid namespace of its own, with a process left behind: an interrupt that fails ends both (needs user namespaces)", async (ctx) => {
+    const spawnPrefix = ["unshare", "--user", "--pid", "--fork", "--kill-child", "--mount-proc", "--map-root-user"];
+    const [program = "", ...args] = spawnPrefix;
+    const ids = process.getuid?.() === 0 ? { uid: 61_234, gid: 61_234 } : {};
+    if (spawnSync(program, [...args, "true"], ids).status !== 0 && process.env.CI !== "true")
+      ctx.skip("no user namespaces");
+    const host = await HostProcess.boot({
+      runtimeDir: import.meta.dirname,
+      modelUrl: "http://127.0.0.1:9",
+      spawnPrefix,
+    });
+    hosts.push(host);
+    await host.start();
+    await host.post("/inject", { id: "1", content: "[[shell (setsid sleep 98764 >/dev/null 2>&1 &)]] [[hang]]" });
+    await host.until("the command", () => host.last("tool.ended"));
+    expect(isRunning("sleep\u000098764")).toBe(true);
+    await host.post("/interrupt");
+    expect(await host.turnEnd(1)).toMatchObject({ errorCode: "runtime_hung" });
+    await host.until("the end", () => host.last("session.ended"));
+    expect(await isGone("sleep\u000098764")).toBe(true);
   });
 
   it("asks; the answer from outside goes in", async () => {

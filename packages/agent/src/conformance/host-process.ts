@@ -21,6 +21,8 @@ export type HostProcessOptions = {
   /** Use the folders of an earlier host, for a resume. */
   folders?: HostFolders;
   env?: Readonly<Record<string, string>>;
+  /** Puts the CLI into namespaces of its own; default none. */
+  spawnPrefix?: readonly string[];
 };
 export type HostFolders = { root: string; cwd: string; home: string; run: string };
 export type Reply = { status: number; body: Record<string, unknown> };
@@ -65,7 +67,7 @@ export class HostProcess {
       tcp: false,
       inferenceUrl: options.modelUrl,
       env: { PATH: `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`, TMPDIR: folders.root, ...options.env },
-      spawnPrefix: [],
+      spawnPrefix: [...(options.spawnPrefix ?? [])],
     };
     if (ids.uid !== undefined) execFileSync("chown", ["-R", `${ids.uid}:${ids.gid}`, folders.root]);
     const child = spawn(process.execPath, [join(import.meta.dirname, "../main.ts")], {
