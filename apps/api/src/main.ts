@@ -1,11 +1,7 @@
 import { createAssembly } from "./assemble.ts";
+import { startJobs } from "./jobs/index.ts";
 import { runService } from "./start/run.ts";
 
-const assembly = createAssembly({
-  async startLoop({ log }) {
-    log.warn("this build has no job loop: jobs stay queued");
-    return { kick: () => undefined, stop: async () => undefined };
-  },
-});
+const assembly = createAssembly({ startLoop: startJobs });
 
 process.exitCode = await runService(process.argv.slice(2), process.env, assembly);

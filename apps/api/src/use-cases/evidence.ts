@@ -15,7 +15,7 @@ import {
 
 /** Content by its SHA-256, as the blob store keeps it. */
 export type Blobs = {
-  put(bytes: Uint8Array): Promise<string>;
+  put(bytes: Buffer): Promise<string>;
   get(digest: string): Promise<Uint8Array | null>;
 };
 

@@ -1,0 +1,2 @@
+export { type ControlChannel, type Registration, startControlChannel } from "./channel.ts";
+export { sidecarPolicy } from "./policy.ts";

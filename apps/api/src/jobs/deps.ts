@@ -1,0 +1,57 @@
+import type { LeaseReply, Outcome, PriceTable, ProviderRoute, RuntimeManifest } from "@x1agent/contract";
+import type { BlobStore, Database, Logger } from "@x1agent/kernel";
+import type { WorkspaceDriver } from "@x1agent/workspaces";
+import type { ControlChannel } from "../control/index.ts";
+import type { Hub } from "../events/hub.ts";
+import type { GitCredential, PlatformGit } from "../git/index.ts";
+
+/** All that the job loop works with; nothing is read from the environment. */
+export type LoopDeps = {
+  db: Database;
+  blobs: BlobStore;
+  hub: Hub;
+  log: Logger;
+  driver: WorkspaceDriver;
+  git: PlatformGit;
+  control: ControlChannel;
+  /** `<data>`: bundles on their way and cached baselines lie below it. */
+  dataDir: string;
+  manifestOf(runtime: string): RuntimeManifest | undefined;
+  /** Folder of an installed runtime. */
+  appDir(runtime: string): Promise<Outcome<string>>;
+  /** Routes with their keys, unsealed for one sidecar. */
+  routes(organizationId: string): Promise<ProviderRoute[]>;
+  prices: PriceTable;
+  /** Credential for a repository's remote, if one is stored. */
+  credential?(organizationId: string, repository: string): Promise<GitCredential | undefined>;
+  /** Every organization, for the sweep. */
+  organizations(): Promise<string[]>;
+  /** Our own listeners: no sidecar ever dials them. */
+  forbidden?(): { address: string; port?: number }[];
+  upstreamProxy?: string;
+  ca?: string;
+  timing?: Partial<Timing>;
+};
+
+export type Timing = {
+  /** Jobs this process works on at once. */
+  concurrency: number;
+  leaseMs: number;
+  renewMs: number;
+  sweepMs: number;
+  /** Time for the agent to stop by itself after the money ran out. */
+  graceMs: number;
+  /** Time to save work at a clean stop. */
+  stopMs: number;
+};
+
+export const defaultTiming: Timing = {
+  concurrency: 8,
+  leaseMs: 15_000,
+  renewMs: 5_000,
+  sweepMs: 5_000,
+  graceMs: 10_000,
+  stopMs: 8_000,
+};
+
+export type BudgetRefusal = Extract<LeaseReply, { outcome: "refused" }>;

@@ -1,0 +1,3 @@
+export type { LoopDeps, Timing } from "./deps.ts";
+export { type Loop, startLoop } from "./loop.ts";
+export { startJobs } from "./start.ts";

@@ -1,0 +1,201 @@
+import type { RuntimeManifest, StopReason } from "@x1agent/contract";
+import type { AttemptRecord } from "@x1agent/domain-jobs";
+import { appendEvents, closeQuestions, type NewEvent, openQuestion, saveSession } from "@x1agent/domain-sessions";
+import type { HostExit, Workspace } from "@x1agent/workspaces";
+import type { Base } from "../git/index.ts";
+import type { LoopDeps } from "./deps.ts";
+import { createHostClient, type HostClient } from "./host-client.ts";
+import { Intake } from "./intake.ts";
+import type { Mailbox } from "./mailbox.ts";
+import type { OpenedWorkspace } from "./workspaces.ts";
+
+/** What the steps of a job are told while a session runs. */
+export type Notice =
+  | { kind: "turn_ended"; stopReason: StopReason; errorCode?: string; detail?: string }
+  | { kind: "question" }
+  | { kind: "lost"; reason: "runtime_lost" | "workspace_lost"; detail: string }
+  | { kind: "budget" }
+  /** Something waits in the database: a command, a cancel, a stop. */
+  | { kind: "wake" };
+
+/** The attempt cannot go on: its workspace, host or sidecar is gone. */
+export class AttemptLost extends Error {
+  override readonly name = "AttemptLost";
+  readonly reason: "runtime_lost" | "workspace_lost";
+  constructor(reason: "runtime_lost" | "workspace_lost", detail: string) {
+    super(detail);
+    this.reason = reason;
+  }
+}
+
+export type LiveOptions = {
+  deps: LoopDeps;
+  job: { id: string; organizationId: string };
+  attempt: AttemptRecord;
+  manifest: RuntimeManifest;
+  base: Base;
+  jobRepository: string;
+  opened: OpenedWorkspace;
+  mailbox: Mailbox<Notice>;
+};
+
+/**
+ * One attempt's live part: workspace, host and the stream of what it says. Made when the workspace is there, gone with
+ * `close`; everything that must outlive it is in the database by the time it is acted upon.
+ */
+export class Live {
+  readonly attempt: AttemptRecord;
+  readonly manifest: RuntimeManifest;
+  readonly base: Base;
+  readonly jobRepository: string;
+  readonly workspace: Workspace;
+  readonly mailbox: Mailbox<Notice>;
+  /** Words of the agent's last message, for the pull request. */
+  summary: string | null = null;
+  lastEventAt = Date.now();
+  budgetRefused = false;
+  readonly #options: LiveOptions;
+  readonly #abort = new AbortController();
+  #client: HostClient | null = null;
+  #following: Promise<void> = Promise.resolve();
+  #intake: Intake | null = null;
+  #closing = false;
+
+  constructor(options: LiveOptions) {
+    this.#options = options;
+    this.attempt = options.attempt;
+    this.manifest = options.manifest;
+    this.base = options.base;
+    this.jobRepository = options.jobRepository;
+    this.workspace = options.opened.workspace;
+    this.mailbox = options.mailbox;
+    void this.workspace.sidecarExited.then(({ exitCode, signal }) =>
+      this.#lost("workspace_lost", `The sidecar ended (${signal ?? exitCode ?? "no status"}).`),
+    );
+  }
+
+  /** The host; there is one after `startHost`. */
+  get host(): HostClient {
+    if (!this.#client) throw new Error("The host was asked before it was started.");
+    return this.#client;
+  }
+
+  /** Starts the host and begins to read what it says. */
+  async startHost(): Promise<void> {
+    const { endpoint, exited } = await this.workspace.startHost();
+    const { deps, job, attempt } = this.#options;
+    void exited.then(({ exitCode, signal, limitHit }: HostExit) =>
+      this.#lost(
+        "runtime_lost",
+        `The runtime's host ended (${limitHit ? `limit: ${limitHit}` : (signal ?? exitCode ?? "no status")}).`,
+      ),
+    );
+    this.#client = createHostClient(endpoint);
+    const intake = new Intake({
+      attemptId: attempt.id,
+      runtime: this.manifest.name,
+      blobs: deps.blobs,
+      store: (events) => storeReported(deps, job, this.manifest.name, events),
+      live: (event) => {
+        this.lastEventAt = Date.now();
+        deps.hub.publish(job.organizationId, job.id, {
+          ts: event.ts ?? new Date().toISOString(),
+          ...{ type: event.type, source: event.source, attemptId: event.attemptId, payload: event.payload },
+          ...{ turn: event.turn ?? null, origin: event.origin ?? null },
+        });
+      },
+      seen: (event) => this.#seen(event),
+      failed: (error) => {
+        deps.log.error("events could not be stored", { error, jobId: job.id });
+        this.#lost("workspace_lost", "The events of the session could not be stored.");
+      },
+    });
+    this.#intake = intake;
+    this.#following = this.#client
+      .follow({
+        lastEventId: null,
+        signal: this.#abort.signal,
+        onEvent: (event) => intake.take(event),
+        onInvalid: (detail) => deps.log.warn("a host sent what is no event", { detail, jobId: job.id }),
+        ready: () => intake.ready(),
+      })
+      .catch((error: unknown) => this.#lost("runtime_lost", (error as Error).message));
+  }
+
+  #lost(reason: "runtime_lost" | "workspace_lost", detail: string): void {
+    if (!this.#closing) this.mailbox.put({ kind: "lost", reason, detail });
+  }
+
+  #seen(event: NewEvent): void {
+    if (event.source !== "reported") return;
+    this.lastEventAt = Date.now();
+    const payload = event.payload as Record<string, string | undefined>;
+    switch (event.type) {
+      case "agent.text":
+        this.summary = String(payload.text).slice(0, 8_000);
+        break;
+      case "turn.ended":
+        this.mailbox.put({ kind: "turn_ended", ...(event.payload as { stopReason: StopReason }) });
+        break;
+      case "permission.requested":
+      case "permission.resolved":
+        this.mailbox.put({ kind: "question" });
+        break;
+      case "session.ended":
+        this.#lost("runtime_lost", `The session ended: ${payload.code}${payload.detail ? `, ${payload.detail}` : ""}`);
+        break;
+    }
+  }
+
+  /** Resolves when all that was read is in the record. */
+  flush(): Promise<void> {
+    return this.#intake?.flush() ?? Promise.resolve();
+  }
+
+  /** Ends session, workspace and sidecar. Idempotent; never rejects. */
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    const { deps, job, opened } = this.#options;
+    try {
+      await this.flush();
+    } catch {
+      // Told when it happened.
+    }
+    this.#abort.abort();
+    await this.#following;
+    await opened
+      .close()
+      .catch((error: unknown) => deps.log.error("a workspace could not be ended", { error, jobId: job.id }));
+  }
+}
+
+/** Stores a group of a host's events with what follows from them: questions opened and closed, the CLI's session id. */
+export async function storeReported(
+  deps: Pick<LoopDeps, "db">,
+  job: { id: string; organizationId: string },
+  runtime: string,
+  events: readonly NewEvent[],
+): Promise<void> {
+  await deps.db.tenant(job.organizationId, async (tx) => {
+    const stored = await appendEvents(tx, job.organizationId, job.id, events);
+    for (const { type, attemptId, source, payload } of stored) {
+      if (attemptId === null || source !== "reported") continue;
+      if (type === "permission.requested") {
+        const asked = payload as { requestId: string; title: string; options: []; freeText: boolean };
+        await openQuestion(tx, job.organizationId, job.id, attemptId, {
+          ...{ requestId: asked.requestId, title: asked.title, options: asked.options, freeText: asked.freeText },
+        });
+      } else if (type === "permission.resolved") {
+        const how =
+          payload.outcome === "selected" ? "answered" : payload.outcome === "expired" ? "expired" : "cancelled";
+        await closeQuestions(tx, attemptId, how, String(payload.requestId));
+      } else if (type === "session.init")
+        await saveSession(tx, job.organizationId, job.id, {
+          attemptId,
+          runtime,
+          cliSession: String(payload.sessionId),
+        });
+    }
+  });
+}

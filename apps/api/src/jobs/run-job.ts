@@ -1,0 +1,277 @@
+import { platformActor, type Verification } from "@x1agent/contract";
+import { endAttempt, type JobRecord, listAttempts, releaseJob, renewJob } from "@x1agent/domain-jobs";
+import { decide, type End, lostInARow, MAX_LOST } from "./decide.ts";
+import { defaultTiming, type LoopDeps, type Timing } from "./deps.ts";
+import { AttemptLost, type Live, type Notice } from "./live.ts";
+import { Mailbox } from "./mailbox.ts";
+import { Moved, observe, reload, transition } from "./record.ts";
+import { provision, provisionFault } from "./steps/provision.ts";
+import { publish } from "./steps/publish.ts";
+import { loseAttempt, recover } from "./steps/recover.ts";
+import { awaitAnswer, awaitTurn } from "./steps/turn.ts";
+import { baseline, keepUnverified, saveProgress, verifyRound } from "./steps/verify.ts";
+
+/** Longest wait inside a step before cancel, stop and time are looked at again; a notice ends it at once. */
+const LOOK_MS = 5_000;
+
+/**
+ * One job in this process, from claim to release. Invariants: only the holder of the row's lease works on the job; a lost
+ * lease ends the work at once and writes nothing more; every workspace that was opened is closed on every way out.
+ */
+export class JobRun {
+  readonly #deps: LoopDeps;
+  readonly #owner: string;
+  readonly #timing: Timing;
+  readonly #mailbox = new Mailbox<Notice>();
+  #job: JobRecord;
+  #live: Live | null = null;
+  #baseline: Promise<Verification | null> = Promise.resolve(null);
+  #leaseLost = false;
+  #stopping = false;
+  /** Working time used by the running attempt, without the time in which a person was awaited. */
+  #workingSince = Date.now();
+  #waitedMs = 0;
+
+  constructor(deps: LoopDeps, job: JobRecord, owner: string) {
+    this.#deps = deps;
+    this.#job = job;
+    this.#owner = owner;
+    this.#timing = { ...defaultTiming, ...deps.timing };
+  }
+
+  get job(): Pick<JobRecord, "id" | "organizationId" | "state"> {
+    return this.#job;
+  }
+
+  /** Something about the job changed in the database. */
+  wake(): void {
+    this.#mailbox.put({ kind: "wake" });
+  }
+
+  /** Ends the work at the next safe point: progress saved, attempt ended, job queued. */
+  stop(): void {
+    this.#stopping = true;
+    this.wake();
+  }
+
+  /** Works until the job needs nothing more of this process. Never rejects. */
+  async run(): Promise<void> {
+    const { db, log } = this.#deps;
+    const { organizationId, id } = this.#job;
+    const renewal = setInterval(() => {
+      db.tenant(organizationId, (tx) => renewJob(tx, id, this.#owner, this.#timing.leaseMs)).then(
+        (held) => {
+          // A job that ended releases its lease by itself.
+          if (!held && !this.#leaseLost) {
+            this.#leaseLost = true;
+            this.wake();
+          }
+        },
+        (error: unknown) => log.warn("a job's lease could not be renewed", { error, jobId: id }),
+      );
+    }, this.#timing.renewMs);
+    try {
+      while (!this.#leaseLost && (await this.#step()));
+    } catch (error) {
+      log.error("a job broke", { error, jobId: id });
+      await this.#fail(error).catch((again: unknown) =>
+        log.error("a broken job could not be ended", { error: again, jobId: id }),
+      );
+    } finally {
+      clearInterval(renewal);
+      await this.#close();
+      await db.tenant(organizationId, (tx) => releaseJob(tx, id, this.#owner)).catch(() => {});
+    }
+  }
+
+  /** One step; false when there is nothing more to do here. */
+  async #step(): Promise<boolean> {
+    const deps = this.#deps;
+    const now = await reload(deps, this.#job);
+    if (!now) return false;
+    this.#job = now;
+    const attempts = await deps.db.tenant(now.organizationId, (tx) => listAttempts(tx, now.id));
+    if (this.#stopping && now.state !== "publishing") return this.#stopHere();
+    const used = Date.now() - this.#workingSince - this.#waitedMs;
+    const step = decide({
+      job: now,
+      attempts,
+      live: this.#live !== null,
+      late: this.#live !== null && used > now.limits.jobMs,
+    });
+    try {
+      switch (step.kind) {
+        case "release":
+          await this.#finish(now.state);
+          return false;
+        case "end":
+          await this.#end(step);
+          return true;
+        case "recover":
+          this.#job = await recover(deps, now);
+          return true;
+        case "provision":
+          await this.#provision();
+          return true;
+        case "turn":
+          await this.#turn(used);
+          return true;
+        case "answer": {
+          const begin = Date.now();
+          const live = this.#held();
+          await this.#take(await awaitAnswer(deps, now, live, this.#askedMs(), LOOK_MS));
+          this.#waitedMs += Date.now() - begin;
+          this.#asked = this.#job.state === "awaiting_input" ? this.#asked : null;
+          return true;
+        }
+        case "verify":
+          await this.#take(await verifyRound(deps, now, this.#held(), this.#baseline));
+          return true;
+        case "publish":
+          await this.#finish(now.state);
+          this.#job = await publish(deps, now);
+          return true;
+      }
+    } catch (error) {
+      if (error instanceof Moved) return true;
+      if (error instanceof AttemptLost) {
+        await this.#lose(error.reason, error.message);
+        return true;
+      }
+      throw error;
+    }
+  }
+
+  #asked: number | null = null;
+  #askedMs(): number {
+    this.#asked ??= Date.now();
+    return Date.now() - this.#asked;
+  }
+
+  #held(): Live {
+    if (!this.#live) throw new Error("A step that needs a session ran without one.");
+    return this.#live;
+  }
+
+  async #provision(): Promise<void> {
+    this.#workingSince = Date.now();
+    this.#waitedMs = 0;
+    const deps = this.#deps;
+    let made: Awaited<ReturnType<typeof provision>>;
+    try {
+      made = await provision(deps, this.#job, this.#mailbox, (live) => {
+        this.#live = live;
+        // Beside the agent's work; asked for when the first evidence is made. A baseline that breaks is a missing one.
+        this.#baseline = baseline(deps, this.#job, live).catch((error: unknown) => {
+          deps.log.warn("the baseline could not be run", { error, jobId: this.#job.id });
+          return null;
+        });
+      });
+    } catch (error) {
+      if (error instanceof Moved) throw error;
+      const known = provisionFault(error);
+      this.#job = (await reload(deps, this.#job)) ?? this.#job;
+      if (known) return this.#end({ to: "failed", ...known });
+      return this.#lose("workspace_lost", (error as Error).message);
+    }
+    this.#job = made.job;
+    if (!made.ok) await this.#end({ to: "failed", reason: made.reason, detail: made.detail });
+  }
+
+  async #turn(usedMs: number): Promise<void> {
+    const end = await awaitTurn(
+      this.#deps,
+      this.#job,
+      this.#held(),
+      Math.max(0, Math.min(LOOK_MS, this.#job.limits.jobMs - usedMs)),
+    );
+    if (end.kind === "budget") return this.#take(await keepUnverified(this.#deps, this.#job, this.#held()));
+    return this.#take(end);
+  }
+
+  async #take(end: Awaited<ReturnType<typeof awaitAnswer>> | Awaited<ReturnType<typeof verifyRound>>): Promise<void> {
+    if (end.kind === "moved") this.#job = end.job;
+    else if (end.kind === "end") await this.#end(end);
+  }
+
+  async #end(end: End): Promise<void> {
+    const attemptId = this.#live?.attempt.id ?? null;
+    const actor = end.to === "cancelled" ? (this.#job.cancelRequested ?? platformActor) : platformActor;
+    this.#job = await transition(this.#deps, this.#job, {
+      ...{ to: end.to, reason: end.reason, actor, attemptId },
+      ...(end.detail === undefined ? {} : { detail: end.detail }),
+    });
+    await this.#finish(end.to);
+  }
+
+  /** The workspace and the attempt end; nothing of the job runs any more. */
+  async #finish(outcome: string): Promise<void> {
+    await this.#close();
+    const { db } = this.#deps;
+    const attempts = await db.tenant(this.#job.organizationId, (tx) => listAttempts(tx, this.#job.id));
+    const running = attempts.find(({ state }) => state === "running");
+    if (!running) return;
+    const ended = await db.tenant(this.#job.organizationId, (tx) =>
+      endAttempt(tx, running.id, outcome, this.#job.reason),
+    );
+    if (ended)
+      await observe(this.#deps, this.#job, running.id, {
+        type: "attempt.ended",
+        payload: { attemptId: running.id, outcome, reason: this.#job.reason },
+      });
+  }
+
+  async #lose(reason: "runtime_lost" | "workspace_lost", detail: string): Promise<void> {
+    const deps = this.#deps;
+    const attempts = await deps.db.tenant(this.#job.organizationId, (tx) => listAttempts(tx, this.#job.id));
+    const running = attempts.find(({ state }) => state === "running");
+    if (this.#live) {
+      // The volume may still be there although a process is not.
+      await saveProgress(deps, this.#job, this.#live, AbortSignal.timeout(this.#timing.stopMs)).catch(() => {});
+      await observe(deps, this.#job, this.#live.attempt.id, {
+        type: "runtime.exited",
+        payload: { exitCode: null, detail: detail.slice(0, 2_000) },
+      });
+    }
+    await this.#close();
+    if (running) await loseAttempt(deps, this.#job, running, reason, detail);
+    const last = lostInARow(attempts) + 1 >= MAX_LOST;
+    this.#job = await transition(deps, this.#job, {
+      ...(last ? { to: "lost" as const, reason: "attempts_exhausted" as const } : { to: "queued" as const, reason }),
+      ...{ detail, attemptId: running?.id ?? null },
+    });
+  }
+
+  async #stopHere(): Promise<boolean> {
+    const deps = this.#deps;
+    const live = this.#live;
+    if (!live) return false;
+    await saveProgress(deps, this.#job, live, AbortSignal.timeout(this.#timing.stopMs)).catch((error: unknown) =>
+      deps.log.warn("progress could not be saved", { error, jobId: this.#job.id }),
+    );
+    await this.#finish("stopped");
+    if (this.#job.state !== "awaiting_approval" && this.#job.state !== "queued")
+      this.#job = await transition(deps, this.#job, {
+        to: "queued",
+        reason: "service_stopped",
+        attemptId: live.attempt.id,
+      });
+    return false;
+  }
+
+  /** A bug or a fault of ours: the job ends with a sentence and the log has the rest. */
+  async #fail(error: unknown): Promise<void> {
+    this.#job = (await reload(this.#deps, this.#job)) ?? this.#job;
+    if (this.#leaseLost) return;
+    const detail = error instanceof Error ? error.message.slice(0, 500) : "unknown";
+    await this.#end({ to: "failed", reason: "internal_error", detail });
+  }
+
+  async #close(): Promise<void> {
+    const live = this.#live;
+    this.#live = null;
+    await live?.close();
+    await this.#baseline.catch(() => null);
+    this.#baseline = Promise.resolve(null);
+  }
+}

@@ -1,0 +1,194 @@
+import { accept, Fault, type Outcome, type ReasonCode, refuse } from "@x1agent/contract";
+import { listApprovals } from "@x1agent/domain-approvals";
+import { type JobRecord, setAttemptFacts, setJobFacts, startAttempt } from "@x1agent/domain-jobs";
+import { resumableSession } from "@x1agent/domain-sessions";
+import { type Base, checkout, describe, targetBranchName } from "../../git/index.ts";
+import type { BudgetRefusal, LoopDeps } from "../deps.ts";
+import { Live, type Notice } from "../live.ts";
+import type { Mailbox } from "../mailbox.ts";
+import { observe, phase, transition } from "../record.ts";
+import { restoreSessionFiles, restoreWork } from "../saved-files.ts";
+import { openWorkspace } from "../workspaces.ts";
+import { trustOf } from "./trust.ts";
+
+/** Why an attempt ended before any paid call. */
+export type Unprovisioned = { reason: ReasonCode; detail: string };
+export type Provisioned = { ok: true; live: Live; job: JobRecord } | ({ ok: false; job: JobRecord } & Unprovisioned);
+
+/**
+ * From `queued` to a session that has its goal: base, job repository, workspace, checkout, what an earlier attempt left,
+ * set-up, then host and first message. A failure here costs no model call.
+ */
+export async function provision(
+  deps: LoopDeps,
+  queued: JobRecord,
+  mailbox: Mailbox<Notice>,
+  onLive: (live: Live) => void,
+): Promise<Provisioned> {
+  let attemptId: string | null = null;
+  const attempt = await deps.db.tenant(queued.organizationId, (tx) => startAttempt(tx, queued, null));
+  attemptId = attempt.id;
+  let job = await transition(deps, queued, { to: "provisioning", reason: "claimed", attemptId });
+  const fail = (reason: ReasonCode, detail: string): Provisioned => ({ ok: false, job, reason, detail });
+
+  const manifest = deps.manifestOf(job.runtime);
+  const appDir = await deps.appDir(job.runtime);
+  if (!manifest || !appDir.ok)
+    return fail("installation_failed", appDir.ok ? `Unknown runtime ${job.runtime}.` : appDir.detail);
+
+  await observe(deps, job, attempt.id, {
+    type: "attempt.started",
+    payload: { attemptId: attempt.id, number: attempt.number, runtime: job.runtime, model: job.model },
+  });
+  const prepared = await phase(
+    deps,
+    job,
+    attempt.id,
+    "checkout",
+    () => prepareBase(deps, job),
+    (value) => (value.ok ? "ok" : "failed"),
+  );
+  if (!prepared.ok)
+    return fail(prepared.code === "repository_invalid" ? "repository_invalid" : "checkout_failed", prepared.detail);
+  const { base, jobRepository } = prepared.value;
+  await deps.db.tenant(job.organizationId, (tx) =>
+    setJobFacts(tx, job.id, {
+      baseCommit: base.commit,
+      targetBranch: job.targetBranch ?? targetBranchName(job.id, job.title),
+    }),
+  );
+  job = {
+    ...job,
+    baseCommit: base.commit,
+    targetBranch: job.targetBranch ?? targetBranchName(job.id, job.title),
+    attempt: attempt.number,
+  };
+
+  const credential = await deps.credential?.(job.organizationId, job.repository);
+  let live: Live | null = null;
+  const opened = await openWorkspace(deps, {
+    ...{ job, attempt, purpose: "agent", jobRepository, phase: "setup" },
+    agent: {
+      ...{ manifest, appDir: appDir.value, remote: base.remote },
+      ...(credential ? { authorization: credential.authorization } : {}),
+      onBudgetRefused: (_reply: BudgetRefusal) => {
+        if (!live || live.budgetRefused) return;
+        live.budgetRefused = true;
+        mailbox.put({ kind: "budget" });
+      },
+    },
+  });
+  live = new Live({ deps, job, attempt, manifest, base, jobRepository, opened, mailbox });
+  onLive(live);
+  const { workspace } = opened;
+  await deps.db.tenant(job.organizationId, (tx) =>
+    setAttemptFacts(tx, attempt.id, { workspaceId: workspace.id, isolation: workspace.report }),
+  );
+
+  await checkout(workspace, {
+    commit: base.commit,
+    branch: base.branch ?? "work",
+    origin: base.remote.kind === "http" || base.remote.kind === "https" ? "http://127.0.0.1:9090/git/origin" : null,
+  });
+  const resumed = await restore(deps, live, job);
+  if (job.setup !== null) {
+    const command = job.setup;
+    const result = await phase(
+      deps,
+      job,
+      attempt.id,
+      "setup",
+      async () =>
+        describe(
+          command,
+          "egress",
+          await workspace.exec({
+            ...{ argv: ["/bin/bash", "-c", command], cwd: "/workspace", env: { CI: "true", NO_COLOR: "1" } },
+            ...{ network: "egress", maxOutputBytes: 4 * 1024 ** 2, timeoutMs: job.limits.setupMs },
+          }),
+          { storeOutput: (output) => deps.blobs.put(output) },
+        ),
+      (value) => (value.exitCode === 0 ? "ok" : "failed"),
+    );
+    await observe(deps, job, attempt.id, {
+      type: "command.ended",
+      payload: { phase: "setup", ...result, outputBlob: result.outputBlob ?? undefined },
+    });
+    if (result.exitCode !== 0)
+      return fail(
+        "setup_failed",
+        `\`${command.slice(0, 200)}\` ${result.timedOut ? "ran out of time" : `ended with ${result.exitCode ?? result.signal}`}.`,
+      );
+  }
+  await deps.control.setPhase(workspace.id, "agent");
+  const started = await startSession(deps, live, job, resumed);
+  if (!started.ok)
+    return fail(started.code === "isolation_unavailable" ? "isolation_unavailable" : "runtime_failed", started.detail);
+  job = await transition(deps, job, { to: "running", reason: "workspace_ready", attemptId: attempt.id });
+  return { ok: true, live, job };
+}
+
+async function prepareBase(deps: LoopDeps, job: JobRecord): Promise<Outcome<{ base: Base; jobRepository: string }>> {
+  const credential = await deps.credential?.(job.organizationId, job.repository);
+  const base = await deps.git.resolveBase({
+    ...{ organizationId: job.organizationId, repository: job.repository, trust: trustOf(job) },
+    // Every attempt stands on the commit that the first one resolved, unless nothing is resolved yet.
+    base: job.baseCommit ?? job.base,
+    ...(credential ? { credential } : {}),
+  });
+  if (!base.ok) return base;
+  return accept({ base: base.value, jobRepository: await deps.git.jobRepository(job.id, base.value) });
+}
+
+type Resumed = { cliSession: string | null; work: boolean };
+
+/** Puts back what the newest attempt left: its work always, its conversation where the runtime can resume. */
+async function restore(deps: LoopDeps, live: Live, job: JobRecord): Promise<Resumed> {
+  const saved = await deps.db.tenant(job.organizationId, (tx) => resumableSession(tx, job.id, job.runtime));
+  if (!saved) return { cliSession: null, work: false };
+  const bundle = saved.workBlob ? await deps.blobs.get(saved.workBlob) : null;
+  const work = bundle !== null && (await restoreWork(live.workspace, bundle));
+  const home =
+    live.manifest.capabilities.includes("resume") && saved.homeBlob ? await deps.blobs.get(saved.homeBlob) : null;
+  const resumed = home !== null && (await restoreSessionFiles(live.workspace, home));
+  return { cliSession: resumed ? saved.cliSession : null, work };
+}
+
+async function startSession(deps: LoopDeps, live: Live, job: JobRecord, resumed: Resumed): Promise<Outcome<null>> {
+  const instructions = await deps.git.readInstructions(live.jobRepository, live.base.commit);
+  await live.startHost();
+  const started = await live.host.post("/start", {
+    ...{ sessionKey: live.attempt.id, model: job.model, ask: job.ask },
+    ...(instructions.length > 0
+      ? { instructions: instructions.map(({ path, text }) => `# ${path}\n\n${text}`).join("\n\n") }
+      : {}),
+    ...(resumed.cliSession ? { resume: resumed.cliSession } : {}),
+  });
+  if (!started.ok) return started;
+  const approvals = await deps.db.tenant(job.organizationId, (tx) => listApprovals(tx, job.id));
+  const asked = approvals[0]?.decision === "request_changes" ? approvals[0].comment : null;
+  const sent = await live.host.post("/inject", {
+    id: `goal-${live.attempt.id}`,
+    content: firstMessage(job.goal, resumed, asked),
+    mode: "queue",
+  });
+  return sent.ok ? accept(null) : refuse(sent.code, sent.detail);
+}
+
+/** The first message of an attempt. Pure. */
+export function firstMessage(goal: string, resumed: Resumed, changesAsked: string | null): string {
+  const asked = changesAsked ? `A reviewer looked at the change so far and asks for this:\n\n${changesAsked}` : null;
+  if (resumed.cliSession)
+    return asked ?? "Your workspace was replaced and your files were put back. Go on with the goal where you stopped.";
+  const parts = [goal];
+  if (resumed.work) parts.push("An earlier attempt left changes in /workspace; build on them.");
+  if (asked) parts.push(asked);
+  return parts.join("\n\n");
+}
+
+/** A driver's refusal as the reason of a job's end; anything else is lost work of ours and tried again. */
+export function provisionFault(error: unknown): Unprovisioned | null {
+  if (!(error instanceof Fault)) return null;
+  if (error.code === "isolation_unavailable") return { reason: "isolation_unavailable", detail: error.message };
+  return null;
+}

@@ -1,0 +1,366 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Actor, accept, type CommandResult, type Outcome, Verification } from "@x1agent/contract";
+import { recordApproval, storeEvidence, voidApprovals } from "@x1agent/domain-approvals";
+import { jobMoney } from "@x1agent/domain-budgets";
+import { type JobRecord, setJobFacts } from "@x1agent/domain-jobs";
+import { getProject } from "@x1agent/domain-projects";
+import { appendEvents, blockedHosts, saveSession } from "@x1agent/domain-sessions";
+import { newId } from "@x1agent/kernel";
+import {
+  canonicalBytes,
+  collectChange,
+  decideByPolicy,
+  feedbackText,
+  type Imported,
+  runVerification,
+  verificationSentence,
+} from "../../git/index.ts";
+import { sealEvidence } from "../../use-cases/evidence.ts";
+import { afterVerification, type End } from "../decide.ts";
+import type { LoopDeps } from "../deps.ts";
+import type { Live } from "../live.ts";
+import { observe, observed, phase, transition } from "../record.ts";
+import { saveSessionFiles } from "../saved-files.ts";
+import { openWorkspace } from "../workspaces.ts";
+
+export type RoundEnd = { kind: "moved"; job: JobRecord } | ({ kind: "end" } & End);
+
+/** Takes the work out of the workspace and keeps it, with the session, for whatever comes: null is no change. */
+export async function saveProgress(
+  deps: LoopDeps,
+  job: JobRecord,
+  live: Live,
+  signal?: AbortSignal,
+): Promise<Outcome<{ file: string; named: string[] } | null>> {
+  await live.flush();
+  const { attempt, manifest, workspace, base } = live;
+  const home = await saveSessionFiles(workspace, manifest.sessionFiles, signal);
+  const folder = join(deps.dataDir, "jobs");
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, `${attempt.id}.bundle`);
+  const collected = await collectChange(workspace, { base: base.commit, file, ...(signal ? { signal } : {}) });
+  const bundle = collected.ok && collected.value.file ? await readFile(collected.value.file) : null;
+  const homeBlob = home ? await deps.blobs.put(home) : null;
+  const workBlob = bundle ? await deps.blobs.put(bundle) : null;
+  await deps.db.tenant(job.organizationId, (tx) =>
+    saveSession(tx, job.organizationId, job.id, {
+      ...{ attemptId: attempt.id, runtime: manifest.name },
+      ...(homeBlob ? { homeBlob } : {}),
+      ...(workBlob ? { workBlob } : {}),
+    }),
+  );
+  if (!collected.ok) return collected;
+  return accept(collected.value.file ? { file: collected.value.file, named: collected.value.named } : null);
+}
+
+/** Collects, imports and returns the platform's commit; null when nothing changed. */
+async function takeChange(
+  deps: LoopDeps,
+  job: JobRecord,
+  live: Live,
+  round: number,
+): Promise<Outcome<Imported | null>> {
+  const { attempt, base, jobRepository } = live;
+  const collected = await saveProgress(deps, job, live);
+  if (!collected.ok || collected.value === null) return collected as Outcome<null>;
+  const tool = await openWorkspace(deps, { job, attempt, purpose: "tool", jobRepository });
+  try {
+    const imported = await deps.git.importChange({
+      ...{ tool: tool.workspace, jobRepository, base: base.commit, collected: collected.value },
+      // The attempt's start is stored, so that a repeated import makes the same commit.
+      text: { title: job.title, body: "", jobId: job.id, at: new Date(attempt.startedAt) },
+    });
+    if (!imported.ok) return imported;
+    const { commit, tree, files, insertions, deletions, named } = imported.value;
+    await observe(deps, job, attempt.id, {
+      type: "evidence.collected",
+      payload: {
+        round,
+        commit,
+        tree,
+        files: files.length,
+        insertions,
+        deletions,
+        named: named.slice(0, 1_000).map((name) => name.slice(0, 2_000)),
+      },
+    });
+    return imported;
+  } finally {
+    await tool.close();
+    await rm(collected.value.file, { force: true });
+  }
+}
+
+/** Runs set-up and verify command on a commit in workspaces of their own. */
+async function verifyCommit(
+  deps: LoopDeps,
+  job: JobRecord,
+  live: Live,
+  purpose: "verify" | "baseline",
+  commit: string,
+  testPaths: readonly string[],
+): Promise<Verification> {
+  let current: string | null = null;
+  return runVerification(
+    async () => {
+      // The way out is there for set-up (or where the project allows it); without either there is no sidecar at all.
+      const needsWay = job.setup !== null || job.verifyNetwork;
+      const opened = await openWorkspace(deps, {
+        ...{ job, attempt: live.attempt, purpose, jobRepository: live.jobRepository },
+        ...(needsWay ? { phase: "setup" as const } : {}),
+      });
+      current = opened.workspace.id;
+      return opened;
+    },
+    {
+      ...{
+        commit,
+        base: live.base.commit,
+        setup: job.setup,
+        verify: job.verify,
+        verifyNetwork: job.verifyNetwork,
+        testPaths,
+      },
+      ...{ setupMs: job.limits.setupMs, verifyMs: job.limits.verifyMs },
+      onPhase: async (name) => {
+        if (current) await deps.control.setPhase(current, name);
+      },
+      storeOutput: (output) => deps.blobs.put(output),
+    },
+  );
+}
+
+/**
+ * The same commands on the base commit, once for (base, commands, limits): a failing baseline is evidence. Kept as a file
+ * so that it survives a restart; a lost file is only run again.
+ */
+export async function baseline(deps: LoopDeps, job: JobRecord, live: Live): Promise<Verification | null> {
+  if (job.verify === null) return null;
+  const { base } = live;
+  const { setup, verify, verifyNetwork, limits, organizationId, isolation } = job;
+  const key = createHash("sha256")
+    .update(canonicalBytes({ organizationId, tree: base.commit, setup, verify, verifyNetwork, limits, isolation }))
+    .digest("hex");
+  const folder = join(deps.dataDir, "baselines");
+  const file = join(folder, `${key}.json`);
+  const known = await readFile(file, "utf8").then(
+    (text) => Verification.safeParse(JSON.parse(text)),
+    () => null,
+  );
+  if (known?.success) return known.data;
+  const result = await phase(
+    deps,
+    job,
+    live.attempt.id,
+    "baseline",
+    () => verifyCommit(deps, job, live, "baseline", base.commit, []),
+    (value) => (value.passed === false ? "failed" : "ok"),
+  );
+  await mkdir(folder, { recursive: true });
+  await writeFile(`${file}.${live.attempt.id}`, JSON.stringify(result));
+  await rename(`${file}.${live.attempt.id}`, file);
+  return result;
+}
+
+/** `verifying`: one round. Ends in no change, in feedback to the agent, in evidence for a decision, or in a failure to collect. */
+export async function verifyRound(
+  deps: LoopDeps,
+  verifying: JobRecord,
+  live: Live,
+  baselineDone: Promise<Verification | null>,
+): Promise<RoundEnd> {
+  const { attempt } = live;
+  const round = verifying.round + 1;
+  await deps.db.tenant(verifying.organizationId, (tx) => setJobFacts(tx, verifying.id, { round }));
+  const job = { ...verifying, round };
+  const change = await phase(
+    deps,
+    job,
+    attempt.id,
+    "collect",
+    () => takeChange(deps, job, live, round),
+    (value) => (value.ok ? "ok" : "failed"),
+    round,
+  );
+  if (!change.ok) return { kind: "end", to: "failed", reason: "collect_failed", detail: change.detail };
+  if (change.value === null) return { kind: "end", to: "no_changes", reason: "no_work_product" };
+  const imported = change.value;
+  const testPaths = imported.files.filter(({ flags }) => flags.includes("test")).map(({ path }) => path);
+  const verification = await phase(
+    ...([deps, job, attempt.id, "verify"] as const),
+    () => verifyCommit(deps, job, live, "verify", imported.commit, testPaths),
+    (value) => (value.passed === null ? "skipped" : value.passed ? "ok" : "failed"),
+    round,
+  );
+  for (const [name, result] of [
+    ["setup", verification.setup],
+    ["verify", verification.verify],
+  ] as const)
+    if (result) await observe(deps, job, attempt.id, { type: "command.ended", payload: commandPayload(name, result) });
+
+  const next = afterVerification({ passed: verification.passed, round, maxRounds: job.maxRounds });
+  if (next.kind === "feedback") {
+    live.lastEventAt = Date.now();
+    await observeVerification(deps, job, attempt.id, round, verification);
+    const sent = await live.host.post("/inject", {
+      id: `round-${attempt.id}-${round}`,
+      content: feedbackText(verification),
+      mode: "queue",
+    });
+    if (!sent.ok) return { kind: "end", to: "failed", reason: "runtime_failed", detail: sent.detail };
+    return {
+      kind: "moved",
+      job: await transition(deps, job, { to: "running", reason: "verification_failed", attemptId: attempt.id }),
+    };
+  }
+  await observeVerification(deps, job, attempt.id, round, verification);
+  return seal(deps, job, live, imported, verification, await baselineDone, next.reason);
+}
+
+/** The money is gone: what is there is kept as evidence that nobody verified. */
+export async function keepUnverified(deps: LoopDeps, job: JobRecord, live: Live): Promise<RoundEnd> {
+  const end = { kind: "end", to: "budget_exceeded", reason: "budget_exceeded" } as const;
+  const round = job.round + 1;
+  const change = await takeChange(deps, job, live, round).catch(() => null);
+  if (!change?.ok || change.value === null) return end;
+  const verification: Verification = {
+    commit: change.value.commit,
+    setup: null,
+    verify: null,
+    passed: null,
+    counts: null,
+    withBaseTests: null,
+  };
+  return seal(deps, { ...job, round }, live, change.value, verification, null, "budget_exceeded");
+}
+
+async function seal(
+  deps: LoopDeps,
+  job: JobRecord,
+  live: Live,
+  imported: Imported,
+  verification: Verification,
+  before: Verification | null,
+  reason: "budget_exceeded" | "verification_passed" | string,
+): Promise<RoundEnd> {
+  const { attempt, base } = live;
+  const project = await deps.db.tenant(job.organizationId, (tx) => getProject(tx, job.projectId));
+  const policy = project?.approval ?? {
+    mode: "person" as const,
+    maxFiles: 0,
+    maxLines: 0,
+    maxCostMicros: 0,
+    paths: [],
+  };
+  const [money, egressBlocked] = await deps.db.tenant(
+    job.organizationId,
+    async (tx) => [await jobMoney(tx, job.id), await blockedHosts(tx, attempt.id)] as const,
+  );
+  const credential = await deps.credential?.(job.organizationId, job.repository);
+  const evidenceId = newId("evd");
+  const sealed = await sealEvidence(deps, {
+    evidence: {
+      ...{
+        organizationId: job.organizationId,
+        jobId: job.id,
+        attemptId: attempt.id,
+        round: job.round,
+        repository: base.remote.url,
+        base: base.commit,
+      },
+      ...{
+        targetBranch: job.targetBranch ?? `x1/${job.id}`,
+        change: imported,
+        verification,
+        baseline: before,
+        costMicros: money.spentMicros,
+        egressBlocked,
+      },
+      policyVersion: createHash("sha256").update(canonicalBytes(policy)).digest("hex"),
+    },
+    ...{ evidenceId, title: job.title, agentSummary: live.summary },
+    ...(credential ? { credential } : {}),
+  });
+  if (!sealed.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: sealed.detail };
+  const { record, recordDigest, approvalDigest, subject, pullRequest } = sealed.value;
+  const diffBlob = await deps.blobs.put(imported.diff);
+  const decision =
+    reason === "verification_passed" ? decideByPolicy(record, policy) : { kind: "person" as const, reasons: [] };
+  const out = reason === "budget_exceeded";
+  const moved = await transition(deps, job, {
+    to: out ? "budget_exceeded" : decision.kind === "auto" ? "publishing" : "awaiting_approval",
+    reason: out
+      ? "budget_exceeded"
+      : decision.kind === "auto"
+        ? "approved_by_policy"
+        : reason === "rounds_exhausted"
+          ? "rounds_exhausted"
+          : "verification_passed",
+    attemptId: attempt.id,
+    ...(decision.kind === "auto"
+      ? { actor: policyActor }
+      : decision.reasons.length > 0
+        ? { detail: decision.reasons.join(" ") }
+        : {}),
+    async also(tx) {
+      await voidApprovals(tx, job.id);
+      await storeEvidence(tx, job.organizationId, {
+        ...{
+          id: evidenceId,
+          jobId: job.id,
+          attemptId: attempt.id,
+          round: job.round,
+          record,
+          recordDigest,
+          approvalDigest,
+          subject,
+          pullRequest,
+          diffBlob,
+        },
+        baseBranch: base.branch,
+      });
+      await setJobFacts(tx, job.id, { approvalDigest, round: job.round });
+      if (decision.kind !== "auto") return;
+      const approval = await recordApproval(tx, job.organizationId, {
+        ...{
+          jobId: job.id,
+          evidenceId,
+          decision: "approve",
+          digest: approvalDigest,
+          actor: policyActor,
+          comment: null,
+        },
+      });
+      const payload = { approvalId: approval.id, decision: "approve", digest: approvalDigest, actor: "policy:auto" };
+      await appendEvents(tx, job.organizationId, job.id, [
+        observed({ type: "approval.recorded", payload }, attempt.id),
+      ]);
+    },
+  });
+  return { kind: "moved", job: moved };
+}
+
+const policyActor: Actor = { kind: "policy", id: "auto" };
+
+const commandPayload = (name: string, { outputBlob, ...result }: CommandResult) => ({
+  phase: name,
+  ...result,
+  ...(outputBlob ? { outputBlob } : {}),
+});
+
+const observeVerification = (
+  deps: LoopDeps,
+  job: JobRecord,
+  attemptId: string,
+  round: number,
+  verification: Verification,
+) =>
+  observe(deps, job, attemptId, {
+    type: "verification.ended",
+    payload: {
+      ...{ round, passed: verification.passed === true, summary: verificationSentence(verification).slice(0, 2_000) },
+      digest: createHash("sha256").update(canonicalBytes(verification)).digest("hex"),
+    },
+  });

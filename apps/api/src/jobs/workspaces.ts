@@ -1,0 +1,107 @@
+import { randomBytes } from "node:crypto";
+import { isolationRank, type PhaseName, type RuntimeManifest, type SidecarBoot } from "@x1agent/contract";
+import { loseLeases } from "@x1agent/domain-budgets";
+import type { AttemptRecord, JobRecord } from "@x1agent/domain-jobs";
+import { newId } from "@x1agent/kernel";
+import { launchWorkspace, type Workspace, type WorkspacePurpose, type WorkspaceSpec } from "@x1agent/workspaces";
+import type { Remote } from "../git/index.ts";
+import type { BudgetRefusal, LoopDeps } from "./deps.ts";
+
+/** Ids of workspaces are also names of folders and sockets: no underscore, and short. */
+export const newWorkspaceId = (): string => newId("ws").replace("_", "-");
+const token = () => randomBytes(32).toString("base64url");
+
+export type WorkspaceRequest = {
+  job: JobRecord;
+  attempt: Pick<AttemptRecord, "id">;
+  purpose: WorkspacePurpose;
+  jobRepository: string;
+  /** Phase in which it starts; absent: no sidecar and no way out at all. */
+  phase?: PhaseName;
+  agent?: {
+    manifest: RuntimeManifest;
+    appDir: string;
+    remote: Remote;
+    authorization?: string;
+    onBudgetRefused(reply: BudgetRefusal): void;
+  };
+};
+
+export type OpenedWorkspace = { workspace: Workspace; close(): Promise<void> };
+
+/** Launches one workspace of a job, with its sidecar announced first. `close` ends both, whatever happened. */
+export async function openWorkspace(deps: LoopDeps, request: WorkspaceRequest): Promise<OpenedWorkspace> {
+  const { job, attempt, agent } = request;
+  const id = newWorkspaceId();
+  const owner = {
+    ...{ organizationId: job.organizationId, projectId: job.projectId, jobId: job.id, attemptId: attempt.id },
+    memberId: job.createdBy.id,
+  };
+  const close = async () => {
+    deps.control.revoke(id);
+    await deps.driver.stop(id);
+    if (agent) await deps.db.tenant(job.organizationId, (tx) => loseLeases(tx, owner, id));
+  };
+  try {
+    const sidecar = request.phase && (await sidecarBoot(deps, request, request.phase, id, owner));
+    const workspace = await launchWorkspace(deps.driver, workspaceSpec(request, id, sidecar));
+    return { workspace, close };
+  } catch (error) {
+    await close().catch(() => {});
+    throw error;
+  }
+}
+
+async function sidecarBoot(
+  deps: LoopDeps,
+  { job, attempt, agent }: WorkspaceRequest,
+  phase: PhaseName,
+  workspaceId: string,
+  owner: { organizationId: string; projectId: string; jobId: string; attemptId: string; memberId: string },
+): Promise<SidecarBoot> {
+  const enrolmentToken = deps.control.register({
+    ...owner,
+    ...{ workspaceId, phase, inference: agent !== undefined },
+    ...(agent ? { onBudgetRefused: agent.onBudgetRefused } : {}),
+  });
+  const remote = agent?.remote;
+  const git =
+    remote && (remote.kind === "http" || remote.kind === "https")
+      ? [{ name: "origin", url: remote.url, ...(agent.authorization ? { authorization: agent.authorization } : {}) }]
+      : [];
+  return {
+    ...{ workspaceId, attemptId: attempt.id, jobId: job.id, controlUrl: deps.control.url, enrolmentToken, phase, git },
+    jobToken: token(),
+    // A verification gets no key at all: what is not there cannot be used.
+    routes: agent ? await deps.routes(job.organizationId) : [],
+    prices: agent ? deps.prices : {},
+    sliceTokens: 4_000,
+    limits: {
+      maxBodyBytes: 32 * 1024 ** 2,
+      maxConcurrentCalls: 16,
+      egressBytes: job.limits.egressBytes,
+      maxTunnels: 256,
+    },
+    failClosedMs: 10_000,
+    forbidden: [{ address: "127.0.0.1", port: deps.control.port }, ...(deps.forbidden?.() ?? [])],
+    ...(deps.upstreamProxy ? { upstreamProxy: deps.upstreamProxy } : {}),
+    ...(deps.ca ? { ca: deps.ca } : {}),
+  };
+}
+
+/** The spec of a workspace. Pure. */
+export function workspaceSpec(
+  { job, attempt, purpose, jobRepository, agent }: WorkspaceRequest,
+  id: string,
+  sidecar: SidecarBoot | undefined,
+): WorkspaceSpec {
+  const { memoryBytes, processes, diskBytes } = job.limits;
+  return {
+    ...{ id, organizationId: job.organizationId, jobId: job.id, attemptId: attempt.id, purpose, env: {} },
+    minIsolation: isolationRank(job.isolation) > 0 ? job.isolation : "process",
+    mounts: [{ source: jobRepository, target: "/x1/base.git" }],
+    limits: { memoryBytes, processes, diskBytes },
+    ...(agent ? { runtime: { manifest: agent.manifest, appDir: agent.appDir }, hostToken: token() } : {}),
+    ...(sidecar ? { sidecar } : {}),
+  };
+}

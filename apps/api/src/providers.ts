@@ -1,0 +1,118 @@
+import { calcPrice, findProvider, type ModelPrice as ListedPrice } from "@pydantic/genai-prices";
+import { type GrantType, type PriceTable, type ProviderRoute, WireFormat } from "@x1agent/contract";
+import { listProviders, openSecret, type ProviderSettings } from "@x1agent/domain-secrets";
+import type { Database } from "@x1agent/kernel";
+
+/** What is known of a provider without anybody configuring it. */
+export type ProviderDefaults = {
+  name: string;
+  baseUrl: string;
+  grantType: GrantType;
+  /** Wire formats it serves; each becomes a route. */
+  apis: readonly WireFormat[];
+  /** Header that carries the key, by wire format. */
+  header: { name: string; prefix: string };
+};
+
+/** Providers that need a key and nothing else. Any other name is a compatible endpoint with its own base URL. */
+export const providerDefaults: readonly ProviderDefaults[] = [
+  {
+    name: "anthropic",
+    baseUrl: "https://api.anthropic.com",
+    grantType: "ai.anthropic",
+    apis: ["anthropic-messages"],
+    header: { name: "x-api-key", prefix: "" },
+  },
+  {
+    name: "openai",
+    baseUrl: "https://api.openai.com",
+    grantType: "ai.openai",
+    apis: ["openai-responses", "openai-chat"],
+    header: { name: "authorization", prefix: "Bearer " },
+  },
+];
+
+/** Name of the secret that holds a provider's key: the provider's own, as `x1 secrets set <provider>` stores it. */
+export const providerSecret = (provider: string): string => provider;
+
+/** Where prices come from: the release of the list that is built in. The list is read at start, never fetched. */
+const priceSource = { source: "@pydantic/genai-prices 0.1.8", asOf: "2026-11-01" } as const;
+
+/** Dearest of a price's tiers: a cost is never below what the provider bills. */
+function perMillion(price: ListedPrice[string]): number | null {
+  if (price === undefined) return null;
+  if (typeof price === "number") return price;
+  return Math.max(price.base, ...price.tiers.map((tier) => tier.price));
+}
+
+/**
+ * Prices of the listed models in micro-dollars per million tokens, by `provider/model`. A model that is absent has no
+ * known price, and the sidecar refuses it.
+ */
+export function priceTable(providers: readonly string[] = providerDefaults.map(({ name }) => name)): PriceTable {
+  const table: PriceTable = {};
+  for (const name of providers) {
+    for (const { id } of findProvider({ providerId: name })?.models ?? []) {
+      const listed = calcPrice({ input_tokens: 1, output_tokens: 1 }, id, { providerId: name })?.model_price;
+      const input = perMillion(listed?.input_mtok);
+      const output = perMillion(listed?.output_mtok);
+      if (input === null || output === null) continue;
+      const micros = (usd: number) => Math.ceil(usd * 1_000_000);
+      table[`${name}/${id}`] = {
+        inputMicrosPerMTok: micros(input),
+        outputMicrosPerMTok: micros(output),
+        // Where the list names no price for cached tokens they cost what others cost.
+        cacheReadMicrosPerMTok: micros(perMillion(listed?.cache_read_mtok) ?? input),
+        cacheWriteMicrosPerMTok: micros(perMillion(listed?.cache_write_mtok) ?? input),
+        ...priceSource,
+      };
+    }
+  }
+  return table;
+}
+
+/** Routes of one provider: the built-in ones, with what the operator changed laid over them. Pure. */
+export function routesOf(name: string, settings: ProviderSettings | undefined, key: string | null): ProviderRoute[] {
+  const known = providerDefaults.find((provider) => provider.name === name);
+  const baseUrl = settings?.baseUrl ?? known?.baseUrl;
+  const chosen = WireFormat.safeParse(settings?.api);
+  const apis = chosen.success ? [chosen.data] : (known?.apis ?? []);
+  // Without a key only an endpoint that the operator named himself may be called (Ollama and its like).
+  if (!baseUrl || apis.length === 0 || (key === null && !settings?.baseUrl)) return [];
+  return apis.map((api) => {
+    const header = known?.header ?? { name: "authorization", prefix: "Bearer " };
+    return {
+      provider: name,
+      grantType: known?.grantType ?? "ai.compatible",
+      api,
+      baseUrl: baseUrl.replace(/\/+$/, ""),
+      auth: key === null ? { kind: "none" as const } : { kind: "header" as const, ...header, value: key },
+      allowPrivate: settings?.allowPrivate ?? false,
+      ...(settings?.ca ? { ca: settings.ca } : {}),
+    };
+  });
+}
+
+/** Unseals an organization's keys and makes its routes, for handing to one job's sidecar and nothing else. */
+export async function loadProviderRoutes(
+  db: Pick<Database, "tenant">,
+  masterKey: Buffer,
+  organizationId: string,
+): Promise<ProviderRoute[]> {
+  return db.tenant(organizationId, async (tx) => {
+    const settings = await listProviders(tx);
+    const names = new Set([...providerDefaults, ...settings].map(({ name }) => name));
+    const routes: ProviderRoute[] = [];
+    for (const name of names) {
+      const key = await openSecret(tx, masterKey, organizationId, providerSecret(name));
+      routes.push(
+        ...routesOf(
+          name,
+          settings.find((provider) => provider.name === name),
+          key,
+        ),
+      );
+    }
+    return routes;
+  });
+}
