@@ -7,6 +7,8 @@ export * from "./input.ts";
 export * from "./job.ts";
 export * from "./manifest.ts";
 export * from "./money.ts";
+export * from "./ports.ts";
+export * from "./refusal.ts";
 export * from "./resources.ts";
 export * from "./routes.ts";
 export * from "./schema.ts";

@@ -62,16 +62,6 @@ export const HostState = z.object({
 });
 export type HostState = z.infer<typeof HostState>;
 
-/** Fixed ports of the pod. */
-export const ports = {
-  events: 3100,
-  input: 8788,
-  sidecarApi: 9090,
-  inference: 11432,
-  egress: 3128,
-  sidecarHealth: 9091,
-} as const;
-
 /**
  * One JSON line on the host's standard input, written by the driver: all that the host knows at its start. Kept in
  * memory only. Paths are inside paths; `spawnPrefix` puts the CLI into its own pid and mount namespaces.
