@@ -5,7 +5,7 @@ export const migrations: readonly Migration[] = [
     name: "approvals-001",
     sql: `create table evidence (
       id text primary key, organization_id text not null, job_id text not null, attempt_id text not null, round integer not null, record jsonb not null, record_digest text not null,
-      approval_digest text, subject jsonb, pull_request jsonb not null, diff_blob text, base_branch text, created_at timestamptz not null default now(), unique (attempt_id, round));
+      approval_digest text, subject jsonb, pull_request jsonb not null, diff_blob text, base_branch text, created_at timestamptz not null default now());
     create index evidence_job on evidence (job_id, id desc);
     ${tenantTable("evidence")}
     create table approval (

@@ -50,7 +50,7 @@ const present = (found: EvidenceRow): StoredEvidence => ({
   baseBranch: found.base_branch,
 });
 
-/** Stores one round's evidence; repeated for the same attempt and round it replaces what was not decided on. */
+/** Stores one round's evidence; repeated under the same id it replaces what was not decided on. */
 export async function storeEvidence(
   tx: Tx,
   organizationId: string,
@@ -73,7 +73,7 @@ export async function storeEvidence(
     sql<EvidenceRow>`insert into evidence (id, organization_id, job_id, attempt_id, round, record, record_digest, approval_digest, subject, pull_request, diff_blob, base_branch)
     values (${evidence.id}, ${organizationId}, ${evidence.jobId}, ${evidence.attemptId}, ${evidence.round}, ${JSON.stringify(evidence.record)}, ${evidence.recordDigest}, ${evidence.approvalDigest},
       ${evidence.subject ? JSON.stringify(evidence.subject) : null}, ${JSON.stringify(evidence.pullRequest)}, ${evidence.diffBlob}, ${evidence.baseBranch})
-    on conflict (attempt_id, round) do update set record = excluded.record, record_digest = excluded.record_digest, approval_digest = excluded.approval_digest, subject = excluded.subject, pull_request = excluded.pull_request, diff_blob = excluded.diff_blob
+    on conflict (id) do update set record = excluded.record, record_digest = excluded.record_digest, approval_digest = excluded.approval_digest, subject = excluded.subject, pull_request = excluded.pull_request, diff_blob = excluded.diff_blob
       where not exists (select 1 from approval where approval.evidence_id = evidence.id) returning *`,
   );
   if (!made) throw new Error("Evidence that was decided on cannot be replaced.");

@@ -1,0 +1,298 @@
+import { type ErrorCode, type ModelPrice, type PriceTable, Usage, type WireFormat } from "@x1agent/contract";
+
+/**
+ * What differs between the wire formats, as data and small functions: which paths and fields are let through, where
+ * model and limits stand, where usage is told, and how a refusal looks. Sources: the providers' public API references.
+ */
+export type Format = {
+  api: WireFormat;
+  /** Method and path below the prefix. */
+  path: string;
+  fields: ReadonlySet<string>;
+  /** Tool types that run at the client; any other runs at the provider and is refused. */
+  clientTools: RegExp;
+  maxTokens: readonly string[];
+  /** Usage of one parsed event or body, or null; totals, later ones replace earlier ones. */
+  usage(value: Json): { usage: Partial<Usage>; final: boolean } | null;
+  error(code: ErrorCode, message: string): Json;
+  streamError(code: ErrorCode, message: string): string;
+};
+type Json = Record<string, unknown>;
+
+const object = (value: unknown): Json =>
+  value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Json) : {};
+const count = (value: unknown): number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : 0;
+const words = (text: string) => new Set(text.split(" "));
+
+const anthropicUsage = (raw: unknown): Partial<Usage> => {
+  const usage = object(raw);
+  const found: Partial<Usage> = {};
+  if ("input_tokens" in usage) found.inputTokens = count(usage.input_tokens);
+  if ("output_tokens" in usage) found.outputTokens = count(usage.output_tokens);
+  if ("cache_read_input_tokens" in usage) found.cacheReadTokens = count(usage.cache_read_input_tokens);
+  if ("cache_creation_input_tokens" in usage) found.cacheWriteTokens = count(usage.cache_creation_input_tokens);
+  return found;
+};
+/** OpenAI counts cached tokens inside the input; ours do not overlap. */
+const openaiUsage = (raw: unknown, input: string, output: string): Partial<Usage> => {
+  const usage = object(raw);
+  const cached = count(object(usage[`${input}_details`]).cached_tokens);
+  return {
+    inputTokens: Math.max(0, count(usage[input]) - cached),
+    outputTokens: count(usage[output]),
+    cacheReadTokens: cached,
+    cacheWriteTokens: 0,
+  };
+};
+const openaiError = (code: ErrorCode, message: string): Json => ({
+  error: { message: `${code}: ${message}`, type: "permission_error", param: null, code },
+});
+const anthropicError = (code: ErrorCode, message: string): Json => ({
+  type: "error",
+  error: { type: "permission_error", message: `${code}: ${message}` },
+});
+
+export const formats: readonly Format[] = [
+  {
+    api: "anthropic-messages",
+    path: "/v1/messages",
+    fields: words(
+      "model messages max_tokens stream system tools tool_choice temperature top_p top_k stop_sequences metadata thinking context_management output_config output_format",
+    ),
+    clientTools: /^(custom|bash_\d+|text_editor_\d+|computer_\d+|memory_\d+)$/,
+    maxTokens: ["max_tokens"],
+    usage(value) {
+      if (value.type === "message_start") return { usage: anthropicUsage(object(value.message).usage), final: false };
+      if (value.type === "message_delta") return { usage: anthropicUsage(value.usage), final: true };
+      if (value.type === "message" && value.usage) return { usage: anthropicUsage(value.usage), final: true };
+      return null;
+    },
+    error: anthropicError,
+    streamError: (code, message) => `event: error\ndata: ${JSON.stringify(anthropicError(code, message))}\n\n`,
+  },
+  {
+    api: "openai-responses",
+    path: "/v1/responses",
+    fields: words(
+      "model input instructions stream store max_output_tokens tools tool_choice parallel_tool_calls reasoning include prompt_cache_key prompt_cache_retention temperature top_p text truncation metadata user safety_identifier service_tier stream_options max_tool_calls",
+    ),
+    clientTools: /^(function|custom|local_shell|shell|apply_patch)$/,
+    maxTokens: ["max_output_tokens"],
+    usage(value) {
+      const response =
+        value.object === "response"
+          ? value
+          : /^response\.(completed|incomplete|failed)$/.test(String(value.type))
+            ? object(value.response)
+            : null;
+      return response?.usage
+        ? { usage: openaiUsage(response.usage, "input_tokens", "output_tokens"), final: true }
+        : null;
+    },
+    error: openaiError,
+    streamError: (code, message) =>
+      `event: error\ndata: ${JSON.stringify({ type: "error", code, message: `${code}: ${message}`, param: null, sequence_number: 0 })}\n\n`,
+  },
+  {
+    api: "openai-chat",
+    path: "/v1/chat/completions",
+    fields: words(
+      "model messages stream stream_options max_tokens max_completion_tokens tools tool_choice parallel_tool_calls temperature top_p stop n seed response_format reasoning_effort user metadata store prompt_cache_key frequency_penalty presence_penalty logprobs top_logprobs logit_bias verbosity service_tier safety_identifier",
+    ),
+    clientTools: /^(function|custom)$/,
+    maxTokens: ["max_completion_tokens", "max_tokens"],
+    usage: (value) =>
+      value.usage && /^chat\.completion(\.chunk)?$/.test(String(value.object))
+        ? { usage: openaiUsage(value.usage, "prompt_tokens", "completion_tokens"), final: true }
+        : null,
+    error: openaiError,
+    streamError: (code, message) => `data: ${JSON.stringify(openaiError(code, message))}\n\n`,
+  },
+];
+
+export type Checked = { body: Json; model: string; maxTokens: number | null; stream: boolean };
+export type Verdict = { ok: true; value: Checked } | { ok: false; code: ErrorCode; detail: string };
+const no = (code: ErrorCode, detail: string): Verdict => ({ ok: false, code, detail });
+
+/**
+ * Whether a request body may be forwarded. What is decided on is what is sent: the body is parsed once and serialized
+ * again, so duplicate keys and odd spellings cannot say one thing here and another at the provider.
+ */
+export function checkBody(format: Format, text: string): Verdict {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return no("invalid_request", "The body is not JSON.");
+  }
+  if (value === null || typeof value !== "object" || Array.isArray(value))
+    return no("invalid_request", "The body is not a JSON object.");
+  const body = value as Json;
+  for (const field of Object.keys(body))
+    if (!format.fields.has(field)) return no("field_refused", `The field "${field.slice(0, 60)}" is not allowed.`);
+  if (typeof body.model !== "string" || body.model === "" || body.model.length > 200)
+    return no("model_missing", "The request names no model.");
+  if (body.store === true) body.store = false;
+  if (body.service_tier !== undefined && body.service_tier !== "auto" && body.service_tier !== "default")
+    return no("field_refused", "Only the default service tier is priced.");
+  if (body.service_tier === "auto") body.service_tier = "default";
+  if (body.n !== undefined && body.n !== 1) return no("field_refused", "Only one completion per request is priced.");
+  for (const tool of Array.isArray(body.tools) ? body.tools : []) {
+    const type = object(tool).type;
+    if (type !== undefined && !(typeof type === "string" && format.clientTools.test(type)))
+      return no(
+        "field_refused",
+        `The tool type "${String(type).slice(0, 60)}" runs at the provider and is not allowed.`,
+      );
+  }
+  const foreign = foreignContent(body.messages ?? body.input, 0);
+  if (foreign) return no("field_refused", foreign);
+  const stream = body.stream === true;
+  // Without it a streamed chat completion ends without usage, and the whole reservation would be charged.
+  if (format.api === "openai-chat" && stream)
+    body.stream_options = { ...object(body.stream_options), include_usage: true };
+  const limits = format.maxTokens.map((name) => body[name]).filter((limit) => typeof limit === "number");
+  return {
+    ok: true,
+    value: { body, model: body.model, maxTokens: limits.length > 0 ? Math.min(...(limits as number[])) : null, stream },
+  };
+}
+
+/** Content that the provider would fetch by itself, or that refers to something stored there. */
+function foreignContent(value: unknown, depth: number): string | null {
+  if (depth > 12 || value === null || typeof value !== "object") return null;
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      const found = foreignContent(item, depth + 1);
+      if (found) return found;
+    }
+    return null;
+  }
+  const item = value as Json;
+  const source = object(item.source);
+  if (source.type === "url" || source.type === "file")
+    return `Content by ${source.type} is not allowed; send it inline.`;
+  const image = typeof item.image_url === "string" ? item.image_url : object(item.image_url).url;
+  if (typeof image === "string" && !image.startsWith("data:"))
+    return "Images by URL are not allowed; send them inline.";
+  if (typeof item.file_id === "string" || typeof item.file_url === "string")
+    return "Files stored at or fetched by the provider are not allowed.";
+  if (item.type === "item_reference") return "References to stored items are not allowed.";
+  for (const key of ["content", "output"]) {
+    const found = foreignContent(item[key], depth + 1);
+    if (found) return found;
+  }
+  return null;
+}
+
+/** Price of a model: exact id, else the longest known id that it continues with `-` or `@` (dated versions). Pure. */
+export function findPrice(prices: PriceTable, provider: string, model: string): ModelPrice | null {
+  const exact = prices[`${provider}/${model}`];
+  if (exact) return exact;
+  for (let end = model.length - 1; end > 0; end -= 1) {
+    if (model[end] !== "-" && model[end] !== "@") continue;
+    const price = prices[`${provider}/${model.slice(0, end)}`];
+    if (price) return price;
+  }
+  return null;
+}
+
+/** Cost in micro-dollars, rounded up once. Pure. */
+export function costOf(usage: Usage, price: ModelPrice): number {
+  const sum =
+    usage.inputTokens * price.inputMicrosPerMTok +
+    usage.outputTokens * price.outputMicrosPerMTok +
+    usage.cacheReadTokens * price.cacheReadMicrosPerMTok +
+    usage.cacheWriteTokens * price.cacheWriteMicrosPerMTok;
+  return Math.ceil(sum / 1_000_000);
+}
+
+/** Upper bound of the input's cost: a token is at least one byte, and each may be of the dearest class. Pure. */
+export function inputBound(bytes: number, price: ModelPrice): number {
+  return Math.ceil(
+    (bytes * Math.max(price.inputMicrosPerMTok, price.cacheReadMicrosPerMTok, price.cacheWriteMicrosPerMTok)) /
+      1_000_000,
+  );
+}
+
+export const outputCost = (tokens: number, price: ModelPrice): number =>
+  Math.ceil((tokens * price.outputMicrosPerMTok) / 1_000_000);
+
+const MAX_TAIL = 1024 * 1024;
+
+/**
+ * Reads usage out of a response as it passes, whatever its chunking: only lines that mention usage are parsed, one
+ * partial line is carried, bounded. `outputTokens` estimates what has streamed so far, for extending the reservation.
+ */
+export class Meter {
+  readonly #format: Format;
+  readonly #stream: boolean;
+  #tail: Buffer[] = [];
+  #tailBytes = 0;
+  #usage: Partial<Usage> = {};
+  #overflow = false;
+  final = false;
+  outputTokens = 0;
+
+  constructor(format: Format, stream: boolean) {
+    this.#format = format;
+    this.#stream = stream;
+  }
+
+  feed(chunk: Buffer): void {
+    if (!this.#stream) return this.#keep(chunk);
+    let start = 0;
+    for (let end = chunk.indexOf(10, start); end >= 0; end = chunk.indexOf(10, start)) {
+      const piece = chunk.subarray(start, end);
+      const line = this.#tailBytes > 0 ? Buffer.concat([...this.#tail, piece]) : piece;
+      this.#tail = [];
+      this.#tailBytes = 0;
+      if (!this.#overflow) this.#line(line);
+      this.#overflow = false;
+      start = end + 1;
+    }
+    if (start < chunk.length) this.#keep(chunk.subarray(start));
+  }
+
+  end(): void {
+    const rest = Buffer.concat(this.#tail);
+    this.#tail = [];
+    if (this.#stream) this.#line(rest);
+    else if (!this.#overflow) this.#read(rest.toString("utf8"));
+  }
+
+  usage(): Usage {
+    return Usage.parse(this.#usage);
+  }
+
+  #keep(piece: Buffer): void {
+    this.#tailBytes += piece.length;
+    if (this.#tailBytes > (this.#stream ? MAX_TAIL : 64 * MAX_TAIL)) {
+      this.#overflow = true;
+      this.#tail = [];
+      return;
+    }
+    this.#tail.push(Buffer.from(piece));
+  }
+
+  #line(line: Buffer): void {
+    if (line.length < 6 || line[0] !== 0x64 || !line.subarray(0, 5).equals(dataPrefix)) return;
+    // About four bytes a token; an event's envelope is 100 bytes or so, and an event is at least one token.
+    this.outputTokens += Math.max(1, Math.ceil((line.length - 110) / 4));
+    if (line.includes(usageKey)) this.#read(line.subarray(5).toString("utf8"));
+  }
+
+  #read(text: string): void {
+    try {
+      const told = this.#format.usage(JSON.parse(text) as Json);
+      if (!told) return;
+      Object.assign(this.#usage, told.usage);
+      if (told.final) this.final = true;
+    } catch {
+      // A line that only looks like usage.
+    }
+  }
+}
+const dataPrefix = Buffer.from("data:");
+const usageKey = Buffer.from('"usage"');

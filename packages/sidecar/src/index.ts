@@ -1,0 +1,3 @@
+export * from "./address.ts";
+export * from "./formats.ts";
+export * from "./ledger.ts";

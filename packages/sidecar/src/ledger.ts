@@ -1,0 +1,174 @@
+import { randomUUID } from "node:crypto";
+import type { CallRecord, LeaseReply, LeaseRequest, SettleRequest } from "@x1agent/contract";
+
+/**
+ * Money of one workspace. The control plane books leases durably; calls reserve inside them in memory. Invariants:
+ * nothing is forwarded without a reservation; a lease's reserved and settled money never exceeds its amount but by the
+ * stated overshoot; what is in flight is told to the control plane, so that a lost sidecar is charged for it.
+ */
+type Lease = { id: string; amount: number; settled: number; reserved: number; expiresAt: number; usedAt: number };
+/** Money held for one call, over one or more leases; the first one takes the charge. */
+export type Reservation = { parts: { lease: Lease; micros: number }[]; total: number };
+export type Refused = { refused: true; detail: string };
+
+type Control = { lease(ask: LeaseRequest): Promise<LeaseReply>; settle(body: SettleRequest): Promise<void> };
+
+/** A lease is asked for several calls ahead, so that renewal is rarely waited for. */
+const AHEAD = 4;
+const IDLE_MS = 20_000;
+const REPORT_MS = 1_000;
+
+export class Ledger {
+  readonly #control: Control;
+  readonly #leases = new Map<string, Lease>();
+  #asking: Promise<LeaseReply> | null = null;
+  #calls: CallRecord[] = [];
+  #release: string[] = [];
+  #timer: NodeJS.Timeout;
+  #reporting: Promise<void> = Promise.resolve();
+  #reported = "";
+  #dirty = false;
+
+  constructor(control: Control) {
+    this.#control = control;
+    this.#timer = setInterval(() => void this.#report(), REPORT_MS);
+    this.#timer.unref();
+  }
+
+  /** Reserves, waiting for a lease when none fits. */
+  async reserve(micros: number): Promise<Reservation | Refused> {
+    for (let tries = 0; tries < 8; tries += 1) {
+      const lease = this.#fitting(micros);
+      if (lease) {
+        lease.reserved += micros;
+        lease.usedAt = Date.now();
+        this.#dirty = true;
+        return { parts: [{ lease, micros }], total: micros };
+      }
+      // Callers share one request; each tries again with what it brought.
+      const shared = this.#asking;
+      if (shared) {
+        await shared.catch(() => {});
+        if (this.#fitting(micros)) continue;
+      }
+      const reply = await this.#ask(micros);
+      if (reply.outcome === "refused") {
+        // Idle rests of other leases may be what is missing: give them back, then ask once more.
+        if (tries === 0 && (await this.#giveBackIdle())) continue;
+        return { refused: true, detail: `The budget of ${reply.scope} is used up.` };
+      }
+    }
+    return { refused: true, detail: "The budget has too little left for this call." };
+  }
+
+  /** Adds to a reservation while its stream runs; false when nothing is left. */
+  async extend(reservation: Reservation, micros: number): Promise<boolean> {
+    const first = reservation.parts[0];
+    if (
+      first &&
+      first.lease.expiresAt > Date.now() &&
+      first.lease.amount - first.lease.settled - first.lease.reserved >= micros
+    ) {
+      first.lease.reserved += micros;
+      first.micros += micros;
+    } else {
+      const more = await this.reserve(micros);
+      if ("refused" in more) return false;
+      reservation.parts.push(...more.parts);
+    }
+    reservation.total += micros;
+    this.#dirty = true;
+    return true;
+  }
+
+  /** Ends a call: its reservation goes, its cost is charged to its first lease and told to the control plane. */
+  settle(reservation: Reservation, call: Omit<CallRecord, "leaseId">): void {
+    const [first] = reservation.parts;
+    if (!first) throw new Error("A reservation without a lease.");
+    for (const { lease, micros } of reservation.parts) lease.reserved -= micros;
+    first.lease.settled += call.costMicros;
+    reservation.parts.length = 0;
+    this.#calls.push({ ...call, leaseId: first.lease.id });
+    this.#dirty = true;
+    void this.#report();
+  }
+
+  /** Gives back what is left; called when the workspace ends. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    for (const lease of this.#leases.values()) if (lease.reserved === 0) this.#drop(lease);
+    await this.#report();
+  }
+
+  #fitting(micros: number): Lease | undefined {
+    const now = Date.now();
+    return [...this.#leases.values()].find(
+      (lease) => lease.expiresAt > now && lease.amount - lease.settled - lease.reserved >= micros,
+    );
+  }
+
+  async #ask(micros: number): Promise<LeaseReply> {
+    const asking = this.#control.lease({ requestId: randomUUID(), minMicros: micros, wantMicros: micros * AHEAD });
+    this.#asking = asking;
+    try {
+      const reply = await asking;
+      // A little before its end, so that clocks that differ do not matter.
+      if (reply.outcome === "granted")
+        this.#leases.set(reply.leaseId, {
+          id: reply.leaseId,
+          amount: reply.amountMicros,
+          settled: 0,
+          reserved: 0,
+          expiresAt: Date.parse(reply.expiresAt) - 30_000,
+          usedAt: Date.now(),
+        });
+      return reply;
+    } finally {
+      if (this.#asking === asking) this.#asking = null;
+    }
+  }
+
+  async #giveBackIdle(): Promise<boolean> {
+    let any = false;
+    for (const lease of this.#leases.values())
+      if (lease.reserved === 0 && lease.amount > lease.settled) {
+        this.#drop(lease);
+        any = true;
+      }
+    if (any) await this.#report();
+    return any;
+  }
+
+  #drop(lease: Lease): void {
+    this.#leases.delete(lease.id);
+    this.#release.push(lease.id);
+    this.#dirty = true;
+  }
+
+  #report(): Promise<void> {
+    const now = Date.now();
+    for (const lease of this.#leases.values())
+      if (lease.reserved === 0 && (now - lease.usedAt > IDLE_MS || lease.expiresAt <= now)) this.#drop(lease);
+    this.#reporting = this.#reporting.then(async () => {
+      const inFlight = [...this.#leases.values()].map(({ id, reserved }) => ({
+        leaseId: id,
+        reservedMicros: reserved,
+      }));
+      const shape = JSON.stringify(inFlight);
+      if (!this.#dirty && shape === this.#reported) return;
+      this.#dirty = false;
+      const calls = this.#calls.splice(0, 1_000);
+      const release = this.#release.splice(0, 1_000);
+      try {
+        await this.#control.settle({ calls, inFlight, release });
+        this.#reported = shape;
+      } catch {
+        // Kept for the next report; settlements are idempotent by their call's id.
+        this.#calls.unshift(...calls);
+        this.#release.unshift(...release);
+        this.#dirty = true;
+      }
+    });
+    return this.#reporting;
+  }
+}

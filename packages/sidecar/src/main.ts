@@ -1,0 +1,102 @@
+import { createReadStream } from "node:fs";
+import { chmod, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { SidecarBoot } from "@x1agent/contract";
+import { ControlClient } from "./control-client.ts";
+import { egressHandlers } from "./egress.ts";
+import { apiHandler } from "./git.ts";
+import { TokenCheck } from "./http.ts";
+import { inferenceHandler } from "./inference.ts";
+import { Ledger } from "./ledger.ts";
+
+/**
+ * The sidecar of one workspace. Stages: boot document from descriptor 3 (once, kept in memory) -> enrol -> listen on
+ * three sockets -> `ready` on standard output -> serve until told to stop, or until standard input ends with its parent.
+ */
+const MAX_BOOT = 16 * 1024 ** 2;
+
+async function readBoot(): Promise<SidecarBoot> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of createReadStream("", { fd: 3 })) {
+    size += (chunk as Buffer).length;
+    if (size > MAX_BOOT) throw new Error("The boot document is too large.");
+    chunks.push(chunk as Buffer);
+  }
+  return SidecarBoot.parse(JSON.parse(Buffer.concat(chunks).toString("utf8")));
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { sock: { type: "string" }, group: { type: "boolean", default: false } } });
+  if (!values.sock) throw new Error("--sock names the folder of the sockets.");
+  const folder = values.sock;
+  const boot = await readBoot();
+  const control = new ControlClient(boot);
+  await control.enrol(boot.enrolmentToken);
+  const ledger = new Ledger(control);
+  const token = new TokenCheck(boot.jobToken);
+  const note = (type: string, payload: Record<string, unknown>) => control.note(type, payload);
+  const policy = () => control.policy();
+  const shared = { boot, token, policy, note };
+
+  const inference = createServer(
+    { requestTimeout: 0, keepAliveTimeout: 60_000, noDelay: true },
+    inferenceHandler({ ...shared, ledger }),
+  );
+  const api = createServer({ requestTimeout: 0 }, apiHandler(shared));
+  const egress = egressHandlers({ ...shared, onPolicy: (listener) => control.onPolicy(listener) });
+  const proxy = createServer(
+    { requestTimeout: 0 },
+    (request, response) => void egress.onRequest(request, response).catch(() => response.destroy()),
+  );
+  proxy.on(
+    "connect",
+    (request, socket, head) => void egress.onConnect(request, socket, head).catch(() => socket.destroy()),
+  );
+
+  const listen = async (server: Server, name: string) => {
+    const path = join(folder, name);
+    await rm(path, { force: true });
+    await new Promise<void>((resolve, reject) => server.once("error", reject).listen(path, resolve));
+    await chmod(path, values.group ? 0o660 : 0o600);
+  };
+  await listen(inference, "inference.sock");
+  await listen(api, "api.sock");
+  await listen(proxy, "egress.sock");
+
+  let stopping = false;
+  const stop = async () => {
+    if (stopping) return;
+    stopping = true;
+    for (const server of [inference, api, proxy]) server.closeAllConnections();
+    // A moment for aborted calls to settle, then the rest of the leases goes back.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await ledger.close();
+    await control.flush();
+    control.close();
+    process.exit(0);
+  };
+  process.once("SIGTERM", () => void stop());
+  process.once("SIGINT", () => void stop());
+  // Our end of the driver's pipe: it closes when the driver's process is gone, however it went.
+  process.stdin.resume();
+  process.stdin.once("end", () => void stop());
+  process.stdin.once("error", () => void stop());
+  control.onPolicy((current) => {
+    if (current.stopped) void stop();
+  });
+  process.stdout.write("ready\n");
+}
+
+// An error that nobody handled says where, never what was handled: a message could quote a credential.
+process.on("uncaughtException", (error) => {
+  process.stderr.write(`sidecar: ${error.name} at ${error.stack?.split("\n")[1]?.trim() ?? "unknown"}\n`);
+});
+main().catch((error: unknown) => {
+  process.stderr.write(
+    `sidecar: could not start (${error instanceof Error ? error.message.slice(0, 300) : "unknown"})\n`,
+  );
+  process.exit(1);
+});
