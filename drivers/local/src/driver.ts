@@ -29,6 +29,7 @@ import {
   type WorkspacePaths,
   workspacePlan,
 } from "./spec.ts";
+import { UidRange } from "./uids.ts";
 import { LimitWatch } from "./watch.ts";
 
 /**
@@ -87,11 +88,12 @@ class LocalDriver implements WorkspaceDriver {
   readonly #options: LocalDriverOptions;
   readonly #live = new Map<string, Promise<LocalWorkspace | ProcessLevelWorkspace>>();
   readonly #watch = new LimitWatch();
-  readonly #usedUids = new Set<number>();
+  readonly #uids: UidRange;
   #context: Promise<DriverContext> | null = null;
 
   constructor(options: LocalDriverOptions) {
     this.#options = options;
+    this.#uids = new UidRange(options.uidRange);
   }
 
   get #root(): string {
@@ -164,7 +166,7 @@ class LocalDriver implements WorkspaceDriver {
       await workspace.startSidecar();
     } catch (error) {
       await workspace.end();
-      if (uid !== null) this.#usedUids.delete(uid);
+      if (uid !== null) await this.#uids.release(uid);
       throw error;
     }
     return workspace;
@@ -196,29 +198,21 @@ class LocalDriver implements WorkspaceDriver {
     await live?.end();
     const dir = join(this.#root, id);
     const stored = await readStored(dir);
-    if (stored?.uid != null && process.getuid?.() === 0) await endProcessesOf([stored.uid, stored.uid + 1]);
+    const uid = process.getuid?.() === 0 ? (stored?.uid ?? null) : null;
+    if (uid !== null && stored && (await this.#uids.mayEnd(uid, stored.ownerPid))) await endProcessesOf([uid, uid + 1]);
     await removeTree(dir);
     this.#watch.removeVolume(id);
     this.#live.delete(id);
-    if (stored?.uid != null) this.#usedUids.delete(stored.uid);
+    if (uid !== null) await this.#uids.release(uid);
   }
 
   /** The first of two uids that no workspace on disk has; null for an ordinary user. */
   async #takeUid(): Promise<number | null> {
     if (process.getuid?.() !== 0 || this.#options.level === "process") return null;
-    const { start, count } = this.#options.uidRange ?? { start: 3_100_000, count: 4_000 };
     const names = await readdir(this.#root).catch(() => []);
     const stored = await Promise.all(names.map((name) => readStored(join(this.#root, name))));
-    const taken = new Set([...this.#usedUids, ...stored.map((spec) => spec?.uid)]);
-    for (let uid = start; uid + 1 < start + count; uid += 2) {
-      if (taken.has(uid)) continue;
-      this.#usedUids.add(uid);
-      return uid;
-    }
-    throw new Fault(
-      "unavailable",
-      `All ${count / 2} pairs of workspace uids are in use; stop workspaces or give a larger range.`,
-    );
+    // What lies on disk may still have processes until it was stopped.
+    return this.#uids.take(new Set(stored.flatMap((spec) => (spec?.uid == null ? [] : [spec.uid]))));
   }
 }
 

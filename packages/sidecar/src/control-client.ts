@@ -91,7 +91,7 @@ export class ControlClient {
     this.#sending = null;
   }
 
-  #take(reply: EnrolReply): void {
+  #take(reply: { identity: string; expiresAt: string }): void {
     this.#identity = reply.identity;
     this.#expiresAt = Date.parse(reply.expiresAt);
     const renewIn = Math.max(1_000, (this.#expiresAt - Date.now()) / 2);
@@ -189,5 +189,3 @@ export class ControlClient {
     });
   }
 }
-
-type EnrolReply = ReturnType<typeof EnrolReply.parse>;

@@ -283,11 +283,11 @@ function dial(boot: SidecarBoot, address: string, host: string, port: number): P
       headers: authorization,
       timeout: CONNECT_MS,
     });
-    asked.on("connect", (answer, socket) =>
-      answer.statusCode === 200
-        ? resolve(socket)
-        : (socket.destroy(), reject(new Error(`The machine's proxy answered ${answer.statusCode}.`))),
-    );
+    asked.on("connect", (answer, socket) => {
+      if (answer.statusCode === 200) return resolve(socket);
+      socket.destroy();
+      reject(new Error(`The machine's proxy answered ${answer.statusCode}.`));
+    });
     asked.on("timeout", () => asked.destroy(new Error("timed out")));
     asked.on("error", reject);
     asked.end();

@@ -241,7 +241,10 @@ export class Meter {
   }
 
   feed(chunk: Buffer): void {
-    if (!this.#stream) return this.#keep(chunk);
+    if (!this.#stream) {
+      this.#keep(chunk);
+      return;
+    }
     let start = 0;
     for (let end = chunk.indexOf(10, start); end >= 0; end = chunk.indexOf(10, start)) {
       const piece = chunk.subarray(start, end);

@@ -1,0 +1,79 @@
+import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault } from "@x1agent/contract";
+
+/** Claims of every service on this machine; a tmpfs, so a reboot forgets them with the processes. */
+const FOLDER = "/run/x1agent/uids";
+
+/** When a process began, in clock ticks since boot (proc(5), field 22): with its pid it names one process for good. */
+async function startOf(pid: number): Promise<string | null> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+}
+
+type Holder = { pid: number; start: string };
+
+async function holderOf(uid: number): Promise<Holder | null> {
+  const text = await readFile(join(FOLDER, String(uid)), "utf8").catch(() => "");
+  const [pid = "", start = ""] = text.trim().split(" ");
+  return start ? { pid: Number(pid), start } : null;
+}
+
+const lives = async ({ pid, start }: Holder): Promise<boolean> => (await startOf(pid)) === start;
+
+/**
+ * Host uids of workspaces, two each, shared between all services of the machine: two services that took the same uid
+ * would end each other's processes. A claim is a file that only one can create; that of a dead process is taken over.
+ */
+export class UidRange {
+  readonly #start: number;
+  readonly #count: number;
+
+  constructor(range: { start: number; count: number } = { start: 3_100_000, count: 4_000 }) {
+    this.#start = range.start;
+    this.#count = range.count;
+  }
+
+  /** The first of two uids that are this process's until they are released. */
+  async take(avoid: ReadonlySet<number>): Promise<number> {
+    await mkdir(FOLDER, { recursive: true, mode: 0o700 });
+    for (let uid = this.#start; uid + 1 < this.#start + this.#count; uid += 2)
+      if (!avoid.has(uid) && (await this.#claim(uid))) return uid;
+    throw new Fault(
+      "unavailable",
+      `All ${this.#count / 2} pairs of workspace uids are in use; stop workspaces or give a larger range.`,
+    );
+  }
+
+  async #claim(uid: number): Promise<boolean> {
+    const path = join(FOLDER, String(uid));
+    for (let tries = 0; tries < 2; tries += 1) {
+      try {
+        const file = await open(path, "wx", 0o600);
+        await file.writeFile(`${process.pid} ${await startOf(process.pid)}`);
+        await file.close();
+        return true;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+        const holder = await holderOf(uid);
+        // An empty claim is being written right now.
+        if (!holder || (await lives(holder))) return false;
+        await rm(path, { force: true });
+      }
+    }
+    return false;
+  }
+
+  /** Whether processes of this uid may be ended for a workspace that `ownerPid` started: it is ours, or its owner is gone and nobody took it since. */
+  async mayEnd(uid: number, ownerPid: number): Promise<boolean> {
+    const holder = await holderOf(uid);
+    if (!holder || holder.pid === process.pid) return true;
+    return holder.pid === ownerPid && !(await lives(holder));
+  }
+
+  async release(uid: number): Promise<void> {
+    const holder = await holderOf(uid);
+    if (!holder || holder.pid === process.pid || !(await lives(holder)))
+      await rm(join(FOLDER, String(uid)), { force: true });
+  }
+}
