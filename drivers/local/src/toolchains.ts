@@ -1,4 +1,4 @@
-import { access, realpath, stat } from "node:fs/promises";
+import { access, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 /** Programs by which a toolchain outside `/usr` is noticed. */
@@ -62,5 +62,7 @@ async function toolchainOf(program: string, closed: readonly string[]): Promise<
     )
       return prefix;
   }
-  return null;
+  // npm's `node` package is a toolchain that has nothing but its program: the node that a checkout pins.
+  const manifest = await readFile(join(prefix, "package.json"), "utf8").catch(() => "{}");
+  return /"name":\s*"node"/.test(manifest) && basename(prefix) === "node" ? prefix : null;
 }
