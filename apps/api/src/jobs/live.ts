@@ -69,9 +69,11 @@ export class Live {
     this.jobRepository = options.jobRepository;
     this.workspace = options.opened.workspace;
     this.mailbox = options.mailbox;
-    void this.workspace.sidecarExited.then(({ exitCode, signal }) =>
-      this.#lost("workspace_lost", `The sidecar ended (${signal ?? exitCode ?? "no status"}).`),
-    );
+    // Without a sidecar there is nothing to lose; the port's promise is settled then.
+    if (this.workspace.spec.sidecar)
+      void this.workspace.sidecarExited.then(({ exitCode, signal }) =>
+        this.#lost("workspace_lost", `The sidecar ended (${signal ?? exitCode ?? "no status"}).`),
+      );
   }
 
   /** The host; there is one after `startHost`. */

@@ -195,7 +195,13 @@ export class JobRun {
   }
 
   async #end(end: End): Promise<void> {
-    const attemptId = this.#live?.attempt.id ?? null;
+    const live = this.#live;
+    const attemptId = live?.attempt.id ?? null;
+    // What was done until then stays for a retry.
+    if (live && this.#job.state !== "provisioning" && (end.to === "failed" || end.to === "timed_out"))
+      await saveProgress(this.#deps, this.#job, live, AbortSignal.timeout(this.#timing.stopMs)).catch(
+        (error: unknown) => this.#deps.log.warn("progress could not be saved", { error, jobId: this.#job.id }),
+      );
     const actor = end.to === "cancelled" ? (this.#job.cancelRequested ?? platformActor) : platformActor;
     this.#job = await transition(this.#deps, this.#job, {
       ...{ to: end.to, reason: end.reason, actor, attemptId },

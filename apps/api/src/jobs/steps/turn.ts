@@ -13,6 +13,9 @@ export type TurnEnd =
   | ({ kind: "end" } & End)
   | { kind: "pause" };
 
+/** Between a turn's end and the session's end that caused it there is one write of the host. */
+const SETTLE_MS = 1_000;
+
 const openOf = (deps: LoopDeps, job: JobRecord) =>
   deps.db.tenant(job.organizationId, (tx) => listOpenQuestions(tx, job.id));
 
@@ -50,7 +53,12 @@ export async function awaitTurn(deps: LoopDeps, job: JobRecord, live: Live, unti
     case "turn_ended": {
       const verdict = judgeTurn(notice, live.budgetRefused);
       if (verdict.kind === "budget") return verdict;
-      if (verdict.kind === "failed") return { ...verdict, kind: "end" };
+      if (verdict.kind === "failed") {
+        // A CLI that died says so right after its turn: then the attempt is lost, and another may do better.
+        const next = verdict.reason === "runtime_failed" ? await live.mailbox.next(SETTLE_MS) : null;
+        if (next?.kind === "lost") throw new AttemptLost(next.reason, next.detail);
+        return { ...verdict, kind: "end" };
+      }
       // Messages that wait in the host are the next turn; the change is looked at when the agent is through.
       const state = await live.host.state();
       if (state.queued > 0 || state.phase === "busy") return { kind: "pause" };

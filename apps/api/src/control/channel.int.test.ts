@@ -1,0 +1,245 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { platformActor, SidecarPolicy, sidecarPaths } from "@x1agent/contract";
+import { migrations as budgetMigrations, jobMoney, setBudget } from "@x1agent/domain-budgets";
+import { createJob, migrations as jobMigrations, startAttempt } from "@x1agent/domain-jobs";
+import { createGrant, migrations as permissionMigrations, revokeGrant } from "@x1agent/domain-permissions";
+import { createProject, defaultSettings, migrations as projectMigrations } from "@x1agent/domain-projects";
+import { readEvents, migrations as sessionMigrations } from "@x1agent/domain-sessions";
+import { type Database, openDatabase, silentLogger } from "@x1agent/kernel";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ControlChannel, type Registration, startControlChannel } from "./channel.ts";
+
+let folder: string;
+let db: Database;
+let control: ControlChannel;
+let registration: Registration;
+let counter = 0;
+const organizationId = "org_a";
+const refusals: string[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "x1-ctl-"));
+  db = await openDatabase({
+    folder: join(folder, "pg"),
+    migrations: [
+      ...projectMigrations,
+      ...jobMigrations,
+      ...sessionMigrations,
+      ...permissionMigrations,
+      ...budgetMigrations,
+    ],
+  });
+  control = await startControlChannel({ db, log: silentLogger });
+  registration = await db.tenant(organizationId, async (tx) => {
+    const project = await createProject(tx, organizationId, { repository: "/r" });
+    if (!project.ok) throw new Error(project.detail);
+    const settings = {
+      ...{
+        title: "t",
+        goal: "g",
+        runtime: "toy",
+        model: "m",
+        base: null,
+        setup: null,
+        verify: null,
+        verifyNetwork: false,
+      },
+      ...{
+        ask: false,
+        isolation: "namespaces" as const,
+        maxRounds: 1,
+        budgetMicros: 1_000_000,
+        limits: defaultSettings.limits,
+      },
+    };
+    const job = await createJob(tx, {
+      organizationId,
+      projectId: project.value.id,
+      repository: "/r",
+      createdBy: platformActor,
+      settings,
+    });
+    const attempt = await startAttempt(tx, job, null);
+    await setBudget(tx, organizationId, {
+      scope: { kind: "job", id: job.id },
+      window: "total",
+      limitMicros: 1_000_000,
+    });
+    return {
+      ...{
+        workspaceId: "",
+        attemptId: attempt.id,
+        jobId: job.id,
+        organizationId,
+        projectId: project.value.id,
+        memberId: "u",
+      },
+      ...{ phase: "setup" as const, inference: true, onBudgetRefused: () => void refusals.push("refused") },
+    };
+  });
+});
+afterAll(async () => {
+  await control?.close();
+  await db?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const post = async (path: string, body: unknown, identity?: string) => {
+  const response = await fetch(control.url + path, {
+    method: "POST",
+    headers: identity ? { authorization: `Bearer ${identity}` } : {},
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+  return { status: response.status, value: (await response.json()) as Record<string, unknown> };
+};
+async function enrolled(change: Partial<Registration> = {}) {
+  counter += 1;
+  const workspaceId = `ws-${counter}`;
+  const token = control.register({ ...registration, workspaceId, ...change });
+  const { value } = await post(sidecarPaths.enrol, { token });
+  return { workspaceId, token, identity: String(value.identity) };
+}
+/** Reads the policy stream; `next` waits for one more document. */
+async function policies(identity: string) {
+  const response = await fetch(control.url + sidecarPaths.policy, { headers: { authorization: `Bearer ${identity}` } });
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  let beats = 0;
+  return {
+    beats: () => beats,
+    async next(): Promise<SidecarPolicy | null> {
+      for (;;) {
+        const end = rest.indexOf("\n\n");
+        if (end >= 0) {
+          const block = rest.slice(0, end);
+          rest = rest.slice(end + 2);
+          if (block.startsWith("data: ")) return SidecarPolicy.parse(JSON.parse(block.slice(6)));
+          beats += 1;
+          continue;
+        }
+        const read = await reader?.read();
+        if (!read || read.done) return null;
+        rest += read.value;
+      }
+    },
+  };
+}
+
+describe("the sidecar channel", () => {
+  it("gives an identity once, and only for a token it knows", async () => {
+    const { token } = await enrolled();
+    expect((await post(sidecarPaths.enrol, { token })).status).toBe(401);
+    expect((await post(sidecarPaths.enrol, { token: "x".repeat(43) })).status).toBe(401);
+    expect(
+      (await post(sidecarPaths.lease, { requestId: "r", wantMicros: 1, minMicros: 1 }, "y".repeat(43))).status,
+    ).toBe(401);
+  });
+
+  it("pushes grants and the phase as whole documents, and says that it is there", async () => {
+    const { identity, workspaceId } = await enrolled();
+    const stream = await policies(identity);
+    expect(await stream.next()).toMatchObject({ phase: "setup", grants: [], stopped: false });
+    const made = await db.tenant(organizationId, (tx) =>
+      createGrant(tx, organizationId, {
+        subject: { kind: "job", id: registration.jobId },
+        type: "egress",
+        details: { pattern: "a.example" },
+        scope: "persistent",
+        reason: "",
+        grantedBy: { kind: "user", id: "u" },
+      }),
+    );
+    expect((await stream.next())?.egress).toMatchObject([{ host: "a.example" }]);
+    if (made.ok) await db.tenant(organizationId, (tx) => revokeGrant(tx, organizationId, made.value.id));
+    expect((await stream.next())?.egress).toEqual([]);
+    await control.setPhase(workspaceId, "agent");
+    expect(await stream.next()).toMatchObject({ phase: "agent" });
+    const last = stream.next();
+    await expect.poll(() => stream.beats(), { timeout: 5_000 }).toBeGreaterThan(0);
+    control.revoke(workspaceId);
+    expect(await last).toMatchObject({ stopped: true });
+    expect(await stream.next()).toBeNull();
+    expect((await post(sidecarPaths.renew, {}, identity)).status).toBe(401);
+  });
+
+  it("leases within the budget, settles a call once, and tells the loop when the money is gone", async () => {
+    const { identity } = await enrolled();
+    const leased = await post(
+      sidecarPaths.lease,
+      { requestId: "one", wantMicros: 200_000, minMicros: 1_000 },
+      identity,
+    );
+    expect(leased.value).toMatchObject({ outcome: "granted" });
+    const call = {
+      ...{
+        callId: "call-1",
+        leaseId: leased.value.leaseId,
+        provider: "p",
+        api: "anthropic-messages",
+        model: "m",
+        usage: { inputTokens: 1, outputTokens: 2 },
+      },
+      ...{
+        costMicros: 700,
+        estimated: false,
+        outcome: "completed",
+        startedAt: new Date().toISOString(),
+        latencyMs: 5,
+        grantId: "g",
+      },
+    };
+    for (const _ of [1, 2])
+      expect((await post(sidecarPaths.settle, { calls: [call], inFlight: [] }, identity)).status).toBe(200);
+    expect(await db.tenant(organizationId, (tx) => jobMoney(tx, registration.jobId))).toMatchObject({
+      spentMicros: 700,
+      limitMicros: 1_000_000,
+    });
+    const events = await db.tenant(organizationId, (tx) => readEvents(tx, registration.jobId, 0, 1_000));
+    expect(events.filter(({ type }) => type === "model.call")).toMatchObject([
+      { source: "observed", payload: { callId: "call-1", costMicros: 700 } },
+    ]);
+    const refused = await post(
+      sidecarPaths.lease,
+      { requestId: "two", wantMicros: 5_000_000, minMicros: 5_000_000 },
+      identity,
+    );
+    expect(refused.value).toMatchObject({ outcome: "refused", code: "budget_exceeded" });
+    expect(refusals).toEqual(["refused"]);
+  });
+
+  it("leases nothing to a workspace without an agent", async () => {
+    const { identity } = await enrolled({ inference: false });
+    expect((await post(sidecarPaths.lease, { requestId: "r", wantMicros: 1, minMicros: 1 }, identity)).status).toBe(
+      403,
+    );
+  });
+
+  it("stores the sidecar's own kinds of events once, and refuses every other", async () => {
+    const { identity } = await enrolled();
+    const event = {
+      id: "e1",
+      ts: new Date().toISOString(),
+      type: "egress.blocked",
+      payload: { host: "b.example", port: 443, phase: "agent", code: "egress_blocked" },
+    };
+    for (const _ of [1, 2]) expect((await post(sidecarPaths.events, { events: [event] }, identity)).status).toBe(200);
+    for (const type of ["job.state", "approval.recorded", "agent.text", "model.call", "constructor"])
+      expect((await post(sidecarPaths.events, { events: [{ ...event, id: type, type }] }, identity)).status, type).toBe(
+        400,
+      );
+    const events = await db.tenant(organizationId, (tx) => readEvents(tx, registration.jobId, 0, 1_000));
+    expect(events.filter(({ type }) => type === "egress.blocked")).toHaveLength(1);
+    expect(events.filter(({ type }) => type === "job.state")).toEqual([]);
+  });
+
+  it("bounds and checks every body", async () => {
+    const { identity } = await enrolled();
+    expect((await post(sidecarPaths.lease, "no json", identity)).status).toBe(400);
+    expect((await post(sidecarPaths.lease, { requestId: "r" }, identity)).status).toBe(400);
+    expect((await post("/sidecar/v1/other", {}, identity)).status).toBe(404);
+    const large = await post(sidecarPaths.events, " ".repeat(5 * 1024 ** 2), identity).catch(() => ({ status: 413 }));
+    expect(large.status).toBe(413);
+  });
+});

@@ -1,0 +1,60 @@
+import type { Grant } from "@x1agent/contract";
+import { expect, it } from "vitest";
+import { priceTable, routesOf } from "../providers.ts";
+import { sidecarPolicy } from "./policy.ts";
+
+const grant = (
+  type: Grant["type"],
+  details: Partial<Grant["details"]> = {},
+  scope: Grant["scope"] = "persistent",
+): Grant => ({
+  ...{
+    id: `g-${type}`,
+    subject: { kind: "job", id: "j" },
+    type,
+    details: { pattern: "*", ...details },
+    scope,
+    reason: "",
+  },
+  ...{ grantedBy: { kind: "user", id: "u" }, createdAt: "", consumedAt: null, revokedAt: null, lastUsedAt: null },
+});
+const grants = [
+  grant("ai.anthropic"),
+  grant("egress", { pattern: "Pkg.Example", phases: ["setup"] }),
+  grant("repo.read", {}, "once"),
+];
+const base = { version: 1, phase: "setup" as const, grants, inference: true, stopped: false };
+
+it("hands on grants, and egress as rules with the host in lower case", () => {
+  const policy = sidecarPolicy(base);
+  expect(policy.grants.map(({ type, once }) => [type, once])).toEqual([
+    ["ai.anthropic", false],
+    ["egress", false],
+    ["repo.read", true],
+  ]);
+  expect(policy.egress).toEqual([{ host: "pkg.example", ports: [80, 443], phases: ["setup"] }]);
+});
+it("has no model grant in a workspace without an agent, and nothing at all once it is stopped", () => {
+  expect(sidecarPolicy({ ...base, inference: false }).grants.map(({ type }) => type)).toEqual(["egress", "repo.read"]);
+  expect(sidecarPolicy({ ...base, stopped: true })).toMatchObject({ stopped: true, grants: [], egress: [] });
+});
+it("prices what is listed, in micro-dollars a million tokens, and nothing else", () => {
+  const prices = priceTable();
+  expect(prices["anthropic/claude-haiku-4-5"]).toMatchObject({
+    inputMicrosPerMTok: 1_000_000,
+    outputMicrosPerMTok: 5_000_000,
+    cacheReadMicrosPerMTok: 100_000,
+  });
+  // Listed in tiers by context length: the dearest, since a budget must hold in each of them.
+  expect(prices["anthropic/claude-sonnet-4-5"]?.inputMicrosPerMTok).toBe(6_000_000);
+  expect(prices["anthropic/no-such-model"]).toBeUndefined();
+  for (const [name, price] of Object.entries(prices)) expect(price.outputMicrosPerMTok, name).toBeGreaterThanOrEqual(0);
+});
+it("makes no route without a key unless the operator named the endpoint", () => {
+  expect(routesOf("anthropic", undefined, null)).toEqual([]);
+  expect(routesOf("openai", undefined, "k").map(({ api }) => api)).toEqual(["openai-responses", "openai-chat"]);
+  const own = { name: "local", api: "openai-chat", baseUrl: "http://127.0.0.1:1/", allowPrivate: true, ca: null };
+  expect(routesOf("local", own, null)).toMatchObject([
+    { grantType: "ai.compatible", baseUrl: "http://127.0.0.1:1", auth: { kind: "none" } },
+  ]);
+});
