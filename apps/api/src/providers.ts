@@ -38,11 +38,35 @@ export const providerSecret = (provider: string): string => provider;
 /** Where prices come from: the release of the list that is built in. The list is read at start, never fetched. */
 const priceSource = { source: "@pydantic/genai-prices 0.1.8", asOf: "2026-11-01" } as const;
 
-/** Dearest of a price's tiers: a cost is never below what the provider bills. */
-function perMillion(price: ListedPrice[string]): number | null {
+/** One class's price in micro-dollars per million tokens, for calls with so much input; null where the list has none. */
+function perMillion(price: ListedPrice[string], inputTokens: number): number | null {
   if (price === undefined) return null;
-  if (typeof price === "number") return price;
-  return Math.max(price.base, ...price.tiers.map((tier) => tier.price));
+  const usd =
+    typeof price === "number"
+      ? price
+      : (price.tiers.findLast(({ start }) => inputTokens >= start)?.price ?? price.base);
+  return Math.ceil(usd * 1_000_000);
+}
+
+/** All classes at one size of input. Where the list names no price for cached tokens they cost what others cost. */
+function pricesAt(listed: ListedPrice, inputTokens: number) {
+  const input = perMillion(listed.input_mtok, inputTokens);
+  const output = perMillion(listed.output_mtok, inputTokens);
+  if (input === null || output === null) return null;
+  return {
+    inputMicrosPerMTok: input,
+    outputMicrosPerMTok: output,
+    cacheReadMicrosPerMTok: perMillion(listed.cache_read_mtok, inputTokens) ?? input,
+    cacheWriteMicrosPerMTok: perMillion(listed.cache_write_mtok, inputTokens) ?? input,
+  };
+}
+
+/** Sizes of input from which other prices hold, ascending. */
+function tierStarts(listed: ListedPrice): number[] {
+  const starts = Object.values(listed).flatMap((price) =>
+    price && typeof price === "object" ? price.tiers.map(({ start }) => start) : [],
+  );
+  return [...new Set(starts)].sort((a, b) => a - b);
 }
 
 /**
@@ -54,18 +78,13 @@ export function priceTable(providers: readonly string[] = providerDefaults.map((
   for (const name of providers) {
     for (const { id } of findProvider({ providerId: name })?.models ?? []) {
       const listed = calcPrice({ input_tokens: 1, output_tokens: 1 }, id, { providerId: name })?.model_price;
-      const input = perMillion(listed?.input_mtok);
-      const output = perMillion(listed?.output_mtok);
-      if (input === null || output === null) continue;
-      const micros = (usd: number) => Math.ceil(usd * 1_000_000);
-      table[`${name}/${id}`] = {
-        inputMicrosPerMTok: micros(input),
-        outputMicrosPerMTok: micros(output),
-        // Where the list names no price for cached tokens they cost what others cost.
-        cacheReadMicrosPerMTok: micros(perMillion(listed?.cache_read_mtok) ?? input),
-        cacheWriteMicrosPerMTok: micros(perMillion(listed?.cache_write_mtok) ?? input),
-        ...priceSource,
-      };
+      const base = listed ? pricesAt(listed, 0) : null;
+      if (!listed || !base) continue;
+      const tiers = tierStarts(listed).flatMap((fromInputTokens) => {
+        const at = pricesAt(listed, fromInputTokens);
+        return at ? [{ fromInputTokens, ...at }] : [];
+      });
+      table[`${name}/${id}`] = { ...base, ...(tiers.length > 0 ? { tiers } : {}), ...priceSource };
     }
   }
   return table;

@@ -13,11 +13,16 @@ export const PhaseName = z.enum(["setup", "agent", "verify"]);
 export type PhaseName = z.infer<typeof PhaseName>;
 
 /** Price of one model in micro-dollars per million tokens; `input` is for uncached tokens. */
-export const ModelPrice = z.object({
+const PerMillion = {
   inputMicrosPerMTok: z.number().min(0),
   outputMicrosPerMTok: z.number().min(0),
   cacheReadMicrosPerMTok: z.number().min(0),
   cacheWriteMicrosPerMTok: z.number().min(0),
+};
+export const ModelPrice = z.object({
+  ...PerMillion,
+  /** Other prices for calls with at least this much input, cached tokens included; ascending. */
+  tiers: z.array(z.object({ fromInputTokens: z.number().int().min(1), ...PerMillion })).optional(),
   source: z.string(),
   asOf: z.string(),
 });

@@ -111,7 +111,7 @@ export const formats: readonly Format[] = [
   },
 ];
 
-export type Checked = { body: Json; model: string; maxTokens: number | null; stream: boolean };
+export type Checked = { /** What is sent. */ bytes: Buffer; model: string; maxTokens: number | null; stream: boolean };
 export type Verdict = { ok: true; value: Checked } | { ok: false; code: ErrorCode; detail: string };
 const no = (code: ErrorCode, detail: string): Verdict => ({ ok: false, code, detail });
 
@@ -153,15 +153,18 @@ export function checkBody(format: Format, text: string): Verdict {
   if (format.api === "openai-chat" && stream)
     body.stream_options = { ...object(body.stream_options), include_usage: true };
   const limits = format.maxTokens.map((name) => body[name]).filter((limit) => typeof limit === "number");
-  return {
-    ok: true,
-    value: { body, model: body.model, maxTokens: limits.length > 0 ? Math.min(...(limits as number[])) : null, stream },
-  };
+  const serialized = JSON.stringify(body);
+  // Inside a string its quotes would be escaped, so this finds the setting and not somebody's text.
+  if (serialized.includes('"ttl":"1h"'))
+    return no("field_refused", "Cache writes for an hour are not priced; use the default lifetime.");
+  const maxTokens = limits.length > 0 ? Math.min(...(limits as number[])) : null;
+  return { ok: true, value: { bytes: Buffer.from(serialized), model: body.model, maxTokens, stream } };
 }
 
 /** Content that the provider would fetch by itself, or that refers to something stored there. */
 function foreignContent(value: unknown, depth: number): string | null {
-  if (depth > 12 || value === null || typeof value !== "object") return null;
+  if (value === null || typeof value !== "object") return null;
+  if (depth > 24) return "Content is nested too deep.";
   if (Array.isArray(value)) {
     for (const item of value) {
       const found = foreignContent(item, depth + 1);
@@ -198,26 +201,38 @@ export function findPrice(prices: PriceTable, provider: string, model: string): 
   return null;
 }
 
+type Prices = Pick<
+  ModelPrice,
+  "inputMicrosPerMTok" | "outputMicrosPerMTok" | "cacheReadMicrosPerMTok" | "cacheWriteMicrosPerMTok"
+>;
+
+/** The prices that hold for a call with so much input. Pure. */
+export function tierOf(price: ModelPrice, inputTokens: number): Prices {
+  return price.tiers?.findLast(({ fromInputTokens }) => inputTokens >= fromInputTokens) ?? price;
+}
+
 /** Cost in micro-dollars, rounded up once. Pure. */
 export function costOf(usage: Usage, price: ModelPrice): number {
+  const at = tierOf(price, usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens);
   const sum =
-    usage.inputTokens * price.inputMicrosPerMTok +
-    usage.outputTokens * price.outputMicrosPerMTok +
-    usage.cacheReadTokens * price.cacheReadMicrosPerMTok +
-    usage.cacheWriteTokens * price.cacheWriteMicrosPerMTok;
+    usage.inputTokens * at.inputMicrosPerMTok +
+    usage.outputTokens * at.outputMicrosPerMTok +
+    usage.cacheReadTokens * at.cacheReadMicrosPerMTok +
+    usage.cacheWriteTokens * at.cacheWriteMicrosPerMTok;
   return Math.ceil(sum / 1_000_000);
 }
 
 /** Upper bound of the input's cost: a token is at least one byte, and each may be of the dearest class. Pure. */
 export function inputBound(bytes: number, price: ModelPrice): number {
+  const at = tierOf(price, bytes);
   return Math.ceil(
-    (bytes * Math.max(price.inputMicrosPerMTok, price.cacheReadMicrosPerMTok, price.cacheWriteMicrosPerMTok)) /
-      1_000_000,
+    (bytes * Math.max(at.inputMicrosPerMTok, at.cacheReadMicrosPerMTok, at.cacheWriteMicrosPerMTok)) / 1_000_000,
   );
 }
 
-export const outputCost = (tokens: number, price: ModelPrice): number =>
-  Math.ceil((tokens * price.outputMicrosPerMTok) / 1_000_000);
+/** Cost of output tokens of a call whose input has at most so many tokens. Pure. */
+export const outputCost = (tokens: number, price: ModelPrice, inputTokens: number): number =>
+  Math.ceil((tokens * tierOf(price, inputTokens).outputMicrosPerMTok) / 1_000_000);
 
 const MAX_TAIL = 1024 * 1024;
 

@@ -144,14 +144,13 @@ async function forward(
     return checked.code === "invalid_request"
       ? deny(response, format, checked.code, checked.detail, false, 400)
       : say(checked.code, checked.detail);
-  const { model, maxTokens, stream } = checked.value;
+  const { bytes: body, model, maxTokens, stream } = checked.value;
   const chosen = chooseRoute(boot, policy, format, model);
   if ("code" in chosen) return say(chosen.code, chosen.detail, model);
   const price = findPrice(boot.prices, chosen.route.provider, model);
   if (!price) return say("price_unknown", `No price is known for "${model}".`, model);
-  const body = Buffer.from(JSON.stringify(checked.value.body));
   const slice = Math.min(boot.sliceTokens, maxTokens ?? boot.sliceTokens);
-  const reservation = await ledger.reserve(inputBound(body.length, price) + outputCost(slice, price));
+  const reservation = await ledger.reserve(inputBound(body.length, price) + outputCost(slice, price, body.length));
   if ("refused" in reservation) return say("budget_exceeded", reservation.detail, model);
 
   const call = new Call({
@@ -166,6 +165,7 @@ async function forward(
     provider: chosen.route.provider,
     startedAt,
     response,
+    inputBytes: body.length,
   });
   try {
     await call.run(chosen.route, search, request, body);
@@ -187,6 +187,7 @@ type CallParts = {
   provider: string;
   startedAt: number;
   response: ServerResponse;
+  inputBytes: number;
 };
 
 /** One forwarded call: bytes both ways with backpressure, usage on the way, one settlement whatever happens. */
@@ -316,10 +317,10 @@ class Call {
 
   /** Extends the reservation before its slice is used up; ends the stream when there is no money for more. */
   #cover(upstream: ClientRequest): void {
-    const { deps, reservation, price, slice, response, format } = this.#parts;
+    const { deps, reservation, price, slice, response, format, inputBytes } = this.#parts;
     if (this.#meter.outputTokens < this.#covered - slice / 4) return;
     this.#covered += slice;
-    void deps.ledger.extend(reservation, outputCost(slice, price)).then((more) => {
+    void deps.ledger.extend(reservation, outputCost(slice, price, inputBytes)).then((more) => {
       if (more || this.#settled) return;
       this.#stopped = true;
       deps.note("model.refused", {

@@ -51,12 +51,10 @@ export class Ledger {
         await shared.catch(() => {});
         if (this.#fitting(micros)) continue;
       }
+      // Rests that are too small may be just what is missing: they go back first, so that a refusal is final.
+      await this.#giveBackIdle();
       const reply = await this.#ask(micros);
-      if (reply.outcome === "refused") {
-        // Idle rests of other leases may be what is missing: give them back, then ask once more.
-        if (tries === 0 && (await this.#giveBackIdle())) continue;
-        return { refused: true, detail: `The budget of ${reply.scope} is used up.` };
-      }
+      if (reply.outcome === "refused") return { refused: true, detail: `The budget of ${reply.scope} is used up.` };
     }
     return { refused: true, detail: "The budget has too little left for this call." };
   }
@@ -128,7 +126,7 @@ export class Ledger {
     }
   }
 
-  async #giveBackIdle(): Promise<boolean> {
+  async #giveBackIdle(): Promise<void> {
     let any = false;
     for (const lease of this.#leases.values())
       if (lease.reserved === 0 && lease.amount > lease.settled) {
@@ -136,7 +134,6 @@ export class Ledger {
         any = true;
       }
     if (any) await this.#report();
-    return any;
   }
 
   #drop(lease: Lease): void {
