@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { SidecarBoot } from "@x1agent/contract";
-import { ControlClient } from "./control-client.ts";
+import { ControlClient } from "./channel.ts";
 import { egressHandlers } from "./egress.ts";
 import { apiHandler } from "./git.ts";
 import { TokenCheck } from "./http.ts";
