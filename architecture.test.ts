@@ -163,6 +163,21 @@ describe("the house", () => {
   });
 });
 
+describe("the lock file", () => {
+  it("has an entry for every platform of each optional binary: newer npm refuses to install without", () => {
+    type Entry = { optionalDependencies?: Record<string, string> };
+    const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+      packages: Record<string, Entry>;
+    };
+    const missing = Object.entries(packages).flatMap(([path, entry]) =>
+      Object.keys(entry.optionalDependencies ?? {}).filter(
+        (name) => !packages[`${path}/node_modules/${name}`] && !packages[`node_modules/${name}`],
+      ),
+    );
+    expect(missing).toEqual([]);
+  });
+});
+
 describe("generated pages", () => {
   it("are what the contract generates now: run `node scripts/reference.ts`", () => {
     expect(readFileSync(join(root, "docs/contract.md"), "utf8")).toBe(referencePage());
