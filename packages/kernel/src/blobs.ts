@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { Fault } from "@x1agent/contract";
 
@@ -44,6 +44,9 @@ export function openBlobs(folder: string): BlobStore {
           await file.close();
         }
         await rename(temporary, path);
+        // The name is durable only when its folder is: a row that names the blob must not outlive it.
+        const parent = await open(dirname(path));
+        await parent.sync().finally(() => parent.close());
       } catch (cause) {
         await rm(temporary, { force: true });
         throw new Fault(

@@ -44,6 +44,9 @@ export type DatabaseOptions = {
   poolSize?: number;
 };
 
+/** Milliseconds. A stuck statement or a service frozen inside a transaction must not hold everybody's rows. */
+const serviceLimits = { statement_timeout: 60_000, idle_in_transaction_session_timeout: 120_000 };
+
 const roles = ["x1_owner", "x1_service", "x1_queue"] as const;
 const { Client, Pool, types } = pg;
 
@@ -84,7 +87,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     try {
       if (!engine) {
         const { rows } = await owner.query<{ name: string }>("select quote_ident(current_database()) as name");
-        await owner.query(`grant create on database ${rows[0]?.name} to x1_owner, x1_queue`);
+        await despiteRaces(async () => {
+          await owner.query(`grant create on database ${rows[0]?.name} to x1_owner, x1_queue`);
+        });
         await owner.query("set role x1_owner");
       } else await owner.query("grant create on database x1 to x1_queue");
       await migrate(owner, options.migrations);
@@ -96,8 +101,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     throw error;
   }
 
-  const setRole = (role: string) => ({ options: `-c search_path=x1${engine ? "" : ` -c role=${role}`}` });
-  const serviceConfig: ConnectionConfig = { ...at("x1_service", engine?.passwords.service), ...setRole("x1_service") };
+  const session = (role: string, limits: Readonly<Record<string, number>> = {}) => {
+    const set = Object.entries({ search_path: "x1", ...(engine ? {} : { role }), ...limits });
+    return { options: set.map(([name, value]) => `-c ${name}=${value}`).join(" ") };
+  };
+  const serviceConfig: ConnectionConfig = {
+    ...at("x1_service", engine?.passwords.service),
+    ...session("x1_service", serviceLimits),
+  };
   const pool = new Pool({
     ...serviceConfig,
     max: options.poolSize ?? 16,
@@ -118,7 +129,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 
   return {
     kysely,
-    queue: { ...at("x1_queue", engine?.passwords.queue), ...setRole("x1_queue") },
+    queue: { ...at("x1_queue", engine?.passwords.queue), ...session("x1_queue") },
     tenant: (organizationId, work) =>
       kysely.transaction().execute(async (tx) => {
         await sql`select set_config('x1.organization', ${organizationId}, true)`.execute(tx);
@@ -174,33 +185,55 @@ async function connect(config: ConnectionConfig): Promise<pg.Client> {
   }
 }
 
-async function prepareRoles(
-  admin: pg.Client,
-  passwords: { owner: string; service: string; queue: string } | null,
-): Promise<void> {
-  await admin.query("select pg_advisory_lock(820931)");
-  try {
-    for (const role of roles) {
-      const known = (await admin.query("select rolsuper, rolbypassrls from pg_roles where rolname = $1", [role]))
-        .rowCount;
-      if (!known)
-        await admin.query(
-          `create role ${role} nosuperuser nocreatedb nocreaterole nobypassrls noinherit ${passwords ? "login" : "nologin"}`,
-        );
-      const password = passwords?.[role.slice(3) as "owner" | "service" | "queue"];
-      if (password) await admin.query(`alter role ${role} login password '${password.replaceAll("'", "''")}'`);
-      // By connection string, our own role takes theirs on with SET ROLE.
-      if (!passwords) await admin.query(`grant ${role} to current_user`);
+type RolePasswords = { owner: string; service: string; queue: string };
+
+/**
+ * Runs what changes roles and rights, which belong to the whole server, while an advisory lock belongs to one database of
+ * it: services that start at once meet here, and what another was quicker at is tried again.
+ */
+async function despiteRaces(work: () => Promise<void>): Promise<void> {
+  for (let tries = 0; ; tries += 1)
+    try {
+      return await work();
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      if (tries >= 50 || (code !== "23505" && code !== "42710" && !message.includes("concurrently"))) throw error;
+      await new Promise((settle) => setTimeout(settle, 20 + Math.random() * 30));
     }
+}
+
+async function prepareRoles(admin: pg.Client, passwords: RolePasswords | null): Promise<void> {
+  try {
+    for (const role of roles) await despiteRaces(() => prepareRole(admin, role, passwords));
   } catch (cause) {
     throw new Fault(
       "unavailable",
       `The roles ${roles.join(", ")} could not be made (${(cause as Error).message}): DATABASE_URL needs a role with CREATEROLE and CREATE on its database.`,
       { cause },
     );
-  } finally {
-    await admin.query("select pg_advisory_unlock(820931)").catch(() => {});
   }
+}
+
+async function prepareRole(
+  admin: pg.Client,
+  role: (typeof roles)[number],
+  passwords: RolePasswords | null,
+): Promise<void> {
+  const { rowCount: known } = await admin.query("select 1 from pg_roles where rolname = $1", [role]);
+  if (!known)
+    await admin.query(
+      `create role ${role} nosuperuser nocreatedb nocreaterole nobypassrls noinherit ${passwords ? "login" : "nologin"}`,
+    );
+  if (passwords) {
+    const password = passwords[role.slice("x1_".length) as keyof RolePasswords];
+    await admin.query(`alter role ${role} login password '${password.replaceAll("'", "''")}'`);
+    return;
+  }
+  // By connection string our own role takes theirs on with SET ROLE, for which only a superuser needs no membership.
+  const { rows: own } = await admin.query<{ rolsuper: boolean }>(
+    "select rolsuper from pg_roles where rolname = current_user",
+  );
+  if (!own[0]?.rolsuper) await admin.query(`grant ${role} to current_user`);
 }
 
 /**
@@ -208,12 +241,9 @@ async function prepareRoles(
  * A migration that was changed after it ran is refused: migrations only append.
  */
 export async function migrate(client: pg.Client, migrations: readonly Migration[]): Promise<void> {
-  await client
-    .query("create schema if not exists x1 authorization current_user")
-    .catch(async (error: { code?: string }) => {
-      // Two creators at once: the other one won.
-      if (error.code !== "23505" && error.code !== "42P06") throw error;
-    });
+  await despiteRaces(async () => {
+    await client.query("create schema if not exists x1 authorization current_user");
+  });
   await client.query("set search_path to x1");
   await client.query("begin");
   try {
@@ -267,13 +297,12 @@ async function checkServiceRole(kysely: Kysely<unknown>): Promise<void> {
     );
 }
 
-/** One connection for all channels; reconnects and listens again. */
+type Hearer = { heard: (payload: string) => void; onReconnect: (() => void) | undefined };
+
+/** One connection for all channels. Lost, it is made anew, listens to them all again and tells its hearers that they may have missed something. */
 class Listener {
   readonly #config: ConnectionConfig;
-  readonly #channels = new Map<
-    string,
-    Set<{ heard: (payload: string) => void; onReconnect: (() => void) | undefined }>
-  >();
+  readonly #channels = new Map<string, Set<Hearer>>();
   #client: Promise<pg.Client> | null = null;
   #closed = false;
 
@@ -283,41 +312,45 @@ class Listener {
 
   async listen(channel: string, heard: (payload: string) => void, onReconnect?: () => void): Promise<() => void> {
     if (!/^[a-z0-9_]+$/.test(channel)) throw new TypeError(`"${channel}" is no channel name.`);
-    const entry = { heard, onReconnect };
-    const known = this.#channels.get(channel);
-    if (known) known.add(entry);
-    else this.#channels.set(channel, new Set([entry]));
-    const client = await this.#connection();
-    if (!known) await client.query(`listen ${channel}`);
-    return () => {
-      this.#channels.get(channel)?.delete(entry);
-    };
-  }
-
-  #connection(): Promise<pg.Client> {
-    this.#client ??= this.#open();
-    return this.#client;
+    const hearer = { heard, onReconnect };
+    const hearers = this.#channels.get(channel) ?? new Set();
+    this.#channels.set(channel, hearers.add(hearer));
+    try {
+      this.#client ??= this.#open();
+      // Repeating LISTEN is harmless, and the first hearer's may not have reached the server yet.
+      await (await this.#client).query(`listen ${channel}`);
+    } catch (error) {
+      hearers.delete(hearer);
+      throw error;
+    }
+    return () => void hearers.delete(hearer);
   }
 
   async #open(): Promise<pg.Client> {
-    const client = await connect({ ...this.#config, keepAlive: true } as ConnectionConfig);
-    client.on("notification", ({ channel, payload }) => {
-      for (const { heard } of this.#channels.get(channel) ?? []) heard(payload ?? "");
-    });
-    client.on("end", () => void this.#again());
-    return client;
+    try {
+      const client = await connect({ ...this.#config, keepAlive: true } as ConnectionConfig);
+      client.on("notification", ({ channel, payload }) => {
+        for (const { heard } of this.#channels.get(channel) ?? []) heard(payload ?? "");
+      });
+      for (const channel of this.#channels.keys()) await client.query(`listen ${channel}`);
+      client.once("end", () => void this.#reopen());
+      return client;
+    } catch (error) {
+      this.#client = null;
+      throw error;
+    }
   }
 
-  async #again(): Promise<void> {
+  async #reopen(): Promise<void> {
     this.#client = null;
     for (let wait = 50; !this.#closed; wait = Math.min(wait * 2, 2_000)) {
       try {
-        const client = await this.#connection();
-        for (const channel of this.#channels.keys()) await client.query(`listen ${channel}`);
-        for (const entries of this.#channels.values()) for (const { onReconnect } of entries) onReconnect?.();
+        // `listen` may have been quicker: then its connection is the one.
+        this.#client ??= this.#open();
+        await this.#client;
+        for (const hearers of this.#channels.values()) for (const { onReconnect } of hearers) onReconnect?.();
         return;
       } catch {
-        this.#client = null;
         await new Promise((settle) => setTimeout(settle, wait).unref());
       }
     }

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { constants, existsSync, globSync } from "node:fs";
-import { access, chmod, chown, lstat, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -79,10 +79,9 @@ async function chooseBinaries(folder: string): Promise<Binaries> {
     () => null,
   );
   if (known) {
-    const same =
-      found.find(({ bin }) => bin === known.bin && found.some(({ major }) => major === known.major)) ??
-      found.find(({ major }) => major === known.major);
-    if (same && same.major === known.major) return same;
+    const fitting = found.filter(({ major }) => major === known.major);
+    const same = fitting.find(({ bin }) => bin === known.bin) ?? fitting[0];
+    if (same) return same;
     throw new Fault(
       "unavailable",
       `The database in ${folder} was made with PostgreSQL ${known.major} (${known.bin}), which is no longer here. Install that major, or start with another --data.`,
@@ -195,129 +194,152 @@ function ended(child: ChildProcess): Promise<{ code: number | null; output: stri
   });
 }
 
-/** A pid file that a killed server left behind is in nobody's way once we hold the data directory's lock. */
-async function clearStalePid(data: string): Promise<void> {
+/** A pid that no process can have (the kernel's limit is 2^22), for a pid file whose own pid now means somebody else. */
+const NO_PID = 2_147_483_646;
+
+/**
+ * Makes way for a start after a kill. The old server ends with its parent, so it is waited for. The pid file stays: by
+ * the shared memory it names PostgreSQL refuses to start beside backends that a killed postmaster left. Only its pid is
+ * replaced when another process has it by now, for which PostgreSQL would wait in vain.
+ */
+async function clearStalePid(data: string, socketDir: string): Promise<void> {
   const file = join(data, "postmaster.pid");
-  const pid = Number((await readFile(file, "utf8").catch(() => "")).split("\n")[0]);
-  if (!pid) return;
   for (let tries = 0; tries < 100; tries += 1) {
+    const lines = (await readFile(file, "utf8").catch(() => "")).split("\n");
+    const pid = Number(lines[0]);
+    if (!pid || pid === NO_PID) return;
     const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (!command.includes("postgres")) {
-      await rm(file, { force: true });
+    // A zombie's command line is empty; so is that of a pid that is free.
+    if (command === "") return;
+    if (!command.includes(socketDir)) {
+      await writeFile(file, [String(NO_PID), ...lines.slice(1)].join("\n"));
       return;
     }
-    // The old server is on its way out (it ends with its parent): wait for it instead of fighting over the files.
     await new Promise((settle) => setTimeout(settle, 100));
   }
-  throw new Fault("conflict", `A PostgreSQL server (pid ${pid}) still uses ${data}: end it first.`);
+  throw new Fault("conflict", `A PostgreSQL server still uses ${data}: end it first.`);
 }
+
+type Place = { bin: string; bind: boolean; uid: number | null };
+const newPassword = () => randomBytes(24).toString("base64url");
+const lastLines = (output: string) => output.trim().split("\n").slice(-3).join(" ");
+
+/** Creates the cluster beside its place and renames it there when it is whole: a kill in between leaves nothing half made. */
+async function createCluster(folder: string, socketDir: string, place: Place): Promise<void> {
+  const making = join(folder, "data.new");
+  await rm(making, { recursive: true, force: true });
+  await mkdir(making, { mode: 0o700 });
+  const { uid, bind } = place;
+  if (uid !== null) await chown(making, uid, uid);
+  const passwords: Engine["passwords"] = {
+    admin: newPassword(),
+    owner: newPassword(),
+    service: newPassword(),
+    queue: newPassword(),
+  };
+  await writeFile(join(folder, "roles.json"), JSON.stringify(passwords), { mode: 0o600 });
+  // initdb takes the password from a file only; it lies in the server's own 0700 folder for as long as initdb runs.
+  const passwordFile = join(socketDir, "initdb");
+  await rm(passwordFile, { force: true });
+  await writeFile(passwordFile, `${passwords.admin}\n`, { mode: 0o600, flag: "wx" });
+  if (uid !== null) await chown(passwordFile, uid, uid);
+  const args = ["-D", bind ? "/mnt/data" : making, "-U", "x1_admin", "-A", "scram-sha-256"];
+  args.push(`--pwfile=${passwordFile}`, "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions");
+  const step = launch("initdb", args, {
+    ...{ ...place, data: making, dieWithParent: true },
+    nameless: await nameless(uid ?? process.getuid?.() ?? 0),
+  });
+  try {
+    const { code, output } = await ended(
+      spawn(step.command, step.args, { ...step.options, stdio: ["ignore", "pipe", "pipe"] }),
+    );
+    if (code !== 0)
+      throw new Fault("unavailable", `PostgreSQL could not create its data directory: ${lastLines(output)}`);
+  } catch (error) {
+    await rm(making, { recursive: true, force: true });
+    throw error;
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+  await rename(making, join(folder, "data"));
+}
+
+const settings = {
+  listen_addresses: "",
+  port: String(port),
+  unix_socket_permissions: "0700",
+  shared_buffers: "32MB",
+  max_connections: "60",
+  fsync: "on",
+  synchronous_commit: "on",
+  log_min_messages: "warning",
+  max_wal_size: "256MB",
+  autovacuum_naptime: "30s",
+  jit: "off",
+};
+/** Backends of a killed postmaster end by themselves, a busy one after its statement; so long a start is tried again. */
+const RETRY_MS = 15_000;
+const START_MS = 60_000;
 
 /** Starts (and on first use creates) the server of `folder`. The caller holds the data directory's lock. */
 export async function startEngine(folder: string): Promise<Engine> {
   await mkdir(folder, { recursive: true, mode: 0o711 });
-  const asRoot = process.getuid?.() === 0;
-  const uid = asRoot ? engineUid : null;
+  const uid = process.getuid?.() === 0 ? engineUid : null;
   const { bin } = await chooseBinaries(folder);
   const data = join(folder, "data");
-  const bind = asRoot && !((await reachable(data)) && (await reachable(join(bin, "x"))));
-  const seen = bind ? "/mnt/data" : data;
-  const at = { bin, data, bind, uid };
+  const bind = uid !== null && !((await reachable(data)) && (await reachable(join(bin, "x"))));
   if (uid !== null) await chmod(folder, 0o711);
-
   const socketDir = await socketFolder(folder, uid);
-  const secretFile = join(folder, "roles.json");
-  if (!existsSync(join(data, "PG_VERSION"))) {
-    await rm(data, { recursive: true, force: true });
-    await mkdir(data, { mode: 0o700 });
-    if (uid !== null) await chown(data, uid, uid);
-    const word = () => randomBytes(24).toString("base64url");
-    const passwords = { admin: word(), owner: word(), service: word(), queue: word() };
-    await writeFile(secretFile, JSON.stringify(passwords), { mode: 0o600 });
-    // initdb takes the password from a file only; it lies in the server's own 0700 folder for as long as initdb runs.
-    const passwordFile = join(socketDir, "initdb");
-    await writeFile(passwordFile, `${passwords.admin}\n`, { mode: 0o600 });
-    if (uid !== null) await chown(passwordFile, uid, uid);
-    const step = launch(
-      "initdb",
-      [
-        "-D",
-        seen,
-        "-U",
-        "x1_admin",
-        "-A",
-        "scram-sha-256",
-        `--pwfile=${passwordFile}`,
-        "-E",
-        "UTF8",
-        "--locale=C.UTF-8",
-        "--no-instructions",
-      ],
-      { ...at, dieWithParent: true, nameless: await nameless(uid ?? process.getuid?.() ?? 0) },
-    );
-    const { code, output } = await ended(
-      spawn(step.command, step.args, { ...step.options, stdio: ["ignore", "pipe", "pipe"] }),
-    );
-    await rm(passwordFile, { force: true });
-    if (code !== 0) {
-      await rm(data, { recursive: true, force: true });
-      throw new Fault(
-        "unavailable",
-        `PostgreSQL could not create its data directory: ${output.trim().split("\n").slice(-3).join(" ")}`,
-      );
-    }
-  }
-  const passwords = JSON.parse(await readFile(secretFile, "utf8")) as Engine["passwords"];
-  await access(data);
-  await clearStalePid(data);
-  const settings = {
-    listen_addresses: "",
-    port: String(port),
-    unix_socket_directories: socketDir,
-    unix_socket_permissions: "0700",
-    shared_buffers: "32MB",
-    max_connections: "60",
-    fsync: "on",
-    synchronous_commit: "on",
-    log_min_messages: "warning",
-    max_wal_size: "256MB",
-    autovacuum_naptime: "30s",
-    jit: "off",
-  };
-  const step = launch(
-    "postgres",
-    ["-D", seen, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
-    { ...at, dieWithParent: true },
-  );
-  const child = spawn(step.command, step.args, { ...step.options, stdio: ["ignore", "pipe", "pipe"] });
-  const end = ended(child);
-  let over: string | null = null;
-  const exited = end.then(({ output }) => {
-    over = output;
-  });
+  const place: Place = { bin, bind, uid };
+  if (!existsSync(join(data, "PG_VERSION"))) await createCluster(folder, socketDir, place);
+  const passwords = JSON.parse(await readFile(join(folder, "roles.json"), "utf8")) as Engine["passwords"];
+
+  await clearStalePid(data, socketDir);
   const socket = join(socketDir, `.s.PGSQL.${port}`);
-  for (let waited = 0; !existsSync(socket); waited += 20) {
-    if (over !== null)
-      throw new Fault(
-        "unavailable",
-        `PostgreSQL did not start: ${(over as string).trim().split("\n").slice(-3).join(" ")}`,
-      );
-    if (waited > 60_000) {
-      child.kill("SIGKILL");
-      throw new Fault("unavailable", "PostgreSQL did not open its socket within 60 s.");
-    }
-    await new Promise((settle) => setTimeout(settle, 20));
+  const options = Object.entries({ ...settings, unix_socket_directories: socketDir });
+  const args = ["-D", bind ? "/mnt/data" : data, ...options.flatMap(([name, value]) => ["-c", `${name}=${value}`])];
+  const step = launch("postgres", args, { ...place, data, dieWithParent: true });
+  for (const begun = Date.now(); ; ) {
+    // A killed server's socket would look like one that is ready, and the pid in its lock may be somebody else's by now.
+    await Promise.all([socket, `${socket}.lock`].map((file) => rm(file, { force: true })));
+    const child = spawn(step.command, step.args, { ...step.options, stdio: ["ignore", "pipe", "pipe"] });
+    const end = ended(child);
+    const output = await Promise.race([end.then((result) => result.output), opened(child, socket)]);
+    if (output === null) return running(child, end, { socketDir, passwords });
+    if (!/shared memory block|lock file/.test(output) || Date.now() - begun > RETRY_MS)
+      throw new Fault("unavailable", `PostgreSQL did not start: ${lastLines(output)}`);
+    await new Promise((settle) => setTimeout(settle, 250));
   }
+}
+
+/** Settles with null when the server has opened its socket, with a sentence when it never did; waits no longer than the child lives. */
+async function opened(child: ChildProcess, socket: string): Promise<string | null> {
+  const until = Date.now() + START_MS;
+  while (!existsSync(socket)) {
+    if (child.exitCode !== null || child.signalCode !== null) return new Promise(() => {});
+    if (Date.now() > until) {
+      child.kill("SIGKILL");
+      return `It did not open its socket within ${START_MS / 1_000} s.`;
+    }
+    await new Promise((settle) => setTimeout(settle, 15));
+  }
+  return null;
+}
+
+function running(child: ChildProcess, end: Promise<unknown>, at: Pick<Engine, "socketDir" | "passwords">): Engine {
+  const exited = end.then(() => {});
   return {
-    socketDir,
+    ...at,
     port,
-    passwords,
     pid: child.pid ?? 0,
     exited,
     async stop() {
-      if (over === null) child.kill("SIGINT");
+      // SIGINT is PostgreSQL's fast shutdown: connections are cut, what was committed is kept.
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGINT");
       const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
       await exited;
       clearTimeout(timer);
+      await rm(at.socketDir, { recursive: true, force: true });
     },
   };
 }

@@ -16,15 +16,20 @@ export interface Logger {
 const order: Record<LogLevel, number> = { debug: 10, info: 20, warn: 30, error: 40 };
 const MAX_LINE = 8_192;
 
-function serialize(value: unknown): unknown {
-  if (value instanceof Error)
-    return {
-      name: value.name,
-      message: value.message,
-      stack: value.stack,
-      cause: value.cause === undefined ? undefined : serialize(value.cause),
-    };
-  return value;
+const serialize = (_key: string, value: unknown): unknown => {
+  if (typeof value === "bigint") return String(value);
+  if (!(value instanceof Error)) return value;
+  const { name, message, stack, cause } = value;
+  return { name, message, stack, ...("code" in value ? { code: value.code } : {}), cause };
+};
+
+/** A log line is written whatever it is about: what JSON cannot hold is named instead. */
+function toLine(fields: LogFields): string {
+  try {
+    return JSON.stringify(fields, serialize);
+  } catch (error) {
+    return JSON.stringify({ ts: fields.ts, level: fields.level, message: fields.message, unwritable: String(error) });
+  }
 }
 
 /** JSON lines, one event each, bounded. Known secrets are cut out of the finished line, whatever field they came in. */
@@ -35,8 +40,7 @@ export function createLogger(options: { level?: LogLevel; write?: (line: string)
   const make = (base: LogFields): Logger => {
     const line = (level: LogLevel, message: string, fields: LogFields = {}) => {
       if (order[level] < least) return;
-      const entries = Object.entries({ ...base, ...fields }).map(([key, value]) => [key, serialize(value)]);
-      let text = JSON.stringify({ ts: new Date().toISOString(), level, message, ...Object.fromEntries(entries) });
+      let text = toLine({ ts: new Date().toISOString(), level, message, ...base, ...fields });
       for (const secret of secrets) text = text.replaceAll(secret, "[redacted]");
       write(`${text.length > MAX_LINE ? `${text.slice(0, MAX_LINE)}…` : text}\n`);
     };
@@ -47,7 +51,10 @@ export function createLogger(options: { level?: LogLevel; write?: (line: string)
       error: (message, fields) => line("error", message, fields),
       with: (fields) => make({ ...base, ...fields }),
       redact: (secret) => {
-        if (secret.length >= 6) secrets.add(secret);
+        // Shorter ones are words that occur anyway.
+        if (secret.length < 6) return;
+        secrets.add(secret);
+        secrets.add(JSON.stringify(secret).slice(1, -1));
       },
     };
   };

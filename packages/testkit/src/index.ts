@@ -1,4 +1,5 @@
 export * from "./adapter-harness.ts";
+export * from "./database.ts";
 export * from "./model-server.ts";
 export * from "./sample.ts";
 export {

@@ -1,5 +1,5 @@
 import type { Actor, Approval, ApprovalSubject, Evidence, EvidenceRecord } from "@x1agent/contract";
-import { newId, row, rows, sql, type Tx } from "@x1agent/kernel";
+import { newId, row, rows, sql, storableJson, storableText, type Tx } from "@x1agent/kernel";
 
 /** Evidence with what publishing needs of it besides what people see. */
 export type StoredEvidence = Evidence & {
@@ -50,7 +50,7 @@ const present = (found: EvidenceRow): StoredEvidence => ({
   baseBranch: found.base_branch,
 });
 
-/** Stores one round's evidence; repeated under the same id it replaces what was not decided on. */
+/** Stores one round's evidence, for people; the canonical record of the digest is a blob. It is repeated under the same id it replaces what was not decided on. */
 export async function storeEvidence(
   tx: Tx,
   organizationId: string,
@@ -71,8 +71,8 @@ export async function storeEvidence(
   const made = await row(
     tx,
     sql<EvidenceRow>`insert into evidence (id, organization_id, job_id, attempt_id, round, record, record_digest, approval_digest, subject, pull_request, diff_blob, base_branch)
-    values (${evidence.id}, ${organizationId}, ${evidence.jobId}, ${evidence.attemptId}, ${evidence.round}, ${JSON.stringify(evidence.record)}, ${evidence.recordDigest}, ${evidence.approvalDigest},
-      ${evidence.subject ? JSON.stringify(evidence.subject) : null}, ${JSON.stringify(evidence.pullRequest)}, ${evidence.diffBlob}, ${evidence.baseBranch})
+    values (${evidence.id}, ${organizationId}, ${evidence.jobId}, ${evidence.attemptId}, ${evidence.round}, ${storableJson(evidence.record)}, ${evidence.recordDigest}, ${evidence.approvalDigest},
+      ${evidence.subject ? storableJson(evidence.subject) : null}, ${storableJson(evidence.pullRequest)}, ${evidence.diffBlob}, ${evidence.baseBranch})
     on conflict (id) do update set record = excluded.record, record_digest = excluded.record_digest, approval_digest = excluded.approval_digest, subject = excluded.subject, pull_request = excluded.pull_request, diff_blob = excluded.diff_blob
       where not exists (select 1 from approval where approval.evidence_id = evidence.id) returning *`,
   );
@@ -133,7 +133,7 @@ export async function recordApproval(
   const made = await row(
     tx,
     sql<ApprovalRow>`insert into approval (id, organization_id, job_id, evidence_id, decision, digest, actor, comment)
-    values (${newId("apr")}, ${organizationId}, ${approval.jobId}, ${approval.evidenceId}, ${approval.decision}, ${approval.digest}, ${JSON.stringify(approval.actor)}, ${approval.comment}) returning *`,
+    values (${newId("apr")}, ${organizationId}, ${approval.jobId}, ${approval.evidenceId}, ${approval.decision}, ${approval.digest}, ${JSON.stringify(approval.actor)}, ${approval.comment === null ? null : storableText(approval.comment)}) returning *`,
   );
   if (!made) throw new Error("An insert returned nothing.");
   return presentApproval(made);
@@ -205,7 +205,7 @@ export async function recordPublication(
   publication: Omit<StoredPublication, "id" | "createdAt">,
 ): Promise<void> {
   await sql`insert into publication (id, organization_id, job_id, approval_id, repository, branch, commit, url, title, body)
-    values (${newId("pub")}, ${organizationId}, ${publication.jobId}, ${publication.approvalId}, ${publication.repository}, ${publication.branch}, ${publication.commit}, ${publication.url}, ${publication.title}, ${publication.body}) on conflict (approval_id) do nothing`.execute(
+    values (${newId("pub")}, ${organizationId}, ${publication.jobId}, ${publication.approvalId}, ${publication.repository}, ${publication.branch}, ${publication.commit}, ${publication.url}, ${storableText(publication.title)}, ${storableText(publication.body)}) on conflict (approval_id) do nothing`.execute(
     tx,
   );
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Actor, type AuditEntry, auditStart, auditText } from "@x1agent/contract";
-import { row, rows, sql, type Tx } from "@x1agent/kernel";
+import { row, rows, sql, storableJson, storableText, type Tx } from "@x1agent/kernel";
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 type AuditRow = {
@@ -47,8 +47,9 @@ export async function appendAudit(
     ts: head.ts.toISOString(),
     actor: entry.actor,
     action: entry.action,
-    subject: entry.subject,
-    data: JSON.parse(JSON.stringify(entry.data ?? {})) as Record<string, unknown>,
+    subject: storableText(entry.subject).toWellFormed(),
+    // As the database gives it back, or the hash would be of something else.
+    data: JSON.parse(storableJson(entry.data ?? {})) as Record<string, unknown>,
     previous: head.hash,
   };
   const hash = sha256(auditText(unsigned));

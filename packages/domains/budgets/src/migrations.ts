@@ -23,4 +23,12 @@ export const migrations: readonly Migration[] = [
     create index model_call_ts on model_call (organization_id, ts);
     ${tenantTable("model_call")}`,
   },
+  {
+    // A limit is one organization's own: the same scope id set by two never meets.
+    name: "budgets-002",
+    sql: `alter table budget drop constraint budget_scope_kind_scope_id_period_key;
+    alter table budget add unique (organization_id, scope_kind, scope_id, period);
+    create index lease_attempt on lease (attempt_id) where state = 'active';
+    create index lease_job on lease (job_id);`,
+  },
 ];

@@ -1,5 +1,5 @@
 import type { Budget, CallRecord, LeaseReply, LeaseRequest, SettleRequest } from "@x1agent/contract";
-import { newId, row, rows, sql, type Tx } from "@x1agent/kernel";
+import { newId, type RawBuilder, row, rows, sql, type Tx } from "@x1agent/kernel";
 import { decideLease, type Standing } from "./decide.ts";
 
 /** A lease lives this long unless it is settled against; after that it is spent as far as it was in flight. */
@@ -57,6 +57,7 @@ const present = (budget: BudgetRow, now: Standing): Budget => ({
   updatedAt: budget.updated_at.toISOString(),
 });
 
+/** Sets the limit of a scope and window. */
 export async function setBudget(
   tx: Tx,
   organizationId: string,
@@ -65,37 +66,39 @@ export async function setBudget(
   const set = await row(
     tx,
     sql<BudgetRow>`insert into budget (id, organization_id, scope_kind, scope_id, period, limit_micros) values (${newId("bud")}, ${organizationId}, ${budget.scope.kind}, ${budget.scope.id}, ${budget.window}, ${budget.limitMicros})
-    on conflict (scope_kind, scope_id, period) do update set limit_micros = excluded.limit_micros, updated_at = now() returning *`,
+    on conflict (organization_id, scope_kind, scope_id, period) do update set limit_micros = excluded.limit_micros, updated_at = now() returning *`,
   );
-  if (!set) throw new Error("The budget is another tenant's.");
+  if (!set) throw new Error("An insert returned nothing.");
   return present(set, await standing(tx, set));
 }
 
+/** Every limit of the tenant with what is spent and reserved now. */
 export async function listBudgets(tx: Tx): Promise<Budget[]> {
   const found = await rows(tx, sql<BudgetRow>`select * from budget order by id desc limit 200`);
   return Promise.all(found.map(async (budget) => present(budget, await standing(tx, budget))));
 }
 
+type BookedLease = { id: string; amount: number; expires_at: Date };
+const granted = (found: BookedLease): LeaseReply => ({
+  outcome: "granted",
+  leaseId: found.id,
+  amountMicros: found.amount,
+  expiresAt: found.expires_at.toISOString(),
+});
+
 /**
  * Books a block over every budget that applies. The budgets are locked in the order of their ids, so two bookings wait
- * for each other instead of both seeing the same rest. Idempotent by workspace and `requestId`.
+ * for each other instead of both seeing the same rest. Idempotent by workspace and `requestId`. Until its sidecar says
+ * otherwise, the call that waits for a lease counts as in flight: a sidecar lost before its first word is charged for it.
  */
 export async function lease(tx: Tx, spender: Spender, request: LeaseRequest): Promise<LeaseReply> {
-  const known = await row(
-    tx,
-    sql<{
-      id: string;
-      amount: number;
-      expires_at: Date;
-    }>`select id, amount, expires_at from lease where workspace_id = ${spender.workspaceId} and request_id = ${request.requestId}`,
-  );
-  if (known)
-    return {
-      outcome: "granted",
-      leaseId: known.id,
-      amountMicros: known.amount,
-      expiresAt: known.expires_at.toISOString(),
-    };
+  const booked = () =>
+    row(
+      tx,
+      sql<BookedLease>`select id, amount, expires_at from lease where workspace_id = ${spender.workspaceId} and request_id = ${request.requestId}`,
+    );
+  const before = await booked();
+  if (before) return granted(before);
   const budgets = await rows(
     tx,
     sql<BudgetRow>`select * from budget where (scope_kind = 'organization' and scope_id = ${spender.organizationId}) or (scope_kind = 'project' and scope_id = ${spender.projectId})
@@ -114,19 +117,14 @@ export async function lease(tx: Tx, spender: Spender, request: LeaseRequest): Pr
     };
   const made = await row(
     tx,
-    sql<{
-      id: string;
-      expires_at: Date;
-    }>`insert into lease (id, organization_id, project_id, member_id, job_id, attempt_id, workspace_id, request_id, amount, state, expires_at)
-    values (${newId("lea")}, ${spender.organizationId}, ${spender.projectId}, ${spender.memberId}, ${spender.jobId}, ${spender.attemptId}, ${spender.workspaceId}, ${request.requestId}, ${decision.amountMicros}, 'active', now() + ${LEASE_MS} * interval '1 millisecond') returning id, expires_at`,
+    sql<BookedLease>`insert into lease (id, organization_id, project_id, member_id, job_id, attempt_id, workspace_id, request_id, amount, in_flight, state, expires_at)
+    values (${newId("lea")}, ${spender.organizationId}, ${spender.projectId}, ${spender.memberId}, ${spender.jobId}, ${spender.attemptId}, ${spender.workspaceId}, ${request.requestId}, ${decision.amountMicros}, ${request.minMicros}, 'active', now() + ${LEASE_MS} * interval '1 millisecond')
+    on conflict (workspace_id, request_id) do nothing returning id, amount, expires_at`,
   );
-  if (!made) throw new Error("An insert returned nothing.");
-  return {
-    outcome: "granted",
-    leaseId: made.id,
-    amountMicros: decision.amountMicros,
-    expiresAt: made.expires_at.toISOString(),
-  };
+  // The same request twice at once: the other one booked.
+  const lease = made ?? (await booked());
+  if (!lease) throw new Error("A lease that conflicted is not there: the workspace is another tenant's.");
+  return granted(lease);
 }
 
 async function insertCall(tx: Tx, spender: Omit<Spender, "workspaceId">, call: CallRecord): Promise<boolean> {
@@ -142,25 +140,31 @@ async function insertCall(tx: Tx, spender: Omit<Spender, "workspaceId">, call: C
   );
 }
 
+/** Locks leases in the order of their ids, the one order of all who lock several; gives their states. */
+async function lockLeases(tx: Tx, which: RawBuilder<unknown>): Promise<Map<string, string>> {
+  const found = await rows(
+    tx,
+    sql<{ id: string; state: string }>`select id, state from lease where ${which} order by id for update`,
+  );
+  return new Map(found.map(({ id, state }) => [id, state]));
+}
+
 /**
  * Settles finished calls (each once, by its id), notes what is in flight and gives leases back. A call of a lease that
  * was charged as lost corrects that charge once, downwards. Returns the calls that were new.
  */
 export async function settle(tx: Tx, spender: Spender, request: SettleRequest): Promise<CallRecord[]> {
   const fresh: CallRecord[] = [];
+  const touched = [...request.calls, ...request.inFlight].map(({ leaseId }) => leaseId).concat(request.release);
+  const leases = await lockLeases(tx, sql`workspace_id = ${spender.workspaceId} and id = any(${touched})`);
   for (const call of request.calls) {
-    const owner = await row(
-      tx,
-      sql<{
-        state: string;
-      }>`select state from lease where id = ${call.leaseId} and workspace_id = ${spender.workspaceId} for update`,
-    );
-    if (!owner || !(await insertCall(tx, spender, call))) continue;
+    const state = leases.get(call.leaseId);
+    if (!state || !(await insertCall(tx, spender, call))) continue;
     fresh.push(call);
     await sql`update lease set settled = settled + ${call.costMicros}, expires_at = greatest(expires_at, now() + ${LEASE_MS} * interval '1 millisecond') where id = ${call.leaseId}`.execute(
       tx,
     );
-    if (owner.state === "lost")
+    if (state === "lost")
       await sql`update model_call set cost_micros = greatest(cost_micros - ${call.costMicros}, 0), outcome = 'sidecar_lost_corrected' where call_id = ${`lost_${call.leaseId}`} and outcome = 'sidecar_lost'`.execute(
         tx,
       );
@@ -185,12 +189,16 @@ export async function loseLeases(
   spender: Omit<Spender, "workspaceId">,
   workspaceId: string | null,
 ): Promise<CallRecord[]> {
+  const held = await lockLeases(
+    tx,
+    sql`attempt_id = ${spender.attemptId} and state = 'active' and (${workspaceId}::text is null or workspace_id = ${workspaceId ?? ""})`,
+  );
   const lost = await rows(
     tx,
     sql<{
       id: string;
       in_flight: number;
-    }>`update lease set state = 'lost' where attempt_id = ${spender.attemptId} and state = 'active' and (${workspaceId}::text is null or workspace_id = ${workspaceId ?? ""}) returning id, in_flight`,
+    }>`update lease set state = 'lost' where id = any(${[...held.keys()]}) returning id, in_flight`,
   );
   const charged: CallRecord[] = [];
   for (const { id, in_flight } of lost) {
@@ -214,7 +222,7 @@ export async function loseLeases(
   return charged;
 }
 
-/** Charges leases whose sidecar has not been heard of for the lease's whole life. */
+/** Charges leases of the tenant whose sidecar has not been heard of for the lease's whole life. */
 export async function expireLeases(tx: Tx): Promise<void> {
   const found = await rows(
     tx,
@@ -304,23 +312,21 @@ export async function listCalls(
     tx,
     sql<CallRow>`select * from model_call where job_id = ${jobId} order by ts, call_id limit ${limit + 1} offset ${offset}`,
   );
-  const items = found
-    .slice(0, limit)
-    .map((call) => ({
-      callId: call.call_id,
-      ts: call.ts.toISOString(),
-      provider: call.provider,
-      api: call.api,
-      model: call.model,
-      servedModel: call.served_model,
-      inputTokens: call.input_tokens,
-      outputTokens: call.output_tokens,
-      cacheReadTokens: call.cache_read_tokens,
-      cacheWriteTokens: call.cache_write_tokens,
-      costMicros: call.cost_micros,
-      estimated: call.estimated,
-      outcome: call.outcome,
-      latencyMs: call.latency_ms,
-    }));
+  const items = found.slice(0, limit).map((call) => ({
+    callId: call.call_id,
+    ts: call.ts.toISOString(),
+    provider: call.provider,
+    api: call.api,
+    model: call.model,
+    servedModel: call.served_model,
+    inputTokens: call.input_tokens,
+    outputTokens: call.output_tokens,
+    cacheReadTokens: call.cache_read_tokens,
+    cacheWriteTokens: call.cache_write_tokens,
+    costMicros: call.cost_micros,
+    estimated: call.estimated,
+    outcome: call.outcome,
+    latencyMs: call.latency_ms,
+  }));
   return { items, cursor: found.length > limit ? String(offset + limit) : null };
 }

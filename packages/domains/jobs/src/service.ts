@@ -10,7 +10,7 @@ import {
   refuse,
   terminalStates,
 } from "@x1agent/contract";
-import { newId, row, rows, sql, type Tx } from "@x1agent/kernel";
+import { newId, row, rows, sql, storableJson, storableText, type Tx } from "@x1agent/kernel";
 import type { AttemptRecord, JobFacts, JobRecord, JobSettings, Move } from "./model.ts";
 
 type JobRow = {
@@ -65,6 +65,7 @@ const present = (found: JobRow): JobRecord => ({
   endedAt: found.ended_at?.toISOString() ?? null,
 });
 
+/** Makes a job in state `queued`. */
 export async function createJob(
   tx: Tx,
   job: {
@@ -80,7 +81,7 @@ export async function createJob(
   const made = await row(
     tx,
     sql<JobRow>`insert into job (id, organization_id, project_id, title, goal, repository, state, reason, actor, settings, created_by)
-    values (${job.id ?? newId("job")}, ${job.organizationId}, ${job.projectId}, ${title}, ${goal}, ${job.repository}, 'queued', 'created', ${JSON.stringify(job.createdBy)}, ${JSON.stringify(settings)}, ${JSON.stringify(job.createdBy)}) returning *`,
+    values (${job.id ?? newId("job")}, ${job.organizationId}, ${job.projectId}, ${storableText(title)}, ${storableText(goal)}, ${job.repository}, 'queued', 'created', ${JSON.stringify(job.createdBy)}, ${storableJson(settings)}, ${JSON.stringify(job.createdBy)}) returning *`,
   );
   if (!made) throw new Error("An insert returned nothing.");
   return present(made);
@@ -118,7 +119,7 @@ export async function moveJob(tx: Tx, move: Move): Promise<Outcome<JobRecord>> {
   const ended = isTerminal(move.to);
   const moved = await row(
     tx,
-    sql<JobRow>`update job set state = ${move.to}, reason = ${move.reason}, reason_detail = ${move.detail?.slice(0, 4_000) ?? null}, actor = ${JSON.stringify(move.actor)},
+    sql<JobRow>`update job set state = ${move.to}, reason = ${move.reason}, reason_detail = ${move.detail === undefined ? null : storableText(move.detail.slice(0, 4_000))}, actor = ${JSON.stringify(move.actor)},
       updated_at = now(), ended_at = case when ${ended} then now() else null end, started_at = coalesce(started_at, case when ${move.to} = 'provisioning' then now() end),
       owner = case when ${ended} then null else owner end, owner_until = case when ${ended} then null else owner_until end,
       cancel_requested = case when ${ended} or ${move.to} = 'queued' then null else cancel_requested end
@@ -131,18 +132,21 @@ export async function moveJob(tx: Tx, move: Move): Promise<Outcome<JobRecord>> {
     : refuse("not_found", "No such job.");
 }
 
+const factColumns = {
+  baseCommit: "base_commit",
+  round: "round",
+  approvalDigest: "approval_digest",
+  targetBranch: "target_branch",
+  publishedCommit: "published_commit",
+} as const satisfies Record<keyof JobFacts, string>;
+
+/** Notes facts of a job without a move; absent keys stay. */
 export async function setJobFacts(tx: Tx, jobId: string, facts: JobFacts): Promise<void> {
-  const column = {
-    baseCommit: "base_commit",
-    round: "round",
-    approvalDigest: "approval_digest",
-    targetBranch: "target_branch",
-    publishedCommit: "published_commit",
-  } as const;
-  for (const [key, value] of Object.entries(facts))
-    await sql`update job set ${sql.ref(column[key as keyof typeof column])} = ${value}, updated_at = now() where id = ${jobId}`.execute(
-      tx,
-    );
+  const changes = (Object.keys(facts) as (keyof JobFacts)[])
+    .filter((key) => facts[key] !== undefined)
+    .map((key) => sql`${sql.ref(factColumns[key])} = ${facts[key]}`);
+  if (changes.length > 0)
+    await sql`update job set ${sql.join(changes)}, updated_at = now() where id = ${jobId}`.execute(tx);
 }
 
 /** Changes what the next attempt is made with; for a job that has ended. */
@@ -154,6 +158,7 @@ export async function changeSettings(
   await sql`update job set settings = settings || ${JSON.stringify(change)}::jsonb where id = ${jobId}`.execute(tx);
 }
 
+/** Asks for the end of a job; its owner acts on it. Refused when it has ended. */
 export async function requestCancel(tx: Tx, jobId: string, actor: Actor): Promise<Outcome<JobRecord>> {
   const asked = await row(
     tx,

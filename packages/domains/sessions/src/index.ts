@@ -1,2 +1,3 @@
+export { type EventCaps, eventCaps, type NewEvent } from "./decide.ts";
 export * from "./migrations.ts";
 export * from "./service.ts";

@@ -30,4 +30,8 @@ export const migrations: readonly Migration[] = [
     create index command_open on command (job_id, created_at) where taken_at is null;
     ${tenantTable("command")}`,
   },
+  {
+    name: "sessions-002",
+    sql: "alter table event_counter add column capped boolean not null default false",
+  },
 ];

@@ -1,24 +1,20 @@
 import type { Actor, EventSource, StoredEvent } from "@x1agent/contract";
-import { newId, notify, row, rows, sql, type Tx } from "@x1agent/kernel";
+import { newId, notify, row, rows, sql, storableJson, type Tx } from "@x1agent/kernel";
+import {
+  type CleanEvent,
+  type Counter,
+  cleanEvent,
+  eventCaps,
+  type NewEvent,
+  originKey,
+  planEvents,
+} from "./decide.ts";
 
 /** Channel that carries `{"o":organization,"j":job,"s":last seq}` after events were stored. */
 export const eventsChannel = "x1_events";
 /** Channel that carries `{"o":organization,"j":job}` when something waits for the job's owner. */
 export const commandsChannel = "x1_commands";
 
-/** Caps of one job's record. Hitting one is an observed event, and what comes after is counted, not stored. */
-export const eventCaps = { events: 500_000, bytes: 1024 ** 3 } as const;
-
-/** An event to store; `source` was stamped by the channel it came on. */
-export type NewEvent = {
-  ts?: string;
-  type: string;
-  source: EventSource;
-  attemptId: string | null;
-  turn?: number | null;
-  origin?: string | null;
-  payload: Record<string, unknown>;
-};
 type EventRow = {
   seq: number;
   ts: Date;
@@ -41,9 +37,6 @@ const present = (found: EventRow): StoredEvent => ({
   payload: found.payload,
 });
 
-/** NUL cannot be stored in jsonb; it is kept visible instead of losing the event. */
-const storable = (payload: Record<string, unknown>) => JSON.stringify(payload).replaceAll("\\u0000", "\\u2400");
-
 /**
  * Stores events in order under the job's next numbers; an event of the same attempt and origin is stored once. Returns
  * what was stored. The job's counter row serializes writers.
@@ -55,73 +48,38 @@ export async function appendEvents(
   events: readonly NewEvent[],
 ): Promise<StoredEvent[]> {
   if (events.length === 0) return [];
-  await sql`insert into event_counter (job_id, organization_id, seq) values (${jobId}, ${organizationId}, 0) on conflict do nothing`.execute(
-    tx,
-  );
   const counter = await row(
     tx,
-    sql<{ seq: number; bytes: number }>`select seq, bytes from event_counter where job_id = ${jobId} for update`,
+    sql<Counter>`insert into event_counter as c (job_id, organization_id, seq) values (${jobId}, ${organizationId}, 0)
+    on conflict (job_id) do update set seq = c.seq returning seq, bytes, capped`,
   );
   if (!counter) throw new Error("The job's event counter is not visible: wrong tenant.");
-  const origins = events.flatMap(({ origin }) => (origin ? [origin] : []));
-  const known = new Set(
-    origins.length === 0
-      ? []
-      : (
-          await rows(
-            tx,
-            sql<{
-              key: string;
-            }>`select attempt_id || ' ' || origin as key from event where job_id = ${jobId} and origin = any(${origins})`,
-          )
-        ).map(({ key }) => key),
-  );
-  let { seq, bytes } = counter;
-  const stored: StoredEvent[] = [];
-  for (const event of events) {
-    const key = `${event.attemptId} ${event.origin}`;
-    if (event.origin && known.has(key)) continue;
-    known.add(key);
-    const payload = storable(event.payload);
-    const full = seq >= eventCaps.events || bytes + payload.length > eventCaps.bytes;
-    if (full && event.source === "reported") {
-      const capped = await row(
-        tx,
-        sql<{ seq: number }>`select seq from event where job_id = ${jobId} and type = 'stream.capped' limit 1`,
-      );
-      if (capped || stored.some(({ type }) => type === "stream.capped")) continue;
-    }
-    const replaced: NewEvent =
-      full && event.source === "reported"
-        ? {
-            type: "stream.capped",
-            source: "observed",
-            attemptId: event.attemptId,
-            payload: { limit: "events", detail: "The job's record is full; later reports are not stored." },
-          }
-        : event;
-    seq += 1;
-    bytes += payload.length;
-    stored.push({
-      seq,
-      ts: replaced.ts ?? new Date().toISOString(),
-      type: replaced.type,
-      source: replaced.source,
-      attemptId: replaced.attemptId,
-      turn: replaced.turn ?? null,
-      origin: replaced.origin ?? null,
-      payload: JSON.parse(storable(replaced.payload)) as Record<string, unknown>,
-    });
-  }
-  if (stored.length === 0) return [];
+  const clean = events.map(cleanEvent);
+  const plan = planEvents(counter, clean, await knownOrigins(tx, clean), eventCaps);
+  if (plan.stored.length === 0) return [];
   await sql`insert into event (job_id, seq, organization_id, ts, type, source, attempt_id, turn, origin, payload)
     select ${jobId}, e.seq, ${organizationId}, e.ts, e.type, e.source, e."attemptId", e.turn, e.origin, e.payload
-    from jsonb_to_recordset(${JSON.stringify(stored)}::jsonb) as e(seq bigint, ts timestamptz, type text, source text, "attemptId" text, turn integer, origin text, payload jsonb)`.execute(
+    from jsonb_to_recordset(${JSON.stringify(plan.stored)}::jsonb) as e(seq bigint, ts timestamptz, type text, source text, "attemptId" text, turn integer, origin text, payload jsonb)`.execute(
     tx,
   );
-  await sql`update event_counter set seq = ${seq}, bytes = ${bytes} where job_id = ${jobId}`.execute(tx);
+  const { seq, bytes, capped } = plan.counter;
+  await sql`update event_counter set seq = ${seq}, bytes = ${bytes}, capped = ${capped} where job_id = ${jobId}`.execute(
+    tx,
+  );
   await notify(tx, eventsChannel, JSON.stringify({ o: organizationId, j: jobId, s: seq }));
-  return stored;
+  return plan.stored;
+}
+
+/** Which of these events are stored already, as keys of `originKey`. */
+async function knownOrigins(tx: Tx, events: readonly CleanEvent[]): Promise<Set<string>> {
+  const named = events.filter(({ attemptId, origin }) => attemptId !== null && origin !== null);
+  if (named.length === 0) return new Set();
+  const found = await rows(
+    tx,
+    sql<{ attemptId: string; origin: string }>`select attempt_id as "attemptId", origin from event
+    where attempt_id = any(${[...new Set(named.map(({ attemptId }) => attemptId))]}) and origin = any(${named.map(({ origin }) => origin)})`,
+  );
+  return new Set(found.map(originKey));
 }
 
 /** Events after a number, in order. */
@@ -288,7 +246,7 @@ export async function putCommand(
     tx,
     sql<{
       id: string;
-    }>`insert into command (id, organization_id, job_id, dedupe, kind, body, actor) values (${newId("cmd")}, ${organizationId}, ${jobId}, ${command.dedupe}, ${command.kind}, ${storable(command.body)}, ${JSON.stringify(command.actor)}) on conflict (job_id, kind, dedupe) do nothing returning id`,
+    }>`insert into command (id, organization_id, job_id, dedupe, kind, body, actor) values (${newId("cmd")}, ${organizationId}, ${jobId}, ${command.dedupe}, ${command.kind}, ${storableJson(command.body)}, ${JSON.stringify(command.actor)}) on conflict (job_id, kind, dedupe) do nothing returning id`,
   );
   await notify(tx, commandsChannel, JSON.stringify({ o: organizationId, j: jobId }));
   return made !== null;
