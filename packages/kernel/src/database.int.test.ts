@@ -124,7 +124,9 @@ describe("a database", () => {
     const stop = await db.listen(
       "x1_test",
       (payload) => void heard.push(payload),
-      () => void (reconnected += 1),
+      () => {
+        reconnected += 1;
+      },
     );
     await db.system((tx) => notify(tx, "x1_test", "one"));
     await db
