@@ -45,8 +45,11 @@ it("prices what is listed, in micro-dollars a million tokens, and nothing else",
     outputMicrosPerMTok: 5_000_000,
     cacheReadMicrosPerMTok: 100_000,
   });
-  // Listed in tiers by context length: the dearest, since a budget must hold in each of them.
-  expect(prices["anthropic/claude-sonnet-4-5"]?.inputMicrosPerMTok).toBe(6_000_000);
+  // Listed in tiers by length of the input: each holds from its own start on.
+  expect(prices["anthropic/claude-sonnet-4-5"]).toMatchObject({
+    inputMicrosPerMTok: 3_000_000,
+    tiers: [{ fromInputTokens: 200_000, inputMicrosPerMTok: 6_000_000, outputMicrosPerMTok: 22_500_000 }],
+  });
   expect(prices["anthropic/no-such-model"]).toBeUndefined();
   for (const [name, price] of Object.entries(prices)) expect(price.outputMicrosPerMTok, name).toBeGreaterThanOrEqual(0);
 });
