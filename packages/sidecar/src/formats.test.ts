@@ -1,0 +1,169 @@
+import type { ModelPrice } from "@x1agent/contract";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { checkBody, costOf, findPrice, formats, inputBound, Meter } from "./formats.ts";
+
+const format = (api: string) => {
+  const found = formats.find((entry) => entry.api === api);
+  if (!found) throw new Error(`no format ${api}`);
+  return found;
+};
+const price: ModelPrice = {
+  inputMicrosPerMTok: 3_000_000,
+  outputMicrosPerMTok: 15_000_000,
+  cacheReadMicrosPerMTok: 300_000,
+  cacheWriteMicrosPerMTok: 3_750_000,
+  tiers: [
+    {
+      fromInputTokens: 200_000,
+      inputMicrosPerMTok: 6_000_000,
+      outputMicrosPerMTok: 22_500_000,
+      cacheReadMicrosPerMTok: 600_000,
+      cacheWriteMicrosPerMTok: 7_500_000,
+    },
+  ],
+  source: "test",
+  asOf: "2026-01-01",
+};
+
+describe("what may be sent", () => {
+  const messages = [{ role: "user", content: "hi" }];
+  const refused = (api: string, body: unknown) => {
+    const verdict = checkBody(format(api), JSON.stringify(body));
+    return verdict.ok ? null : verdict.code;
+  };
+
+  it.each([
+    ["anthropic-messages", { model: "m", messages, mcp_servers: [] }],
+    ["anthropic-messages", { model: "m", messages, tools: [{ type: "web_search_20250305", name: "web_search" }] }],
+    [
+      "anthropic-messages",
+      {
+        model: "m",
+        messages: [{ role: "user", content: [{ type: "image", source: { type: "url", url: "https://x" } }] }],
+      },
+    ],
+    [
+      "anthropic-messages",
+      {
+        model: "m",
+        messages: [
+          { role: "user", content: [{ type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "1h" } }] },
+        ],
+      },
+    ],
+    ["openai-responses", { model: "m", input: "hi", background: true }],
+    ["openai-responses", { model: "m", input: "hi", previous_response_id: "resp_1" }],
+    ["openai-responses", { model: "m", input: [{ role: "user", content: [{ type: "input_file", file_id: "f" }] }] }],
+    ["openai-responses", { model: "m", input: "hi", tools: [{ type: "web_search" }] }],
+    ["openai-chat", { model: "m", messages, n: 4 }],
+    [
+      "openai-chat",
+      { model: "m", messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "https://x" } }] }] },
+    ],
+    ["openai-chat", { model: "m", messages, service_tier: "priority" }],
+  ])("refuses in %s: %j", (api, body) => expect(refused(api, body)).toBe("field_refused"));
+
+  it("sends what it decided on: duplicate keys and odd spellings are gone, a stored response is not stored", () => {
+    const verdict = checkBody(
+      format("openai-responses"),
+      '{"model":"dear","store":true,"input":"hi","\\u006dodel":"cheap"}',
+    );
+    expect(verdict.ok && [verdict.value.model, verdict.value.bytes.toString()]).toEqual([
+      "cheap",
+      '{"model":"cheap","store":false,"input":"hi"}',
+    ]);
+  });
+
+  it("lets text speak of anything", () => {
+    expect(
+      refused("anthropic-messages", {
+        model: "m",
+        max_tokens: 5,
+        messages: [{ role: "user", content: 'say "ttl":"1h" and mcp_servers' }],
+      }),
+    ).toBeNull();
+  });
+
+  it("asks a streamed chat completion for its usage", () => {
+    const verdict = checkBody(format("openai-chat"), JSON.stringify({ model: "m", messages, stream: true }));
+    expect(verdict.ok && JSON.parse(verdict.value.bytes.toString())).toMatchObject({
+      stream_options: { include_usage: true },
+    });
+  });
+
+  it.each(["", "[]", "1", "{", '{"messages":[]}', '{"model":5}'])("refuses %j", (text) =>
+    expect(checkBody(format("anthropic-messages"), text).ok).toBe(false),
+  );
+});
+
+describe("money", () => {
+  it("rounds up once, by class and size of the input", () => {
+    expect(costOf({ inputTokens: 1, outputTokens: 0, cacheReadTokens: 1, cacheWriteTokens: 0 }, price)).toBe(4);
+    expect(costOf({ inputTokens: 199_999, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0 }, price)).toBe(
+      599_997,
+    );
+    expect(costOf({ inputTokens: 1, outputTokens: 0, cacheReadTokens: 199_999, cacheWriteTokens: 0 }, price)).toBe(
+      120_006,
+    );
+  });
+  it("never bounds an input below what it can cost", () => {
+    fc.assert(
+      fc.property(fc.nat(400_000), fc.nat(100), fc.nat(100), (bytes, read, write) => {
+        const part = (share: number) => Math.floor((bytes * share) / 200);
+        const usage = {
+          inputTokens: bytes - part(read) - part(write),
+          outputTokens: 0,
+          cacheReadTokens: part(read),
+          cacheWriteTokens: part(write),
+        };
+        return costOf(usage, price) <= inputBound(bytes, price);
+      }),
+    );
+  });
+  it("finds the price of a dated version, and of nothing else", () => {
+    const prices = { "anthropic/claude-sonnet-4-5": price };
+    expect(findPrice(prices, "anthropic", "claude-sonnet-4-5-20250929")).toBe(price);
+    expect(findPrice(prices, "anthropic", "claude-sonnet-4-50")).toBeNull();
+    expect(findPrice(prices, "openai", "claude-sonnet-4-5")).toBeNull();
+  });
+});
+
+describe("the meter", () => {
+  const streams: [string, string, object][] = [
+    [
+      "anthropic-messages",
+      'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":11,"cache_read_input_tokens":7,"cache_creation_input_tokens":5,"output_tokens":1}}}\n\ndata: {"type":"content_block_delta","delta":{"type":"text_delta","text":"a \\"usage\\": 999 – ünïcode"}}\n\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":42}}\n\n',
+      { inputTokens: 11, cacheReadTokens: 7, cacheWriteTokens: 5, outputTokens: 42 },
+    ],
+    [
+      "openai-responses",
+      'data: {"type":"response.output_text.delta","delta":"\\"usage\\""}\n\ndata: {"type":"response.completed","response":{"object":"response","usage":{"input_tokens":20,"input_tokens_details":{"cached_tokens":8},"output_tokens":3}}}\n\n',
+      { inputTokens: 12, cacheReadTokens: 8, cacheWriteTokens: 0, outputTokens: 3 },
+    ],
+    [
+      "openai-chat",
+      'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"x"}}],"usage":null}\n\ndata: {"object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}\n\ndata: [DONE]\n\n',
+      { inputTokens: 9, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 2 },
+    ],
+  ];
+  it.each(streams)("reads %s the same on any chunking, characters split included", (api, text, usage) => {
+    const bytes = Buffer.from(text);
+    fc.assert(
+      fc.property(fc.array(fc.nat(bytes.length), { maxLength: 30 }), (cuts) => {
+        const meter = new Meter(format(api), true);
+        const at = [0, ...cuts.sort((a, b) => a - b), bytes.length];
+        for (let i = 1; i < at.length; i += 1) meter.feed(bytes.subarray(at[i - 1], at[i]));
+        meter.end();
+        expect(meter.final).toBe(true);
+        expect(meter.usage()).toEqual(usage);
+      }),
+    );
+  });
+  it("calls a stream that was cut not final", () => {
+    const meter = new Meter(format("anthropic-messages"), true);
+    meter.feed(Buffer.from((streams[0]?.[1] ?? "").slice(0, 250)));
+    meter.end();
+    expect([meter.final, meter.usage().inputTokens]).toEqual([false, 11]);
+  });
+});
