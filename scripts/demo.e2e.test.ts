@@ -40,7 +40,9 @@ function demo(
     ...(options.extra ?? []),
   ];
   const home = join(data, "..");
-  const env = { PATH: process.env.PATH, HOME: options.uid === undefined ? process.env.HOME : home, NO_COLOR: "1" };
+  // A newcomer's environment is the machine's own, certificates and registries included, without what tests add to it.
+  const { DATABASE_URL: _database, CI: _ci, NODE_OPTIONS: _options, NODE_ENV: _mode, ...machine } = process.env;
+  const env = { ...machine, HOME: options.uid === undefined ? process.env.HOME : home, NO_COLOR: "1" };
   const child =
     options.uid === undefined
       ? spawn(node, argv, { cwd: checkout, env })
