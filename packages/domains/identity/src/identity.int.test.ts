@@ -1,0 +1,89 @@
+import { sql } from "@x1agent/kernel";
+import { type TemporaryDatabase, temporaryDatabase } from "@x1agent/testkit";
+import { getMigrations } from "better-auth/db/migration";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createIdentity, type IdentityService, listOrganizations, migrations, scopes } from "./index.ts";
+
+let db: TemporaryDatabase;
+const open = () => createIdentity(db, { secret: "s".repeat(32), baseUrl: "http://127.0.0.1:1" });
+let identity: IdentityService;
+let owner: { organizationId: string; userId: string; token: string };
+beforeAll(async () => {
+  db = await temporaryDatabase(migrations);
+  identity = open();
+});
+afterAll(() => db?.close());
+
+describe("identity", () => {
+  it("has exactly the tables that this version of better-auth wants", async () => {
+    const wanted = () => getMigrations(identity.auth.options as never);
+    const { toBeCreated, toBeAdded } = await wanted();
+    expect({ toBeCreated, toBeAdded }).toEqual({ toBeCreated: [], toBeAdded: [] });
+    // The check sees: a column that is missing is found.
+    await db.asAdmin('alter table "invitation" rename column "role" to "gone"');
+    expect((await wanted()).toBeAdded).toMatchObject([{ table: "invitation" }]);
+    await db.asAdmin('alter table "invitation" rename column "gone" to "role"');
+  });
+
+  it("makes one organization with one owner, also when several services start at once", async () => {
+    const made = (await Promise.all(Array.from({ length: 5 }, () => open().bootstrap()))).filter((one) => one !== null);
+    expect(made).toHaveLength(1);
+    owner = made[0]!;
+    expect(await identity.bootstrap()).toBeNull();
+    expect(await db.system((tx) => listOrganizations(tx))).toEqual([owner.organizationId]);
+  });
+
+  it("knows its owner by the token, and by another one when that was lost", async () => {
+    const who = {
+      actor: { kind: "user", id: owner.userId },
+      organizationId: owner.organizationId,
+      role: "owner",
+      scopes: [...scopes],
+    };
+    expect(await identity.authenticate(owner.token)).toMatchObject(who);
+    expect(await identity.authenticate(await identity.ownerToken())).toMatchObject(who);
+  });
+
+  it("keeps no token: the database holds hashes", async () => {
+    const all = JSON.stringify((await db.asAdmin("select * from apikey")).rows);
+    expect(all).toContain("x1_");
+    expect(all).not.toContain(owner.token);
+  });
+
+  it.each([
+    "",
+    "x1_",
+    "nonsense",
+    `x1_${"a".repeat(64)}`,
+    "x1_' or 1=1 --aaaaaaaaaaaaaaaaaaaa",
+    `x1_${"a".repeat(5_000)}`,
+  ])("does not know %j", async (token) => expect(await identity.authenticate(token)).toBeNull());
+
+  it("gives a token the scopes it was made with and no others", async () => {
+    const { token } = await identity.createToken(owner.userId, owner.organizationId, "ci", ["read", "write"]);
+    expect((await identity.authenticate(token))?.scopes).toEqual(["read", "write"]);
+  });
+
+  it("ties a token to an organization that its owner is a member of, now", async () => {
+    const foreign = await identity.createToken(owner.userId, "org_foreign", "x", scopes);
+    expect(await identity.authenticate(foreign.token)).toBeNull();
+    const { token } = await identity.createToken(owner.userId, owner.organizationId, "x", ["read"]);
+    expect(await open().authenticate(token)).not.toBeNull();
+    await db.system((tx) => sql`delete from member`.execute(tx));
+    expect(await open().authenticate(token)).toBeNull();
+    await expect(open().ownerToken()).rejects.toThrow(/no owner/);
+  });
+
+  it("ends a token with its time and when it is switched off", async () => {
+    await db.asAdmin(
+      `insert into member (id, "organizationId", "userId", role, "createdAt") values ('mem_1', '${owner.organizationId}', '${owner.userId}', 'owner', now())`,
+    );
+    const expiring = await identity.createToken(owner.userId, owner.organizationId, "x", ["read"], 3_600);
+    expect(await open().authenticate(expiring.token)).not.toBeNull();
+    await db.asAdmin(`update apikey set "expiresAt" = now() - interval '1 second' where id = '${expiring.id}'`);
+    expect(await open().authenticate(expiring.token)).toBeNull();
+    const off = await identity.createToken(owner.userId, owner.organizationId, "x", ["read"]);
+    await db.asAdmin(`update apikey set enabled = false where id = '${off.id}'`);
+    expect(await open().authenticate(off.token)).toBeNull();
+  });
+});
