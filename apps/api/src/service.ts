@@ -20,7 +20,9 @@ import {
   prepareDataDir,
   readMasterKey,
   readTokenFile,
+  refuseHalfRestored,
   removeServiceFile,
+  writeLayout,
   writeServiceFile,
   writeTokenFile,
 } from "./start/files.ts";
@@ -83,6 +85,7 @@ export async function startService(options: StartOptions, assembly: Assembly): P
   try {
     await prepareDataDir(options.dataDir);
     undo.push(await lockDataDir(options.dataDir));
+    await refuseHalfRestored(options.dataDir);
     const masterKey = await readMasterKey(options.masterKeyFile);
     const db = await openDatabase({
       folder: join(options.dataDir, "pg"),
@@ -126,6 +129,11 @@ export async function startService(options: StartOptions, assembly: Assembly): P
       status = "stopping";
       streams.close();
       return listener.close();
+    });
+    await writeLayout(options.dataDir, {
+      database: options.databaseUrl ? "server" : "embedded",
+      blobsDir: options.blobsDir,
+      masterKeyFile: options.masterKeyFile,
     });
     await writeServiceFile(options.dataDir, { url: listener.url, pid: process.pid });
     undo.push(() => removeServiceFile(options.dataDir));

@@ -12,6 +12,8 @@ export type AttachOptions = {
   after?: number;
   /** Skip what is stored already. */
   fromNow?: boolean;
+  /** A state that the job is about to leave: no reason to stop before it has. Needs an `after` from before the decision. */
+  leaving?: JobState;
 };
 
 /**
@@ -36,7 +38,9 @@ export async function attach(context: Context, jobId: string, options: AttachOpt
   });
   const keyboard = interactive ? openKeyboard(context, jobId, progress, detach) : openSignals(detach);
   // A job that stands still already says nothing new by itself: replay what is stored, then stop.
-  let resting = restsIn(job.state, interactive);
+  const rests = (state: JobState) => restsIn(state, interactive) && (left || state !== options.leaving);
+  let left = job.state !== options.leaving;
+  let resting = rests(job.state);
   const follow = client.events(jobId, {
     after,
     signal: stop.signal,
@@ -54,9 +58,10 @@ export async function attach(context: Context, jobId: string, options: AttachOpt
       keyboard.event(event);
       const to = event.type === "job.state" ? JobState.safeParse(event.payload.to) : null;
       // An old state in the replay is no reason to stop: only one that the job still has.
-      if (to?.success && restsIn(to.data, interactive)) {
+      if (to?.success) left ||= to.data !== options.leaving;
+      if (to?.success && rests(to.data)) {
         const now = await client.getJob({ params: { jobId } });
-        resting = restsIn(now.state, interactive);
+        resting = rests(now.state);
         if (resting && now.state === to.data) break;
       }
       if (resting && newest > 0 && seen >= newest) break;
@@ -75,7 +80,8 @@ function restsIn(state: JobState, interactive: boolean): boolean {
   return isTerminal(state) || state === "awaiting_approval" || (state === "awaiting_input" && !interactive);
 }
 
-async function newestEvent(client: Client, jobId: string): Promise<number> {
+/** Number of the newest stored event of a job; 0 when there is none. */
+export async function newestEvent(client: Client, jobId: string): Promise<number> {
   let after = 0;
   for (;;) {
     const page = await client.listEvents({ params: { jobId }, query: { after, limit: 1_000 } });

@@ -15,6 +15,15 @@ export const exitCodes = {
 /** A wrong command line that only shows after parsing. */
 export class UsageError extends Error {}
 
+/** A child of ours (a part of the service) said why it could not do its work. */
+export class ChildFailure extends Error {
+  readonly exitCode: number;
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
 /** Exit code of a job's state, for commands that wait. */
 export function exitCodeOf(state: JobState): number {
   if (state === "succeeded") return exitCodes.ok.code;
@@ -25,6 +34,7 @@ export function exitCodeOf(state: JobState): number {
 /** Exit code of a failure. */
 export function exitCodeOfError(error: unknown): number {
   if (error instanceof UsageError) return exitCodes.usage.code;
+  if (error instanceof ChildFailure) return error.exitCode;
   if (error instanceof UnreachableError) return exitCodes.unreachable.code;
   if (error instanceof ApiError)
     return ["unauthenticated", "forbidden", "host_refused"].includes(error.code)

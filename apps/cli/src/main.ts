@@ -1,6 +1,6 @@
-import { ApiError } from "@x1agent/client";
+import { ApiError, UnreachableError } from "@x1agent/client";
 import { CommanderError } from "commander";
-import { exitCodeOfError, exitCodes, UsageError } from "./exit.ts";
+import { ChildFailure, exitCodeOfError, exitCodes, UsageError } from "./exit.ts";
 import { createProgram } from "./program.ts";
 import { createStyle, visible } from "./render/index.ts";
 
@@ -37,7 +37,7 @@ function report(error: unknown, json: boolean): void {
     );
     return;
   }
-  if (error instanceof UsageError || (error instanceof Error && error.name === "UnreachableError")) {
+  if (error instanceof UsageError || error instanceof ChildFailure || error instanceof UnreachableError) {
     if (json) process.stderr.write(`${JSON.stringify({ detail: error.message })}\n`);
     else process.stderr.write(`${style.bad(visible(error.message))}\n`);
     return;

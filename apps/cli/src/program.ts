@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { addBackupCommands } from "./commands/backup.ts";
 import { addJobCommands } from "./commands/jobs.ts";
 import { addPolicyCommands } from "./commands/policy.ts";
 import { addReviewCommands } from "./commands/review.ts";
@@ -24,6 +25,7 @@ export function createProgram(setExit: SetExit): Command {
       .join("\n")}`,
   );
   addServiceCommands(program, setExit);
+  addBackupCommands(program, setExit);
   addJobCommands(program, setExit);
   addReviewCommands(program, setExit);
   addPolicyCommands(program, setExit);

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { Fault } from "@x1agent/contract";
@@ -12,6 +12,10 @@ export interface BlobStore {
   get(digest: string): Promise<Buffer | null>;
   size(digest: string): Promise<number | null>;
   stream(digest: string): Readable;
+  /** Every blob that is there, with its size in bytes and when it was last put (ms). */
+  list(): AsyncGenerator<{ digest: string; bytes: number; putAt: number }, void, void>;
+  /** Removes a blob unless it was put again after `before` (ms); whether it is gone. */
+  remove(digest: string, before: number): Promise<boolean>;
 }
 
 /** Largest blob, in bytes. */
@@ -32,7 +36,15 @@ export function openBlobs(folder: string): BlobStore {
         throw new Fault("body_too_large", `A blob holds at most ${MAX_BLOB} bytes; this one has ${bytes.length}.`);
       const digest = createHash("sha256").update(bytes).digest("hex");
       const path = pathOf(digest);
-      if (await stat(path).catch(() => null)) return digest;
+      // Put again, it is young again: nobody may remove it as unused before the row that names it is committed.
+      const again = new Date();
+      if (
+        await utimes(path, again, again).then(
+          () => true,
+          () => false,
+        )
+      )
+        return digest;
       await mkdir(join(folder, digest.slice(0, 2)), { recursive: true, mode: 0o700 });
       const temporary = `${path}.${randomUUID()}.tmp`;
       try {
@@ -64,5 +76,30 @@ export function openBlobs(folder: string): BlobStore {
       }),
     size: async (digest) => (await stat(pathOf(digest)).catch(() => null))?.size ?? null,
     stream: (digest) => createReadStream(pathOf(digest)),
+    async *list() {
+      for (const shelf of await readdir(folder).catch(() => []))
+        if (/^[0-9a-f]{2}$/.test(shelf))
+          for (const digest of await readdir(join(folder, shelf))) {
+            const facts = digestPattern.test(digest) ? await stat(pathOf(digest)).catch(() => null) : null;
+            if (facts) yield { digest, bytes: facts.size, putAt: facts.mtimeMs };
+          }
+    },
+    async remove(digest, before) {
+      const path = pathOf(digest);
+      const aside = `${path}.${randomUUID()}.tmp`;
+      try {
+        await rename(path, aside);
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code === "ENOENT") return true;
+        throw cause;
+      }
+      // Out of the way first, then looked at: a put from now on writes it anew, one from before shows in its time.
+      if ((await stat(aside)).mtimeMs > before) {
+        await rename(aside, path);
+        return false;
+      }
+      await rm(aside, { force: true });
+      return true;
+    },
   };
 }

@@ -161,7 +161,8 @@ export async function notify(tx: Tx, channel: string, payload: string): Promise<
   await sql`select pg_notify(${channel}, ${payload})`.execute(tx);
 }
 
-async function connect(config: ConnectionConfig): Promise<pg.Client> {
+/** One connection; waits for a server that is still starting. */
+export async function connect(config: ConnectionConfig): Promise<pg.Client> {
   for (let tries = 0; ; tries += 1) {
     const client = new Client(config as pg.ClientConfig);
     client.on("error", () => {});

@@ -106,9 +106,12 @@ async function reachable(path: string): Promise<boolean> {
   }
 }
 
+const socketPath = (folder: string): string =>
+  `/tmp/x1-pg-${createHash("sha256").update(resolve(folder)).digest("hex").slice(0, 16)}`;
+
 /** A socket path is at most 107 bytes, so the socket lives in a short folder of its own that only the server's uid owns. */
 async function socketFolder(folder: string, uid: number | null): Promise<string> {
-  const path = `/tmp/x1-pg-${createHash("sha256").update(resolve(folder)).digest("hex").slice(0, 16)}`;
+  const path = socketPath(folder);
   const owner = uid ?? process.getuid?.() ?? 0;
   try {
     await mkdir(path, { mode: 0o700 });
@@ -309,6 +312,18 @@ export async function startEngine(folder: string): Promise<Engine> {
     if (!/shared memory block|lock file/.test(output) || Date.now() - begun > RETRY_MS)
       throw new Fault("unavailable", `PostgreSQL did not start: ${lastLines(output)}`);
     await new Promise((settle) => setTimeout(settle, 250));
+  }
+}
+
+/** How to reach the server of `folder` that another process of ours runs. */
+export async function attachEngine(folder: string): Promise<Pick<Engine, "socketDir" | "port" | "passwords">> {
+  try {
+    const passwords = JSON.parse(await readFile(join(folder, "roles.json"), "utf8")) as Engine["passwords"];
+    return { socketDir: socketPath(folder), port, passwords };
+  } catch (cause) {
+    throw new Fault("unavailable", `There is no database in ${folder}: name the data directory with --data.`, {
+      cause,
+    });
   }
 }
 

@@ -1,7 +1,20 @@
 export { type RawBuilder, sql } from "kysely";
 export * from "./blobs.ts";
 export * from "./clock.ts";
-export * from "./database.ts";
+export {
+  type ConnectionConfig,
+  type Database,
+  type DatabaseOptions,
+  type Migration,
+  migrate,
+  notify,
+  openDatabase,
+  row,
+  rows,
+  type Tx,
+  tenantTable,
+} from "./database.ts";
+export * from "./dump.ts";
 export { type Engine, startEngine } from "./engine.ts";
 export * from "./ids.ts";
 export * from "./json.ts";

@@ -23,6 +23,9 @@ export async function temporaryDatabase(
   return url ? onServer(migrations, url) : embedded(migrations);
 }
 
+/** Runs SQL on a server by connection string. */
+export const runSql = (url: string, text: string): Promise<pg.QueryResult> => query({ connectionString: url }, text);
+
 async function query(config: pg.ClientConfig, text: string): Promise<pg.QueryResult> {
   const client = new pg.Client(config);
   await client.connect();

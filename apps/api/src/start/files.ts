@@ -25,6 +25,18 @@ export async function prepareDataDir(dataDir: string): Promise<void> {
   }
 }
 
+/** Stands in a data directory while a restore fills it. */
+export const RESTORING = "restoring";
+
+/** A service does not start on half a restore: it would look like an installation that has lost things. */
+export async function refuseHalfRestored(dataDir: string): Promise<void> {
+  if (await stat(join(dataDir, RESTORING)).catch(() => null))
+    throw new Fault(
+      "unavailable",
+      `A restore into ${dataDir} was cut off before its end: empty the folder and run \`x1 restore\` again.`,
+    );
+}
+
 /** Reads the master key (32 bytes), making it on the first start. Never in the data directory, never readable by others. */
 export async function readMasterKey(file: string): Promise<Buffer> {
   await createMasterKey(file);
@@ -73,6 +85,20 @@ async function createMasterKey(file: string): Promise<void> {
   } finally {
     await unlink(temporary).catch(() => undefined);
   }
+}
+
+/** What a backup must know of how the service was started last. Never an address or password of a database. */
+export type Layout = { database: "embedded" | "server"; blobsDir: string; masterKeyFile: string | null };
+
+/** Writes down where the parts of the installation lie. */
+export async function writeLayout(dataDir: string, layout: Layout): Promise<void> {
+  await writePrivate(join(dataDir, "config.json"), `${JSON.stringify(layout)}\n`);
+}
+
+/** Where the parts of the installation lie, or null before the first start. */
+export async function readLayout(dataDir: string): Promise<Layout | null> {
+  const text = await readFile(join(dataDir, "config.json"), "utf8").catch(() => "null");
+  return JSON.parse(text) as Layout | null;
 }
 
 export type ServiceFile = { url: string; pid: number };

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Client } from "@x1agent/client";
 import { Digest, type Evidence } from "@x1agent/contract";
 import { type Command, InvalidArgumentError } from "commander";
-import { attach } from "../attach.ts";
+import { attach, newestEvent } from "../attach.ts";
 import { type Context, contextOf } from "../context.ts";
 import { exitCodes, UsageError } from "../exit.ts";
 import type { SetExit } from "../program.ts";
@@ -64,8 +64,10 @@ export function addReviewCommands(program: Command, setExit: SetExit): void {
         setExit(exitCodes.waiting.code);
         return;
       }
+      const after = options.wait ? await newestEvent(context.client, jobId) : 0;
       await decide(context, jobId, options.override ? "override" : "approve", shown, options.comment);
-      if (options.wait) setExit(await attach(context, jobId, { interactive: false, fromNow: true }));
+      if (options.wait)
+        setExit(await attach(context, jobId, { interactive: false, after, leaving: "awaiting_approval" }));
     });
 
   program

@@ -35,3 +35,12 @@ export function table(rows: readonly (readonly string[])[], style: Style): strin
     })
     .join("\n");
 }
+
+/** A number of bytes for people: `812 B`, `3.4 MB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1_000 && unit < units.length - 1; unit += 1) value /= 1_000;
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
