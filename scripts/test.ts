@@ -1,25 +1,33 @@
 /**
- * Runs the test suites and says how many tests passed, failed and were skipped, alone on the last line. A skipped test
- * is named with its reason; with CI=true nothing may be skipped.
+ * Runs the test suites and says how many tests passed and failed, alone on the last line: `N passed, N failed`. Before it:
+ * time per suite, the slowest files, and every skipped test with what it lacks. With CI=true a test that was skipped for
+ * something missing is a failure; only a size that X1_FULL=1 asks for may be left out.
  *
  *   npm test                      every suite
  *   npm test -- unit              one suite: unit, integration or e2e
  *   npm test -- unit packages/x   one suite, one place
+ *   npm run test:full             every suite at full size (X1_FULL=1)
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-
-type Assertion = { status: string; fullName: string; meta?: { skipReason?: string } };
-type Report = { testResults: { name: string; status: string; message?: string; assertionResults: Assertion[] }[] };
-type Tally = { suite: string; seconds: number; passed: number; failed: number; skipped: string[] };
+import { join, resolve } from "node:path";
+import type { SuiteReport } from "./test/reporter.ts";
+import { failures, isTolerated, type Tally, tallyOf } from "./test/tally.ts";
 
 const suites = ["unit", "integration", "e2e"] as const;
-const [first, ...rest] = process.argv.slice(2);
-const chosen = first && (suites as readonly string[]).includes(first) ? [first] : suites;
-const filters = first && chosen.length === 1 ? rest : process.argv.slice(2);
-const root = join(import.meta.dirname, "..");
+const args = process.argv.slice(2);
+/** Another project than this checkout: for the tests of this script. */
+const root = args[0] === "--root" ? resolve(args.splice(0, 2)[1] ?? ".") : join(import.meta.dirname, "..");
+if (args[0] === "--full") {
+  process.env.X1_FULL = "1";
+  args.shift();
+}
+const chosen = suites.filter((suite) => suite === args[0]);
+const filters = chosen.length === 1 ? args.slice(1) : args;
+const full = process.env.X1_FULL === "1";
+/** A suite that hangs is ended. */
+const LIMIT_MS = (full ? 240 : 60) * 60_000;
 
 function runSuite(suite: string): Tally {
   const dir = mkdtempSync(join(tmpdir(), "x1-test-"));
@@ -30,54 +38,47 @@ function runSuite(suite: string): Tally {
     [
       join(root, "node_modules/vitest/vitest.mjs"),
       "run",
-      "--project",
-      suite,
-      "--passWithNoTests",
-      "--reporter=default",
-      "--reporter=json",
-      `--outputFile.json=${file}`,
+      ...["--project", suite, "--passWithNoTests", "--reporter=default"],
+      `--reporter=${join(import.meta.dirname, "test/reporter.ts")}`,
       ...filters,
     ],
-    { cwd: root, stdio: "inherit" },
+    { cwd: root, stdio: "inherit", timeout: LIMIT_MS, env: { ...process.env, X1_TEST_REPORT: file } },
   );
-  const tally: Tally = { suite, seconds: (performance.now() - started) / 1000, passed: 0, failed: 0, skipped: [] };
+  let report: SuiteReport | null = null;
   try {
-    const report = JSON.parse(readFileSync(file, "utf8")) as Report;
-    for (const test of report.testResults) {
-      for (const { status, fullName } of test.assertionResults) {
-        if (status === "passed") tally.passed += 1;
-        else if (status === "failed") tally.failed += 1;
-        else tally.skipped.push(fullName);
-      }
-      // A file that broke before its first test has no assertions and must still count.
-      if (test.status === "failed" && !test.assertionResults.some(({ status }) => status === "failed"))
-        tally.failed += 1;
-    }
+    report = JSON.parse(readFileSync(file, "utf8")) as SuiteReport;
   } catch {
-    tally.failed += 1;
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
+    // The runner died before its end: told below.
   }
-  if (run.status !== 0 && tally.failed === 0) tally.failed = 1;
-  return tally;
+  rmSync(dir, { recursive: true, force: true });
+  return tallyOf({ suite, seconds: (performance.now() - started) / 1000, report, status: run.status, filters });
 }
 
-const tallies = chosen.map(runSuite);
-const sum = (pick: (tally: Tally) => number) => tallies.reduce((total, tally) => total + pick(tally), 0);
+const tallies = (chosen.length === 1 ? chosen : suites).map(runSuite);
+const files = tallies.flatMap((tally) => tally.files);
 const skipped = tallies.flatMap((tally) => tally.skipped);
 
-console.log("\nSuites:");
+console.log(`\nSuites${full ? " at full size" : ""}:`);
 for (const { suite, seconds, passed, failed, skipped } of tallies)
   console.log(
     `  ${suite.padEnd(12)} ${seconds.toFixed(1).padStart(7)} s  ${passed} passed, ${failed} failed, ${skipped.length} skipped`,
   );
-if (skipped.length > 0)
-  console.log(`Skipped, each for a reason in its name or above:\n${skipped.map((name) => `  - ${name}`).join("\n")}`);
+if (files.length > 0) console.log("Slowest files:");
+for (const { path, ms } of files.toSorted((a, b) => b.ms - a.ms).slice(0, 10))
+  console.log(`  ${(ms / 1000).toFixed(1).padStart(7)} s  ${path}`);
+if (skipped.length > 0) {
+  console.log(`Skipped (${skipped.length}):`);
+  for (const { name, reason } of skipped) console.log(`  - ${name}${reason ? `: ${reason}` : ""}`);
+}
+const troubles = [
+  ...tallies.flatMap((tally) => tally.troubles),
+  ...failures({ filters, files, ci: process.env.CI === "true", skipped }),
+];
+for (const trouble of troubles) console.log(`Failed: ${trouble}`);
+if (process.env.CI === "true" && skipped.some((test) => !isTolerated(test)))
+  console.log("CI=true: nothing may be skipped; install what these tests lack.");
 
-const intolerable = process.env.CI === "true" && skipped.length > 0;
-if (intolerable) console.log("CI=true: nothing may be skipped; install what these tests lack.");
-const failed = sum((tally) => tally.failed);
-console.log(
-  `\n${sum((tally) => tally.passed)} passed, ${failed} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ""}`,
-);
-process.exit(failed > 0 || intolerable || sum((tally) => tally.passed) === 0 ? 1 : 0);
+const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
+const failed = tallies.reduce((sum, tally) => sum + tally.failed, 0) + troubles.length;
+console.log(`\n${passed} passed, ${failed} failed`);
+process.exit(failed > 0 ? 1 : 0);

@@ -1,0 +1,64 @@
+import type { SuiteReport } from "./reporter.ts";
+
+/** One suite, counted. `troubles` are failures that belong to no single test; each counts as one. */
+export type Tally = {
+  suite: string;
+  seconds: number;
+  passed: number;
+  failed: number;
+  skipped: { name: string; reason?: string }[];
+  files: SuiteReport["files"];
+  troubles: string[];
+};
+
+/** Counts one suite. Whatever the runner holds against it counts, also where no test of it failed. Pure. */
+export function tallyOf(run: {
+  suite: string;
+  seconds: number;
+  report: SuiteReport | null;
+  /** Exit status; null when it was ended by a signal. */
+  status: number | null;
+  filters: readonly string[];
+}): Tally {
+  const { suite, seconds, report } = run;
+  const tally: Tally = { suite, seconds, passed: 0, failed: 0, skipped: [], files: report?.files ?? [], troubles: [] };
+  const hurt = new Set<string>();
+  for (const { file, name, state, reason } of report?.tests ?? []) {
+    if (state === "passed") tally.passed += 1;
+    else if (state === "skipped") tally.skipped.push({ name, ...(reason ? { reason } : {}) });
+    else {
+      // A test that never ran has failed: its worker is gone.
+      tally.failed += 1;
+      hurt.add(file);
+    }
+  }
+  for (const { path, failed, tests } of tally.files)
+    if (tests === 0) tally.troubles.push(`${path} has no tests, or broke before its first.`);
+    else if (failed && !hurt.has(path)) tally.troubles.push(`${path} broke outside its tests.`);
+  for (const message of report?.stray ?? []) tally.troubles.push(`${suite}: ${message}`);
+  if (!report) tally.troubles.push(`${suite}: the runner ended with ${run.status ?? "a signal"} and no report.`);
+  else if (run.filters.length === 0 && report.tests.length === 0) tally.troubles.push(`${suite} has no tests.`);
+  else if (run.status !== 0 && tally.failed + tally.troubles.length === 0)
+    tally.troubles.push(`${suite}: the runner ended with ${run.status ?? "a signal"}.`);
+  return tally;
+}
+
+/** A size that is only run when asked for lacks nothing. */
+export const isTolerated = ({ name, reason }: Tally["skipped"][number]) => /X1_FULL=1/.test(`${name} ${reason ?? ""}`);
+
+/** What fails across the suites: a word that names no suite and no file, and in CI every skip for something missing. Pure. */
+export function failures(run: {
+  filters: readonly string[];
+  files: Tally["files"];
+  skipped: Tally["skipped"];
+  ci: boolean;
+}): string[] {
+  // From the first option on the words belong to the runner.
+  const option = run.filters.findIndex((word) => word.startsWith("-"));
+  const words = option === -1 ? run.filters : run.filters.slice(0, option);
+  const unknown = words
+    .filter((word) => !run.files.some(({ path }) => path.includes(word.replace(/:\d+$/, "").replace(/^\.\//, ""))))
+    .map((word) => `"${word}" is no suite (unit, integration, e2e) and names no test file.`);
+  const lacking = run.ci ? run.skipped.filter((test) => !isTolerated(test)) : [];
+  return [...unknown, ...lacking.map(({ name }) => `skipped with CI=true: ${name}`)];
+}
