@@ -17,6 +17,7 @@ import { buildOverlay, buildRuntimeApp } from "@x1agent/overlay";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { routeDrivers } from "./drivers.ts";
 import { parseRemote } from "./git/remote.ts";
+import { machineAuthorities, type NetworkFacts } from "./network.ts";
 import { providerDefaults } from "./providers.ts";
 import { readRegistries } from "./registries.ts";
 import { type CatalogueEntry, loadCatalogue } from "./runtimes/catalogue.ts";
@@ -56,6 +57,9 @@ export type LoopDeps = Foundation & {
   driver: WorkspaceDriver;
   runtimes: RuntimeShelf;
   localRules: { roots: readonly string[]; owners: readonly number[] | "any" };
+  network: NetworkFacts;
+  /** Address of the service's own API. */
+  url: string;
 };
 /** The job loop, as the rest of the service knows it. */
 export type Loop = { kick(organizationId: string, jobId: string): void; stop(): Promise<void> };
@@ -142,8 +146,9 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           return first && { token: first.token };
         },
         issueLocalToken: () => identity.ownerToken(),
-        async start() {
-          loop = await startLoop({ ...foundation, driver, runtimes, localRules });
+        async start(url) {
+          const network = { upstreamProxy: options.upstreamProxy, ca: machineAuthorities() };
+          loop = await startLoop({ ...foundation, driver, runtimes, localRules, network, url });
         },
         async stop() {
           await loop?.stop();

@@ -52,8 +52,8 @@ export type Parts = {
   bootstrap(): Promise<{ token: string } | null>;
   /** A new token for the local owner, when its file was lost. */
   issueLocalToken(): Promise<string>;
-  /** Starts taking jobs; called once requests can be answered. */
-  start(): Promise<void>;
+  /** Starts taking jobs; called once requests can be answered, with the address at which they are. */
+  start(url: string): Promise<void>;
   /** Ends sessions and loop within bounds. */
   stop(): Promise<void>;
 };
@@ -137,7 +137,7 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     });
     await writeServiceFile(options.dataDir, { url: listener.url, pid: process.pid });
     undo.push(() => removeServiceFile(options.dataDir));
-    await parts.start();
+    await parts.start(listener.url);
     return { url: listener.url, tokenFile, close: unwind, lost: db.lost.then(() => "The database has ended.") };
   } catch (error) {
     await unwind();

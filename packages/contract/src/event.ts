@@ -222,6 +222,8 @@ export const observedEvents = {
     detail: short.optional(),
   }),
   "git.fetched": z.object({ repository: short, bytes: z.number() }),
+  /** The session refused what somebody said to it; nobody waits for an answer any more. */
+  "input.refused": z.object({ verb: short, code: short, detail: short }),
   "limit.hit": z.object({ limit: short, detail: short, value: z.number().optional(), max: z.number().optional() }),
   "runtime.exited": z.object({
     exitCode: z.number().int().nullable(),

@@ -239,7 +239,7 @@ class Call {
       method: "POST",
       path: base.pathname.replace(/\/$/, "") + format.path + search,
       headers,
-      ...(route.ca ? { ca: route.ca } : {}),
+      ...((route.ca ?? deps.boot.ca) ? { ca: route.ca ?? deps.boot.ca } : {}),
     } as never);
     await this.#pipe(upstream, body);
   }

@@ -1,4 +1,4 @@
-import { platformActor, type Verification } from "@x1agent/contract";
+import { isTerminal, platformActor, type Verification } from "@x1agent/contract";
 import { endAttempt, type JobRecord, listAttempts, releaseJob, renewJob } from "@x1agent/domain-jobs";
 import { decide, type End, lostInARow, MAX_LOST } from "./decide.ts";
 import { defaultTiming, type LoopDeps, type Timing } from "./deps.ts";
@@ -13,6 +13,13 @@ import { baseline, keepUnverified, saveProgress, verifyRound } from "./steps/ver
 
 /** Longest wait inside a step before cancel, stop and time are looked at again; a notice ends it at once. */
 const LOOK_MS = 5_000;
+/** Longest delay that a timer takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** A long step was cut short; the loop reads the job's state again and decides anew. */
+class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}
 
 /**
  * One job in this process, from claim to release. Invariants: only the holder of the row's lease works on the job; a lost
@@ -22,14 +29,18 @@ export class JobRun {
   readonly #deps: LoopDeps;
   readonly #owner: string;
   readonly #timing: Timing;
-  readonly #mailbox = new Mailbox<Notice>();
+  /** Notices of the present attempt: what an ended one still says concerns nobody. */
+  #mailbox = new Mailbox<Notice>();
   #job: JobRecord;
   #live: Live | null = null;
   #baseline: Promise<Verification | null> = Promise.resolve(null);
   #leaseLost = false;
   #stopping = false;
-  /** Working time used by the running attempt, without the time in which a person was awaited. */
-  #workingSince = Date.now();
+  /** The long step that runs now, for whatever must end it early. */
+  #cut: AbortController | null = null;
+  #baselineCut = new AbortController();
+  /** When this process began to work on an attempt; the time in which a person was awaited does not count. */
+  #workingSince: number | null = null;
   #waitedMs = 0;
 
   constructor(deps: LoopDeps, job: JobRecord, owner: string) {
@@ -46,11 +57,20 @@ export class JobRun {
   /** Something about the job changed in the database. */
   wake(): void {
     this.#mailbox.put({ kind: "wake" });
+    const cut = this.#cut;
+    if (!cut) return;
+    reload(this.#deps, this.#job).then(
+      (job) => {
+        if (!job || job.cancelRequested || isTerminal(job.state)) cut.abort(new Interrupted("The job is cancelled."));
+      },
+      (error: unknown) => this.#deps.log.warn("a woken job could not be read", { error, jobId: this.#job.id }),
+    );
   }
 
   /** Ends the work at the next safe point: progress saved, attempt ended, job queued. */
   stop(): void {
     this.#stopping = true;
+    this.#cut?.abort(new Interrupted("The service stops."));
     this.wake();
   }
 
@@ -64,6 +84,7 @@ export class JobRun {
           // A job that ended releases its lease by itself.
           if (!held && !this.#leaseLost) {
             this.#leaseLost = true;
+            this.#cut?.abort(new Interrupted("Another process works on the job."));
             this.wake();
           }
         },
@@ -92,13 +113,8 @@ export class JobRun {
     this.#job = now;
     const attempts = await deps.db.tenant(now.organizationId, (tx) => listAttempts(tx, now.id));
     if (this.#stopping && now.state !== "publishing") return this.#stopHere();
-    const used = Date.now() - this.#workingSince - this.#waitedMs;
-    const step = decide({
-      job: now,
-      attempts,
-      live: this.#live !== null,
-      late: this.#live !== null && used > now.limits.jobMs,
-    });
+    const used = this.#usedMs();
+    const step = decide({ job: now, attempts, live: this.#live !== null, late: used > now.limits.jobMs });
     try {
       switch (step.kind) {
         case "release":
@@ -125,7 +141,9 @@ export class JobRun {
           return true;
         }
         case "verify":
-          await this.#take(await verifyRound(deps, now, this.#held(), this.#baseline));
+          await this.#take(
+            await this.#cuttable((signal) => verifyRound(deps, now, this.#held(), this.#baseline, signal)),
+          );
           return true;
         case "publish":
           await this.#finish(now.state);
@@ -133,7 +151,7 @@ export class JobRun {
           return true;
       }
     } catch (error) {
-      if (error instanceof Moved) return true;
+      if (error instanceof Moved || error instanceof Interrupted) return true;
       if (error instanceof AttemptLost) {
         await this.#lose(error.reason, error.message);
         return true;
@@ -148,6 +166,34 @@ export class JobRun {
     return Date.now() - this.#asked;
   }
 
+  #usedMs(): number {
+    return this.#workingSince === null ? 0 : Date.now() - this.#workingSince - this.#waitedMs;
+  }
+
+  /**
+   * Runs a long step so that a cancel, a stop of the service, the job's time limit or a lost lease cuts it short. What a cut
+   * step returned or threw is no result: `Interrupted` is thrown in its place.
+   */
+  async #cuttable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const cut = new AbortController();
+    this.#cut = cut;
+    // A commit that others compare with is of no use to a job that goes no further.
+    cut.signal.addEventListener("abort", () => this.#baselineCut.abort(cut.signal.reason), { once: true });
+    const left = Math.min(MAX_TIMER_MS, Math.max(0, this.#job.limits.jobMs - this.#usedMs()));
+    const timer = setTimeout(() => cut.abort(new Interrupted("The job's time is used up.")), left);
+    try {
+      if (this.#stopping || this.#leaseLost) cut.abort(new Interrupted("It was asked to end before it began."));
+      const value = await work(cut.signal);
+      cut.signal.throwIfAborted();
+      return value;
+    } catch (error) {
+      throw cut.signal.aborted ? cut.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+      this.#cut = null;
+    }
+  }
+
   #held(): Live {
     if (!this.#live) throw new Error("A step that needs a session ran without one.");
     return this.#live;
@@ -156,19 +202,24 @@ export class JobRun {
   async #provision(): Promise<void> {
     this.#workingSince = Date.now();
     this.#waitedMs = 0;
+    this.#mailbox = new Mailbox<Notice>();
     const deps = this.#deps;
     let made: Awaited<ReturnType<typeof provision>>;
     try {
-      made = await provision(deps, this.#job, this.#mailbox, (live) => {
-        this.#live = live;
-        // Beside the agent's work; asked for when the first evidence is made. A baseline that breaks is a missing one.
-        this.#baseline = baseline(deps, this.#job, live).catch((error: unknown) => {
-          deps.log.warn("the baseline could not be run", { error, jobId: this.#job.id });
-          return null;
-        });
-      });
+      made = await this.#cuttable((signal) =>
+        provision(deps, this.#job, this.#mailbox, signal, (live) => {
+          this.#live = live;
+          this.#baselineCut = new AbortController();
+          const baselineSignal = this.#baselineCut.signal;
+          // Beside the agent's work; asked for when the first evidence is made. A baseline that breaks is a missing one.
+          this.#baseline = baseline(deps, this.#job, live, baselineSignal).catch((error: unknown) => {
+            if (!baselineSignal.aborted) deps.log.warn("the baseline could not be run", { error, jobId: this.#job.id });
+            return null;
+          });
+        }),
+      );
     } catch (error) {
-      if (error instanceof Moved) throw error;
+      if (error instanceof Moved || error instanceof Interrupted) throw error;
       const known = provisionFault(error);
       this.#job = (await reload(deps, this.#job)) ?? this.#job;
       if (known) return this.#end({ to: "failed", ...known });
@@ -197,8 +248,10 @@ export class JobRun {
   async #end(end: End): Promise<void> {
     const live = this.#live;
     const attemptId = live?.attempt.id ?? null;
-    // What was done until then stays for a retry.
-    if (live && this.#job.state !== "provisioning" && (end.to === "failed" || end.to === "timed_out"))
+    // What was done until then stays for a retry; nothing more is done, or paid for, meanwhile.
+    const kept = end.to === "failed" || end.to === "timed_out" || end.to === "cancelled";
+    if (live && kept) await this.#stopHost(live);
+    if (live && kept && this.#job.state !== "provisioning")
       await saveProgress(this.#deps, this.#job, live, AbortSignal.timeout(this.#timing.stopMs)).catch(
         (error: unknown) => this.#deps.log.warn("progress could not be saved", { error, jobId: this.#job.id }),
       );
@@ -208,6 +261,12 @@ export class JobRun {
       ...(end.detail === undefined ? {} : { detail: end.detail }),
     });
     await this.#finish(end.to);
+  }
+
+  async #stopHost(live: Live): Promise<void> {
+    await live.workspace
+      .stopHost()
+      .catch((error: unknown) => this.#deps.log.warn("a host could not be stopped", { error, jobId: this.#job.id }));
   }
 
   /** The workspace and the attempt end; nothing of the job runs any more. */
@@ -251,16 +310,19 @@ export class JobRun {
   async #stopHere(): Promise<boolean> {
     const deps = this.#deps;
     const live = this.#live;
-    if (!live) return false;
-    await saveProgress(deps, this.#job, live, AbortSignal.timeout(this.#timing.stopMs)).catch((error: unknown) =>
-      deps.log.warn("progress could not be saved", { error, jobId: this.#job.id }),
-    );
+    // What a dead process left is for whoever takes the job over next.
+    if (this.#workingSince === null) return false;
+    if (live) await this.#stopHost(live);
+    if (live && this.#job.state !== "provisioning")
+      await saveProgress(deps, this.#job, live, AbortSignal.timeout(this.#timing.stopMs)).catch((error: unknown) =>
+        deps.log.warn("progress could not be saved", { error, jobId: this.#job.id }),
+      );
     await this.#finish("stopped");
-    if (this.#job.state !== "awaiting_approval" && this.#job.state !== "queued")
+    if (!isTerminal(this.#job.state) && this.#job.state !== "awaiting_approval" && this.#job.state !== "queued")
       this.#job = await transition(deps, this.#job, {
         to: "queued",
         reason: "service_stopped",
-        attemptId: live.attempt.id,
+        attemptId: live?.attempt.id ?? null,
       });
     return false;
   }
@@ -276,6 +338,7 @@ export class JobRun {
   async #close(): Promise<void> {
     const live = this.#live;
     this.#live = null;
+    this.#baselineCut.abort(new Interrupted("The job needs it no more."));
     await live?.close();
     await this.#baseline.catch(() => null);
     this.#baseline = Promise.resolve(null);

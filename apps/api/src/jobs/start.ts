@@ -1,7 +1,9 @@
 import { listOrganizations } from "@x1agent/domain-identity";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { startControlChannel } from "../control/index.ts";
-import { createPlatformGit, type LocalRules } from "../git/index.ts";
+import { loadGitCredential } from "../credentials.ts";
+import { createPlatformGit, type LocalRules, parseRemote } from "../git/index.ts";
+import { type NetworkFacts, ownListeners } from "../network.ts";
 import { loadProviderRoutes, priceTable } from "../providers.ts";
 import type { Foundation } from "../service.ts";
 import type { RuntimeShelf } from "../use-cases/runtimes.ts";
@@ -9,9 +11,16 @@ import { type Loop, startLoop } from "./loop.ts";
 
 /** Starts sidecar channel, platform git and loop over the service's foundation. */
 export async function startJobs(
-  deps: Foundation & { driver: WorkspaceDriver; runtimes: RuntimeShelf; localRules: LocalRules },
+  deps: Foundation & {
+    driver: WorkspaceDriver;
+    runtimes: RuntimeShelf;
+    localRules: LocalRules;
+    network: NetworkFacts;
+    url: string;
+  },
 ): Promise<Loop> {
-  const { db, log, options, masterKey, runtimes, driver, blobs, hub } = deps;
+  const { db, log, options, masterKey, runtimes, driver, blobs, hub, network } = deps;
+  const forbidden = await ownListeners(deps.url, options.databaseUrl);
   const manifests = new Map((await runtimes.list()).map(({ manifest }) => [manifest.name, manifest]));
   const control = await startControlChannel({ db, log });
   try {
@@ -23,7 +32,13 @@ export async function startJobs(
       routes: (organizationId) => loadProviderRoutes(db, masterKey, organizationId),
       prices: priceTable(),
       organizations: () => db.system(listOrganizations),
-      forbidden: () => (options.port ? [{ address: options.host, port: options.port }] : []),
+      async credential(organizationId, repository) {
+        const remote = parseRemote(repository, deps.localRules);
+        return remote.ok ? loadGitCredential(db, masterKey, organizationId, remote.value) : undefined;
+      },
+      forbidden: () => forbidden,
+      ...(network.upstreamProxy ? { upstreamProxy: network.upstreamProxy } : {}),
+      ...(network.ca ? { ca: network.ca } : {}),
     });
     return {
       kick: loop.kick,

@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Fault } from "@x1agent/contract";
+import { upstreamProxyOf } from "../network.ts";
 
 export type StartOptions = {
   dataDir: string;
@@ -13,6 +14,8 @@ export type StartOptions = {
   blobsDir: string;
   masterKeyFile: string;
   toolchains: readonly string[];
+  /** The operator's HTTP proxy, through which egress of workspaces goes out. May hold a credential: never logged. */
+  upstreamProxy: string | undefined;
   /** Print one JSON line when ready instead of a sentence. */
   json: boolean;
 };
@@ -47,6 +50,7 @@ export function parseStartOptions(
     blobsDir: resolve(values.blobs ?? join(dataDir, "blobs")),
     masterKeyFile,
     toolchains: (values.toolchain ?? []).map((path) => resolve(path)),
+    upstreamProxy: upstreamProxyOf(env),
     json: values.json ?? false,
   };
 }

@@ -1,3 +1,4 @@
+export * from "./baseline.ts";
 export * from "./idempotency.ts";
 export * from "./migrations.ts";
 export * from "./model.ts";

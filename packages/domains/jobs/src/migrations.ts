@@ -44,4 +44,11 @@ export const migrations: readonly Migration[] = [
       primary key (organization_id, key));
     ${tenantTable("idempotency")}`,
   },
+  {
+    name: "jobs-002",
+    sql: `create table baseline (
+      organization_id text not null, key text not null check (key ~ '^[0-9a-f]{64}$'), result jsonb not null,
+      at timestamptz not null default now(), primary key (organization_id, key));
+    ${tenantTable("baseline")}`,
+  },
 ];

@@ -18,11 +18,8 @@ async function pass(deps: LoopDeps, job: JobRecord, live: Live, { kind, body, ac
   const answer = await live.host.post(verbs[kind as keyof typeof verbs], body);
   if (!answer.ok) {
     await observe(deps, job, live.attempt.id, {
-      type: "limit.hit",
-      payload: {
-        limit: `session.${kind}`,
-        detail: `The session refused it: ${answer.code}, ${answer.detail}`.slice(0, 2_000),
-      },
+      type: "input.refused",
+      payload: { verb: kind, code: answer.code, detail: answer.detail.slice(0, 2_000) },
     });
     return;
   }

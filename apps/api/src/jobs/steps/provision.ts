@@ -17,12 +17,14 @@ export type Provisioned = { ok: true; live: Live; job: JobRecord } | ({ ok: fals
 
 /**
  * From `queued` to a session that has its goal: base, job repository, workspace, checkout, what an earlier attempt left,
- * set-up, then host and first message. A failure here costs no model call.
+ * set-up, then host and first message. A failure here costs no model call. An abort of `signal` ends the command that runs;
+ * what was returned or thrown by then is no result.
  */
 export async function provision(
   deps: LoopDeps,
   queued: JobRecord,
   mailbox: Mailbox<Notice>,
+  signal: AbortSignal,
   onLive: (live: Live) => void,
 ): Promise<Provisioned> {
   let attemptId: string | null = null;
@@ -45,7 +47,7 @@ export async function provision(
     job,
     attempt.id,
     "checkout",
-    () => prepareBase(deps, job),
+    () => prepareBase(deps, job, signal),
     (value) => (value.ok ? "ok" : "failed"),
   );
   if (!prepared.ok)
@@ -88,8 +90,10 @@ export async function provision(
   await checkout(workspace, {
     commit: base.commit,
     branch: base.branch ?? "work",
+    signal,
     origin: base.remote.kind === "http" || base.remote.kind === "https" ? "http://127.0.0.1:9090/git/origin" : null,
   });
+  signal.throwIfAborted();
   const resumed = await restore(deps, live, job);
   if (job.setup !== null) {
     const command = job.setup;
@@ -104,7 +108,7 @@ export async function provision(
           "egress",
           await workspace.exec({
             ...{ argv: ["/bin/bash", "-c", command], cwd: "/workspace", env: { CI: "true", NO_COLOR: "1" } },
-            ...{ network: "egress", maxOutputBytes: 4 * 1024 ** 2, timeoutMs: job.limits.setupMs },
+            ...{ network: "egress", maxOutputBytes: 4 * 1024 ** 2, timeoutMs: job.limits.setupMs, signal },
           }),
           { storeOutput: (output) => deps.blobs.put(output) },
         ),
@@ -120,6 +124,7 @@ export async function provision(
         `\`${command.slice(0, 200)}\` ${result.timedOut ? "ran out of time" : `ended with ${result.exitCode ?? result.signal}`}.`,
       );
   }
+  signal.throwIfAborted();
   await deps.control.setPhase(workspace.id, "agent");
   const started = await startSession(deps, live, job, resumed);
   if (!started.ok)
@@ -128,14 +133,20 @@ export async function provision(
   return { ok: true, live, job };
 }
 
-async function prepareBase(deps: LoopDeps, job: JobRecord): Promise<Outcome<{ base: Base; jobRepository: string }>> {
+async function prepareBase(
+  deps: LoopDeps,
+  job: JobRecord,
+  signal: AbortSignal,
+): Promise<Outcome<{ base: Base; jobRepository: string }>> {
   const credential = await deps.credential?.(job.organizationId, job.repository);
   const base = await deps.git.resolveBase({
     ...{ organizationId: job.organizationId, repository: job.repository, trust: trustOf(job) },
     // Every attempt stands on the commit that the first one resolved, unless nothing is resolved yet.
     base: job.baseCommit ?? job.base,
+    signal,
     ...(credential ? { credential } : {}),
   });
+  signal.throwIfAborted();
   if (!base.ok) return base;
   return accept({ base: base.value, jobRepository: await deps.git.jobRepository(job.id, base.value) });
 }

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Actor, accept, type CommandResult, type Outcome, Verification } from "@x1agent/contract";
 import { recordApproval, storeEvidence, voidApprovals } from "@x1agent/domain-approvals";
 import { jobMoney } from "@x1agent/domain-budgets";
-import { type JobRecord, setJobFacts } from "@x1agent/domain-jobs";
+import { findBaseline, type JobRecord, keepBaseline, setJobFacts } from "@x1agent/domain-jobs";
 import { getProject } from "@x1agent/domain-projects";
 import { appendEvents, blockedHosts, saveSession } from "@x1agent/domain-sessions";
 import { newId } from "@x1agent/kernel";
@@ -24,6 +24,7 @@ import type { Live } from "../live.ts";
 import { observe, observed, phase, transition } from "../record.ts";
 import { saveSessionFiles } from "../saved-files.ts";
 import { openWorkspace } from "../workspaces.ts";
+import { trustOf } from "./trust.ts";
 
 export type RoundEnd = { kind: "moved"; job: JobRecord } | ({ kind: "end" } & End);
 
@@ -61,9 +62,11 @@ async function takeChange(
   job: JobRecord,
   live: Live,
   round: number,
+  signal?: AbortSignal,
 ): Promise<Outcome<Imported | null>> {
   const { attempt, base, jobRepository } = live;
-  const collected = await saveProgress(deps, job, live);
+  const collected = await saveProgress(deps, job, live, signal);
+  signal?.throwIfAborted();
   if (!collected.ok || collected.value === null) return collected as Outcome<null>;
   const tool = await openWorkspace(deps, { job, attempt, purpose: "tool", jobRepository });
   try {
@@ -71,7 +74,9 @@ async function takeChange(
       ...{ tool: tool.workspace, jobRepository, base: base.commit, collected: collected.value },
       // The attempt's start is stored, so that a repeated import makes the same commit.
       text: { title: job.title, body: "", jobId: job.id, at: new Date(attempt.startedAt) },
+      ...(signal ? { signal } : {}),
     });
+    signal?.throwIfAborted();
     if (!imported.ok) return imported;
     const { commit, tree, files, insertions, deletions, named } = imported.value;
     await observe(deps, job, attempt.id, {
@@ -101,9 +106,10 @@ async function verifyCommit(
   purpose: "verify" | "baseline",
   commit: string,
   testPaths: readonly string[],
+  signal: AbortSignal,
 ): Promise<Verification> {
   let current: string | null = null;
-  return runVerification(
+  const verification = await runVerification(
     async () => {
       // The way out is there for set-up (or where the project allows it); without either there is no sidecar at all.
       const needsWay = job.setup !== null || job.verifyNetwork;
@@ -128,39 +134,48 @@ async function verifyCommit(
         if (current) await deps.control.setPhase(current, name);
       },
       storeOutput: (output) => deps.blobs.put(output),
+      signal,
     },
   );
+  // A command that was cut short failed for no reason of the commit's.
+  signal.throwIfAborted();
+  return verification;
 }
 
 /**
- * The same commands on the base commit, once for (base, commands, limits): a failing baseline is evidence. Kept as a file
- * so that it survives a restart; a lost file is only run again.
+ * The same commands on the base commit: a failing baseline is evidence. Run once for all that decides its result (who may have
+ * written the caches, commit, commands, limits, what the workspace offers) and kept by the digest of that.
  */
-export async function baseline(deps: LoopDeps, job: JobRecord, live: Live): Promise<Verification | null> {
+export async function baseline(
+  deps: LoopDeps,
+  job: JobRecord,
+  live: Live,
+  signal: AbortSignal,
+): Promise<Verification | null> {
   if (job.verify === null) return null;
   const { base } = live;
   const { setup, verify, verifyNetwork, limits, organizationId, isolation } = job;
+  const { setupMs, verifyMs, memoryBytes, processes, diskBytes } = limits;
+  const trust = trustOf(job);
   const key = createHash("sha256")
-    .update(canonicalBytes({ organizationId, tree: base.commit, setup, verify, verifyNetwork, limits, isolation }))
+    .update(
+      canonicalBytes({
+        ...{ organizationId, repository: base.remote.url, trust, commit: base.commit, setup, verify, verifyNetwork },
+        ...{ isolation, setupMs, verifyMs, memoryBytes, processes, diskBytes, workspace: live.workspace.report },
+      }),
+    )
     .digest("hex");
-  const folder = join(deps.dataDir, "baselines");
-  const file = join(folder, `${key}.json`);
-  const known = await readFile(file, "utf8").then(
-    (text) => Verification.safeParse(JSON.parse(text)),
-    () => null,
-  );
-  if (known?.success) return known.data;
+  const known = Verification.safeParse(await deps.db.tenant(organizationId, (tx) => findBaseline(tx, key)));
+  if (known.success) return known.data;
   const result = await phase(
     deps,
     job,
     live.attempt.id,
     "baseline",
-    () => verifyCommit(deps, job, live, "baseline", base.commit, []),
+    () => verifyCommit(deps, job, live, "baseline", base.commit, [], signal),
     (value) => (value.passed === false ? "failed" : "ok"),
   );
-  await mkdir(folder, { recursive: true });
-  await writeFile(`${file}.${live.attempt.id}`, JSON.stringify(result));
-  await rename(`${file}.${live.attempt.id}`, file);
+  await deps.db.tenant(organizationId, (tx) => keepBaseline(tx, organizationId, key, result));
   return result;
 }
 
@@ -170,6 +185,7 @@ export async function verifyRound(
   verifying: JobRecord,
   live: Live,
   baselineDone: Promise<Verification | null>,
+  signal: AbortSignal,
 ): Promise<RoundEnd> {
   const { attempt } = live;
   const round = verifying.round + 1;
@@ -180,7 +196,7 @@ export async function verifyRound(
     job,
     attempt.id,
     "collect",
-    () => takeChange(deps, job, live, round),
+    () => takeChange(deps, job, live, round, signal),
     (value) => (value.ok ? "ok" : "failed"),
     round,
   );
@@ -190,7 +206,7 @@ export async function verifyRound(
   const testPaths = imported.files.filter(({ flags }) => flags.includes("test")).map(({ path }) => path);
   const verification = await phase(
     ...([deps, job, attempt.id, "verify"] as const),
-    () => verifyCommit(deps, job, live, "verify", imported.commit, testPaths),
+    () => verifyCommit(deps, job, live, "verify", imported.commit, testPaths, signal),
     (value) => (value.passed === null ? "skipped" : value.passed ? "ok" : "failed"),
     round,
   );
@@ -216,7 +232,9 @@ export async function verifyRound(
     };
   }
   await observeVerification(deps, job, attempt.id, round, verification);
-  return seal(deps, job, live, imported, verification, await baselineDone, next.reason);
+  const before = await baselineDone;
+  signal.throwIfAborted();
+  return seal(deps, job, live, imported, verification, before, next.reason);
 }
 
 /** The money is gone: what is there is kept as evidence that nobody verified. */

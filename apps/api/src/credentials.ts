@@ -1,0 +1,35 @@
+import { openSecret } from "@x1agent/domain-secrets";
+import type { Database } from "@x1agent/kernel";
+import type { GitCredential, Remote } from "./git/index.ts";
+
+/** Names of the secrets that may hold a remote's credential: with the port where it is not the scheme's own, first. Pure. */
+export function gitSecretNames(remote: Remote): string[] {
+  if (remote.kind !== "http" && remote.kind !== "https") return [];
+  const usual = remote.port === (remote.kind === "https" ? 443 : 80);
+  // Over plain HTTP a credential is sent only where somebody stored it for that very port.
+  if (remote.kind === "http") return [`git:${remote.host}:${remote.port}`];
+  return usual ? [`git:${remote.host}`, `git:${remote.host}:${remote.port}`] : [`git:${remote.host}:${remote.port}`];
+}
+
+/**
+ * The header for a stored credential: `user:password` as it stands, a bare token under the user name that GitHub documents for
+ * tokens over HTTPS and that other forges ignore. Pure.
+ */
+export function gitAuthorization(secret: string): string {
+  const pair = secret.includes(":") ? secret : `x-access-token:${secret}`;
+  return `Basic ${Buffer.from(pair, "utf8").toString("base64")}`;
+}
+
+/** The stored credential of a remote, unsealed for one operation; undefined when there is none. */
+export async function loadGitCredential(
+  db: Pick<Database, "tenant">,
+  masterKey: Buffer,
+  organizationId: string,
+  remote: Remote,
+): Promise<GitCredential | undefined> {
+  for (const name of gitSecretNames(remote)) {
+    const secret = await db.tenant(organizationId, (tx) => openSecret(tx, masterKey, organizationId, name));
+    if (secret !== null) return { authorization: gitAuthorization(secret) };
+  }
+  return undefined;
+}

@@ -1,0 +1,133 @@
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Client, createClient } from "@x1agent/client";
+import type { Job, JobState, StoredEvent } from "@x1agent/contract";
+import { createLocalDriver } from "@x1agent/driver-local";
+import { buildOverlay } from "@x1agent/overlay";
+import { createRepository, type ModelServer, startModelServer } from "@x1agent/testkit";
+import type { WorkspaceDriver } from "@x1agent/workspaces";
+import { createAssembly } from "../../assemble.ts";
+import { type Service, startService } from "../../service.ts";
+import { parseStartOptions } from "../../start/options.ts";
+import { startJobs } from "../index.ts";
+
+/** The scripted runtime takes its orders from the goal, and asks the scripted model where there are none. */
+export const runtime = "mock";
+/** The goal that makes the sample's verification pass. */
+export const fix = "[[edit add.mjs export const add = (a, b) => a + b;]]";
+
+/** A whole service in this process, with a scripted model behind it and one small repository. */
+export class TestService {
+  client!: Client;
+  driver!: WorkspaceDriver;
+  repository!: string;
+  model!: ModelServer;
+  #root!: string;
+  #service!: Service;
+
+  static async open(): Promise<TestService> {
+    const test = new TestService();
+    test.#root = await mkdtemp(join(tmpdir(), "x1-way-"));
+    await chmod(test.#root, 0o755);
+    test.repository = await test.createRepository("repository", {
+      "add.mjs": "export const add = (a, b) => a - b;\n",
+      "check.sh": "grep -q 'a + b' add.mjs\n",
+      "AGENTS.md": "Be brief.\n",
+    });
+    test.model = await startModelServer();
+    await test.start();
+    const { client, model } = test;
+    await client.setProvider({ params: { name: "anthropic" }, body: { baseUrl: model.url, allowPrivate: true } });
+    await client.setSecret({ params: { name: "anthropic" }, body: { value: model.key } });
+    for await (const _ of client.lines("installRuntime", { params: { name: runtime } }));
+    return test;
+  }
+
+  /** Starts the service on the data that is there. */
+  async start(): Promise<void> {
+    this.#service = await startService(
+      parseStartOptions(
+        ["--data", join(this.#root, "data"), "--master-key", join(this.#root, "key"), "--port", "0"],
+        {},
+      ),
+      createAssembly({
+        createDriver: async ({ options }) => {
+          const overlay = await buildOverlay({
+            outDir: join(options.dataDir, "overlay"),
+            root: join(import.meta.dirname, "../../../../.."),
+          });
+          this.driver = createLocalDriver({ runDir: join(options.dataDir, "run"), overlayDir: overlay.dir });
+          return this.driver;
+        },
+        startLoop: startJobs,
+      }),
+    );
+    const token = (await readFile(this.#service.tokenFile, "utf8")).trim();
+    this.client = createClient({ baseUrl: this.#service.url, token });
+  }
+  /** Ends the service cleanly; the data stays. */
+  stop(): Promise<void> {
+    return this.#service.close();
+  }
+  async close(): Promise<void> {
+    await this.#service?.close();
+    await this.model?.close();
+    await rm(this.#root, { recursive: true, force: true });
+  }
+
+  async createRepository(name: string, files: Record<string, string>): Promise<string> {
+    return (await createRepository(join(this.#root, name), files)).directory;
+  }
+
+  create(body: {
+    goal: string;
+    repository?: string;
+    verify?: string;
+    setup?: string;
+    ask?: boolean;
+    maxRounds?: number;
+    budgetMicros?: number;
+    limits?: object;
+  }): Promise<Job> {
+    return this.client.createJob({
+      body: { repository: this.repository, runtime, verify: "bash check.sh", ...body } as never,
+    }) as Promise<Job>;
+  }
+
+  /** What is stored of one type so far. */
+  async events(jobId: string, type: string): Promise<StoredEvent[]> {
+    const found: StoredEvent[] = [];
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), 500);
+    try {
+      for await (const event of this.client.events(jobId, { signal: abort.signal }))
+        if (event.type === type) found.push(event as StoredEvent);
+    } catch (error) {
+      if (!abort.signal.aborted) throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+    return found;
+  }
+
+  job(jobId: string) {
+    return this.client.getJob({ params: { jobId } });
+  }
+
+  /** Waits for a state; a job that ends in another says so with its reason. */
+  async reach(jobId: string, ...states: JobState[]) {
+    for (const end = Date.now() + 60_000; Date.now() < end; ) {
+      const job = await this.job(jobId);
+      if (states.includes(job.state)) return job;
+      if (job.endedAt) throw new Error(`The job ended ${job.state}: ${job.reason}, ${job.reasonDetail}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const job = await this.job(jobId);
+    throw new Error(`The job is still ${job.state} (${job.reason}).`);
+  }
+
+  async workspacesOf(jobId: string) {
+    return (await this.driver.list()).filter((info) => info.jobId === jobId);
+  }
+}
