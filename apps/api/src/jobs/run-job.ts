@@ -35,6 +35,8 @@ export class JobRun {
   #live: Live | null = null;
   #baseline: Promise<Verification | null> = Promise.resolve(null);
   #leaseLost = false;
+  /** The job was brought to its end here, and the lease went with it: one that is retried is claimed anew. */
+  #ended = false;
   #stopping = false;
   /** The long step that runs now, for whatever must end it early. */
   #cut: AbortController | null = null;
@@ -107,6 +109,7 @@ export class JobRun {
 
   /** One step; false when there is nothing more to do here. */
   async #step(): Promise<boolean> {
+    if (this.#ended) return false;
     const deps = this.#deps;
     const now = await reload(deps, this.#job);
     if (!now) return false;
@@ -260,6 +263,7 @@ export class JobRun {
       ...{ to: end.to, reason: end.reason, actor, attemptId },
       ...(end.detail === undefined ? {} : { detail: end.detail }),
     });
+    this.#ended = isTerminal(end.to);
     await this.#finish(end.to);
   }
 
