@@ -26,6 +26,7 @@ import { isSample } from "./sample.ts";
 import type { Assembly, Foundation, Parts } from "./service.ts";
 import { auditUseCases } from "./use-cases/audit.ts";
 import { examine } from "./use-cases/doctor.ts";
+import { gcUseCase } from "./use-cases/gc.ts";
 import { grantAtStart, grantUseCases } from "./use-cases/grants.ts";
 import { jobUseCases, presentJob } from "./use-cases/jobs.ts";
 import { projectUseCases } from "./use-cases/projects.ts";
@@ -36,6 +37,8 @@ import { budgetUseCases, providerUseCases, secretUseCases } from "./use-cases/se
 
 /** Folder of the checkout: it holds `runtimes/` and `packages/`. */
 const root = join(import.meta.dirname, "../../..");
+/** How often idempotency keys that have grown old are removed. */
+const PRUNE_MS = 3_600_000;
 /** How long a look at what the machine can isolate stays good. */
 const PROBE_MS = 30_000;
 
@@ -93,6 +96,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
       };
 
       let loop: Loop | null = null;
+      let pruning: NodeJS.Timeout | undefined;
       // Before the loop runs nothing is lost: it begins by sweeping the jobs that nobody works on.
       const kick = (organizationId: string, jobId: string) => loop?.kick(organizationId, jobId);
       const choices = await runtimes.list();
@@ -123,8 +127,15 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           identity: {
             createToken: (caller, { name, scopes, expiresInSeconds }) =>
               identity.createToken(caller.actor.id, caller.organizationId, name, scopes, expiresInSeconds),
+            listTokens: (caller) => identity.listTokens(caller.organizationId),
+            revokeToken: (caller, tokenId) => identity.revokeToken(caller.organizationId, tokenId),
           },
           runtimes,
+          gc: gcUseCase({
+            ...{ db, blobs, dataDir: options.dataDir },
+            sharedBlobs: !options.blobsDir.startsWith(`${options.dataDir}/`),
+            organizations: () => db.system(identities.listOrganizations),
+          }),
           doctor: () =>
             examine({
               driver,
@@ -149,8 +160,17 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
         async start(url) {
           const network = { upstreamProxy: options.upstreamProxy, ca: machineAuthorities() };
           loop = await startLoop({ ...foundation, driver, runtimes, localRules, network, url });
+          const prune = async () => {
+            for (const organizationId of await db.system(identities.listOrganizations))
+              await db.tenant(organizationId, jobs.pruneKeys);
+          };
+          const told = (error: unknown) => log.warn("old idempotency keys could not be pruned", { error });
+          prune().catch(told);
+          pruning = setInterval(() => prune().catch(told), PRUNE_MS);
+          pruning.unref();
         },
         async stop() {
+          clearInterval(pruning);
           await loop?.stop();
         },
       };

@@ -63,8 +63,9 @@ export async function readSecret(prompt: string): Promise<string> {
     }
     return text.replace(/\r?\n$/, "");
   }
-  stderr.write(`${prompt}: `);
+  // Echo goes off before the prompt asks for anything: what is typed at once is not shown either.
   stdin.setRawMode(true);
+  stderr.write(`${prompt}: `);
   stdin.resume();
   stdin.setEncoding("utf8");
   return new Promise((resolve, reject) => {

@@ -309,3 +309,29 @@ export const Doctor = z.object({
   isolation: IsolationReport.nullable(),
 });
 export type Doctor = z.infer<typeof Doctor>;
+
+export const GarbageCollection = z.object({
+  dryRun: z.boolean(),
+  retentionDays: z.number().int(),
+  /** What was freed, or would be; `bytes` is null where it frees rows only. */
+  items: z.array(
+    z.object({
+      kind: z.enum(["blobs", "mirrors", "job_caches", "saved_sessions", "idempotency_keys"]),
+      count: z.number().int(),
+      bytes: z.number().int().nullable(),
+    }),
+  ),
+  /** Left alone: blobs in a store outside the data directory, which other databases may use. */
+  skipped: z.array(z.string()),
+});
+
+export const Token = z.object({
+  id: z.string(),
+  name: z.string().nullable(),
+  /** First characters, to tell tokens apart. */
+  start: z.string().nullable(),
+  scopes: z.array(z.string()),
+  createdAt: z.string(),
+  expiresAt: z.string().nullable(),
+});
+export type Token = z.infer<typeof Token>;

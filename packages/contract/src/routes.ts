@@ -497,6 +497,41 @@ export const routes = defineRoutes({
     errors: [],
   },
 
+  collectGarbage: {
+    method: "POST",
+    path: "/api/v1/gc",
+    summary: "Free what nothing needs any more: unnamed blobs, caches and saved sessions of jobs that ended long ago.",
+    kind: "json",
+    scope: "admin",
+    body: z.object({
+      dryRun: z.boolean(),
+      retentionDays: z.number().int().min(1).max(3_650).default(30),
+    }),
+    response: r.GarbageCollection,
+    status: 200,
+    errors: ["conflict"],
+  },
+
+  listTokens: {
+    method: "GET",
+    path: "/api/v1/tokens",
+    summary: "API tokens of the organization; their text is never shown again.",
+    kind: "json",
+    scope: "admin",
+    response: page(r.Token),
+    status: 200,
+    errors: [],
+  },
+  revokeToken: {
+    method: "DELETE",
+    path: "/api/v1/tokens/:tokenId",
+    summary: "Revoke a token; streams opened with it end within seconds.",
+    kind: "json",
+    scope: "admin",
+    response: none,
+    status: 200,
+    errors: ["not_found"],
+  },
   createToken: {
     method: "POST",
     path: "/api/v1/tokens",

@@ -30,7 +30,7 @@ type Stage = {
 let stage: Stage | undefined;
 
 /** The real fan-out behind a real listener; the database is a list that only grows. */
-async function open(options: { dropAfter?: number } = {}): Promise<Stage> {
+async function open(options: { dropAfter?: number; stillValid?: () => Promise<boolean> } = {}): Promise<Stage> {
   const log: StoredEvent[] = [];
   const hub = createHub();
   const streams = createEventStreams({
@@ -52,6 +52,7 @@ async function open(options: { dropAfter?: number } = {}): Promise<Stage> {
       jobId: "j",
       after: Number(request.headers["last-event-id"] ?? 0),
       live: !request.url?.includes("live=false"),
+      ...(options.stillValid ? { stillValid: options.stillValid } : {}),
     });
     const { dropAfter } = options;
     if (dropAfter !== undefined && connections <= 5) setTimeout(() => response.destroy(), dropAfter);
@@ -167,6 +168,23 @@ describe("event streams", () => {
     expect(numbers(await reading)).toEqual(upTo(1, 400));
     await expect.poll(() => streams.size, { timeout: 5_000 }).toBe(0);
     slow.destroy();
+  });
+
+  it("end within seconds when the reader's token is gone", async () => {
+    let answer: "valid" | "gone" = "valid";
+    let asked = 0;
+    const { url } = await open({
+      async stillValid() {
+        asked += 1;
+        return answer !== "gone";
+      },
+    });
+    const response = await fetch(url);
+    const ended = response.text();
+    await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(0);
+    expect(await Promise.race([ended.then(() => "ended"), delay(50, "open")])).toBe("open");
+    answer = "gone";
+    expect(await Promise.race([ended.then(() => "ended"), delay(10_000, "open")])).toBe("ended");
   });
 
   it("forget a job that nobody watches", async () => {

@@ -16,6 +16,8 @@ import type { Hub, LiveDelta } from "./hub.ts";
 export const MAX_QUEUE = 1_048_576;
 const PAGE = 500;
 const HEARTBEAT_MS = 10_000;
+/** How often it is asked whether a reader's token is still good. */
+const VALID_MS = 3_000;
 
 export type EventSourcePort = {
   /** Stored events with a number above `after`, in order. */
@@ -24,7 +26,12 @@ export type EventSourcePort = {
   onError(error: unknown): void;
 };
 
-type Watcher = { out: ServerResponse; seq: number; live: boolean };
+type Watcher = {
+  out: ServerResponse;
+  seq: number;
+  live: boolean;
+  stillValid: (() => Promise<boolean>) | undefined;
+};
 type Channel = {
   organizationId: string;
   jobId: string;
@@ -47,7 +54,14 @@ export type EventStreams = {
   close(): void;
   readonly size: number;
 };
-export type StreamRequest = { organizationId: string; jobId: string; after: number; live: boolean };
+export type StreamRequest = {
+  organizationId: string;
+  jobId: string;
+  after: number;
+  live: boolean;
+  /** Whether the reader may still read: asked every few seconds, and the stream ends when not. */
+  stillValid?: () => Promise<boolean>;
+};
 
 /** The frame of one event. Its number is the SSE id; deltas have none, so they never move a client's position. */
 export function frame(event: StoredEvent | LiveDelta): Buffer {
@@ -63,6 +77,19 @@ export function createEventStreams(port: EventSourcePort): EventStreams {
     for (const channel of channels.values()) for (const watcher of channel.watchers) write(watcher, heartbeat);
   }, HEARTBEAT_MS);
   timer.unref();
+  const validity = setInterval(() => {
+    for (const channel of channels.values()) for (const watcher of channel.watchers) void recheck(watcher);
+  }, VALID_MS);
+  validity.unref();
+
+  /** Ends the stream of a reader whose token is gone. A database that cannot be asked ends nothing. */
+  async function recheck({ out, stillValid }: Watcher): Promise<void> {
+    try {
+      if (stillValid && !(await stillValid())) out.end();
+    } catch (error) {
+      port.onError(error);
+    }
+  }
 
   function write(watcher: Watcher, bytes: Buffer): boolean {
     if (watcher.out.destroyed || watcher.out.writableEnded) return false;
@@ -159,7 +186,7 @@ export function createEventStreams(port: EventSourcePort): EventStreams {
       });
       out.write("retry: 1000\n\n");
       const channel = open(request.organizationId, request.jobId);
-      const watcher: Watcher = { out, seq: request.after, live: false };
+      const watcher: Watcher = { out, seq: request.after, live: false, stillValid: request.stillValid };
       channel.watchers.add(watcher);
       out.on("close", () => leave(channel, watcher));
       out.on("error", () => out.destroy());
@@ -177,6 +204,7 @@ export function createEventStreams(port: EventSourcePort): EventStreams {
     },
     close() {
       clearInterval(timer);
+      clearInterval(validity);
       for (const channel of channels.values()) for (const watcher of channel.watchers) watcher.out.end();
     },
     get size() {

@@ -115,6 +115,7 @@ async function serve(c: Ctx, name: RouteName, route: Route, deps: AppDeps): Prom
     body: body.value,
     principal,
     requestId: requestIdOf(c),
+    stillValid: async () => (await authenticate(c, deps)).ok,
     idempotencyKey,
     lastEventId: lastEventId === undefined ? null : Number(lastEventId),
   } as unknown as Call<RouteName>;

@@ -32,6 +32,8 @@ export type Call<N extends RouteName> = {
   /** Id of the request: in the answer's header, in problems and in the log. */
   requestId: string;
   idempotencyKey: string | null;
+  /** Whether the token still stands for somebody: asked again while a stream is open. */
+  stillValid(): Promise<boolean>;
   /** SSE: number after which to go on, from Last-Event-ID. */
   lastEventId: number | null;
 };

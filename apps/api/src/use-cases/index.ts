@@ -16,6 +16,7 @@ import type {
   RouteBody,
   RouteResponse,
   StoredEvent,
+  Token,
 } from "@x1agent/contract";
 import type { RuntimeShelf } from "./runtimes.ts";
 
@@ -91,7 +92,10 @@ export type UseCases = {
   };
   identity: {
     createToken(caller: Caller, body: RouteBody<"createToken">): Promise<{ id: string; token: string }>;
+    listTokens(caller: Caller): Promise<Token[]>;
+    revokeToken(caller: Caller, tokenId: string): Promise<boolean>;
   };
   runtimes: Pick<RuntimeShelf, "list" | "install">;
+  gc(caller: Caller, body: RouteBody<"collectGarbage">): Promise<Outcome<RouteResponse<"collectGarbage">>>;
   doctor(): Promise<Doctor>;
 };

@@ -7,6 +7,7 @@ import { contextOf } from "../context.ts";
 import { ChildFailure, exitCodes } from "../exit.ts";
 import type { SetExit } from "../program.ts";
 import { formatBytes } from "../render/index.ts";
+import { count } from "./options.ts";
 
 type Backup = {
   target: string;
@@ -27,8 +28,9 @@ type Restored = {
   masterKey: "fits" | "differs" | "absent" | "unknown";
 };
 
-/** `backup`, `restore`: the installation as a whole, with or without a running service. */
+/** `backup`, `restore`: the installation as a whole, with or without a running service; `gc`. */
 export function addBackupCommands(program: Command, setExit: SetExit): void {
+  addGc(program);
   const place = (command: Command) =>
     command
       .option("--blobs <dir>", "blob store, if the service was started with one")
@@ -67,6 +69,40 @@ export function addBackupCommands(program: Command, setExit: SetExit): void {
       );
     },
   );
+}
+
+const gcKinds = {
+  blobs: "blobs that no row names",
+  mirrors: "mirrors that nobody used",
+  job_caches: "repositories of jobs that ended",
+  saved_sessions: "saved sessions of jobs that ended",
+  idempotency_keys: "old idempotency keys",
+} as const;
+
+/** `gc`: by the running service, which knows what is in use. */
+function addGc(program: Command): void {
+  program
+    .command("gc")
+    .description("free what nothing needs any more")
+    .option("--dry-run", "only say what it would free")
+    .option("--retention <days>", "keep what belongs to jobs that ended within so many days", count, 30)
+    .action(async (options, command: Command) => {
+      const context = contextOf(command);
+      const dryRun = Boolean(options.dryRun);
+      const result = await context.client.collectGarbage({ body: { dryRun, retentionDays: options.retention } });
+      context.print(result, () =>
+        [
+          ...result.items.map(
+            ({ kind, count, bytes }) =>
+              `${String(count).padStart(7)}  ${gcKinds[kind]}${bytes === null ? "" : ` (${formatBytes(bytes)})`}`,
+          ),
+          ...(result.skipped.includes("blobs")
+            ? ["Blobs are left alone: their store lies outside the data directory, and others may use it."]
+            : []),
+          dryRun ? "Nothing was removed: this was a dry run." : "Removed.",
+        ].join("\n"),
+      );
+    });
 }
 
 /** Runs the service's own entry for this, which speaks to the database, and hands back its one line of JSON. */

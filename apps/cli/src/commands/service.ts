@@ -11,6 +11,7 @@ import { contextOf, readSecret } from "../context.ts";
 import { exitCodes, UsageError } from "../exit.ts";
 import type { SetExit } from "../program.ts";
 import { table, visible, visibleLine } from "../render/index.ts";
+import { count } from "./options.ts";
 
 const port = (text: string): number => {
   const value = Number(text);
@@ -18,6 +19,13 @@ const port = (text: string): number => {
   return value;
 };
 const collect = (value: string, before: string[]): string[] => [...before, value];
+
+const tokenScopes = ["read", "write", "approve", "admin"] as const;
+const collectScope = (text: string, before: string[]): string[] => {
+  if (!(tokenScopes as readonly string[]).includes(text))
+    throw new InvalidArgumentError(`One of: ${tokenScopes.join(", ")}.`);
+  return [...before, text];
+};
 
 /** `up`, `doctor`, `runtimes`, `providers`, `secrets`, `audit`: the installation itself. */
 export function addServiceCommands(program: Command, setExit: SetExit): void {
@@ -183,6 +191,54 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
       const context = contextOf(command);
       await context.client.deleteSecret({ params: { name } });
       context.print({ deleted: name }, `${visibleLine(name)} is forgotten`);
+    });
+
+  const tokens = program
+    .command("tokens")
+    .description("API tokens")
+    .action(async (_, command: Command) => {
+      const context = contextOf(command);
+      const { items } = await context.client.listTokens();
+      context.print(items, () =>
+        table(
+          [
+            ["ID", "NAME", "BEGINS", "SCOPES", "EXPIRES"],
+            ...items.map((token) => [
+              token.id,
+              visibleLine(token.name ?? ""),
+              visibleLine(token.start ?? ""),
+              token.scopes.join(" "),
+              token.expiresAt ?? "never",
+            ]),
+          ],
+          context.style,
+        ),
+      );
+    });
+  tokens
+    .command("create <name>")
+    .description("make one; it is shown once")
+    .option("--scope <scope>", "read, write, approve or admin; may be repeated (default: read)", collectScope, [])
+    .option("--expires <days>", "days until it expires (default: never)", count)
+    .action(async (name: string, options, command: Command) => {
+      const context = contextOf(command);
+      const chosen = options.scope as (typeof tokenScopes)[number][];
+      const made = await context.client.createToken({
+        body: {
+          name,
+          scopes: chosen.length > 0 ? chosen : ["read"],
+          ...(options.expires === undefined ? {} : { expiresInSeconds: (options.expires as number) * 86_400 }),
+        },
+      });
+      context.print(made, `${made.token}\nIt is shown this once. Revoke it: x1 tokens revoke ${made.id}`);
+    });
+  tokens
+    .command("revoke <token>")
+    .description("take one back, by its id; what it reads live ends within seconds")
+    .action(async (tokenId: string, _, command: Command) => {
+      const context = contextOf(command);
+      await context.client.revokeToken({ params: { tokenId } });
+      context.print({ revoked: tokenId }, `${visibleLine(tokenId)} is revoked`);
     });
 
   const audit = program.command("audit").description("the hash-chained audit log");

@@ -21,6 +21,31 @@ export type Identity = {
 const CACHE_MS = 5_000;
 const CACHE_SIZE = 1_000;
 
+type TokenRow = {
+  id: string;
+  name: string | null;
+  start: string | null;
+  permissions: string | null;
+  metadata: string | null;
+  createdAt: Date;
+  expiresAt: Date | null;
+};
+export type TokenFacts = {
+  id: string;
+  name: string | null;
+  /** First characters of the token. */
+  start: string | null;
+  scopes: string[];
+  createdAt: string;
+  expiresAt: string | null;
+};
+/** better-auth stores metadata as JSON text, older versions of it as JSON in JSON. */
+function organizationOf(metadata: string | null): string | null {
+  let value: unknown = metadata;
+  for (let depth = 0; typeof value === "string" && depth < 2; depth += 1) value = JSON.parse(value);
+  return (value as { organizationId?: string } | null)?.organizationId ?? null;
+}
+
 /** Identity over better-auth's tables: its API keys are our tokens, its organizations our tenants. */
 export function createIdentity(database: Database, options: { secret: string; baseUrl: string }) {
   const auth = betterAuth({
@@ -63,6 +88,36 @@ export function createIdentity(database: Database, options: { secret: string; ba
   return {
     auth,
     createToken,
+
+    /** Tokens of an organization, newest first. */
+    async listTokens(organizationId: string): Promise<TokenFacts[]> {
+      const found = await database.system((tx) =>
+        rows(
+          tx,
+          sql<TokenRow>`select id, name, start, permissions, metadata, "createdAt", "expiresAt" from apikey order by "createdAt" desc, id`,
+        ),
+      );
+      return found
+        .filter(({ metadata }) => organizationOf(metadata) === organizationId)
+        .map(({ id, name, start, permissions, createdAt, expiresAt }) => ({
+          ...{ id, name, start },
+          scopes: (JSON.parse(permissions ?? "{}") as { x1?: string[] }).x1 ?? [],
+          createdAt: createdAt.toISOString(),
+          expiresAt: expiresAt?.toISOString() ?? null,
+        }));
+    },
+
+    /** Takes a token of this organization away, here at once and in other processes within the cache's time. */
+    async revokeToken(organizationId: string, tokenId: string): Promise<boolean> {
+      const gone = await database.system(async (tx) => {
+        const held = await row(tx, sql<TokenRow>`select metadata from apikey where id = ${tokenId} for update`);
+        if (!held || organizationOf(held.metadata) !== organizationId) return false;
+        await sql`delete from apikey where id = ${tokenId}`.execute(tx);
+        return true;
+      });
+      if (gone) cache.clear();
+      return gone;
+    },
 
     /** First start: one organization, one owner, one token with every scope. Null when they exist. */
     async bootstrap(): Promise<{ organizationId: string; userId: string; token: string } | null> {

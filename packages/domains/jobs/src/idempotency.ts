@@ -1,8 +1,10 @@
-import { row, sql, type Tx } from "@x1agent/kernel";
+import { row, rows, sql, type Tx } from "@x1agent/kernel";
 
 type Answer = { status: number; contentType: string; body: string };
 /** A request takes at most this long; an older key without an answer was left by a service that died. */
 const STALE = "2 minutes";
+/** A client that repeats a request does so within this time. */
+const KEPT = "24 hours";
 
 /** Takes an idempotency key, or tells what is known of it. */
 export async function takeKey(
@@ -24,6 +26,15 @@ export async function takeKey(
   if (!known) return { kind: "running" };
   if (known.hash !== request.hash) return { kind: "other" };
   return known.answer ? { kind: "answered", answer: known.answer } : { kind: "running" };
+}
+
+/** Forgets keys that are too old for a repeat to be one; how many. */
+export async function pruneKeys(tx: Tx): Promise<number> {
+  const gone = await rows(
+    tx,
+    sql<{ key: string }>`delete from idempotency where at < now() - ${KEPT}::interval returning key`,
+  );
+  return gone.length;
 }
 
 export async function finishKey(tx: Tx, request: { key: string; hash: string }, answer: Answer): Promise<void> {

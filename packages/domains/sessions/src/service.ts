@@ -268,3 +268,13 @@ export async function takeCommands(tx: Tx, jobId: string): Promise<Command[]> {
     .sort((a, b) => a.created_at.getTime() - b.created_at.getTime() || (a.id < b.id ? -1 : 1))
     .map(({ id, kind, body, actor }) => ({ id, kind, body, actor }));
 }
+
+/** Lets go of the saved files of sessions that were last touched before `before`, but for those of the jobs to keep; how many. */
+export async function forgetSessionFiles(tx: Tx, before: Date, keep: readonly string[]): Promise<number> {
+  const gone = await rows(
+    tx,
+    sql<{ attempt_id: string }>`update agent_session set home_blob = null, work_blob = null
+      where updated_at < ${before} and (home_blob is not null or work_blob is not null) and job_id <> all(${[...keep]}) returning attempt_id`,
+  );
+  return gone.length;
+}

@@ -38,6 +38,7 @@ export function jobHandlers({ useCases: { jobs, sessions }, streams }: HandlerDe
           jobId: job.value.id,
           after,
           live: call.query.live === "true",
+          stillValid: call.stillValid,
         }),
       );
     },

@@ -16,7 +16,10 @@ type Names =
   | "deleteSecret"
   | "listAudit"
   | "verifyAudit"
-  | "createToken";
+  | "createToken"
+  | "listTokens"
+  | "revokeToken"
+  | "collectGarbage";
 
 /** Names of secrets: a provider, or `git:` and a host. */
 const secretName = /^(git:[a-z0-9.-]{1,253}(:\d{1,5})?|[a-z][a-z0-9-]{0,60})$/;
@@ -56,6 +59,13 @@ export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names
       return accept(numberedPage(await audit.list(callerOf(call), after, limit), limit));
     },
     verifyAudit: async (call) => accept(await audit.verify(callerOf(call))),
+    collectGarbage: (call) => useCases.gc(callerOf(call), call.body),
+    listTokens: async (call) => accept(wholePage(await identity.listTokens(callerOf(call)))),
+    async revokeToken(call) {
+      return (await identity.revokeToken(callerOf(call), call.params.tokenId))
+        ? accept(null)
+        : refuse("not_found", "No such token.");
+    },
     async createToken(call) {
       // Nobody hands on more than they hold.
       const missing = call.body.scopes.find((scope) => !call.principal.scopes.includes(scope));
