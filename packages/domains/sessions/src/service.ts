@@ -74,10 +74,12 @@ export async function appendEvents(
 async function knownOrigins(tx: Tx, events: readonly CleanEvent[]): Promise<Set<string>> {
   const named = events.filter(({ attemptId, origin }) => attemptId !== null && origin !== null);
   if (named.length === 0) return new Set();
+  // One look into the unique index per event: with two lists the planner reads every event of the attempt, each time.
   const found = await rows(
     tx,
-    sql<{ attemptId: string; origin: string }>`select attempt_id as "attemptId", origin from event
-    where attempt_id = any(${[...new Set(named.map(({ attemptId }) => attemptId))]}) and origin = any(${named.map(({ origin }) => origin)})`,
+    sql<{ attemptId: string; origin: string }>`select k.attempt as "attemptId", k.origin
+    from unnest(${named.map(({ attemptId }) => attemptId)}::text[], ${named.map(({ origin }) => origin)}::text[]) as k(attempt, origin)
+    cross join lateral (select 1 from event where attempt_id = k.attempt and event.origin = k.origin limit 1) as known`,
   );
   return new Set(found.map(originKey));
 }
