@@ -80,7 +80,8 @@ export type IntakeDeps = {
 };
 
 const GROUP = 200;
-const GROUP_MS = 25;
+/** While one group is being stored the next gathers by itself: this wait is only for the first. */
+const GROUP_MS = 2;
 /** Unstored events above which reading waits. */
 const MAX_WAITING = 2_000;
 /** Forgeries told one by one; what comes after is only counted. */
