@@ -133,19 +133,14 @@ export function checkBody(format: Format, text: string): Verdict {
     if (!format.fields.has(field)) return no("field_refused", `The field "${field.slice(0, 60)}" is not allowed.`);
   if (typeof body.model !== "string" || body.model === "" || body.model.length > 200)
     return no("model_missing", "The request names no model.");
-  if (body.store === true) body.store = false;
+  // The Responses API keeps what it is not told to forget.
+  if (body.store === true || format.api === "openai-responses") body.store = false;
   if (body.service_tier !== undefined && body.service_tier !== "auto" && body.service_tier !== "default")
     return no("field_refused", "Only the default service tier is priced.");
   if (body.service_tier === "auto") body.service_tier = "default";
   if (body.n !== undefined && body.n !== 1) return no("field_refused", "Only one completion per request is priced.");
-  for (const tool of Array.isArray(body.tools) ? body.tools : []) {
-    const type = object(tool).type;
-    if (type !== undefined && !(typeof type === "string" && format.clientTools.test(type)))
-      return no(
-        "field_refused",
-        `The tool type "${String(type).slice(0, 60)}" runs at the provider and is not allowed.`,
-      );
-  }
+  const remote = remoteTool(format, body.tools, 0) ?? inputTools(format, body.input);
+  if (remote) return no("field_refused", remote);
   const foreign = foreignContent(body.messages ?? body.input, 0);
   if (foreign) return no("field_refused", foreign);
   const stream = body.stream === true;
@@ -159,6 +154,34 @@ export function checkBody(format: Format, text: string): Verdict {
     return no("field_refused", "Cache writes for an hour are not priced; use the default lifetime.");
   const maxTokens = limits.length > 0 ? Math.min(...(limits as number[])) : null;
   return { ok: true, value: { bytes: Buffer.from(serialized), model: body.model, maxTokens, stream } };
+}
+
+/** A tool that would run at the provider. Namespaces are named groups of tools; a shell may ask for a container there. */
+function remoteTool(format: Format, tools: unknown, depth: number): string | null {
+  if (depth > 4) return "Tools are nested too deep.";
+  for (const tool of Array.isArray(tools) ? tools : []) {
+    const { type, environment, tools: grouped } = object(tool);
+    if (type === "namespace" && format.api === "openai-responses") {
+      const found = remoteTool(format, grouped, depth + 1);
+      if (found) return found;
+    } else if (type !== undefined && !(typeof type === "string" && format.clientTools.test(type)))
+      return `The tool type "${String(type).slice(0, 60)}" runs at the provider and is not allowed.`;
+    else if (environment !== undefined && environment !== null && object(environment).type !== "local")
+      return "A shell in the provider's container is not allowed.";
+  }
+  return null;
+}
+
+/** Items of the Responses API that bring tools along, or that stand for something stored at the provider. */
+function inputTools(format: Format, input: unknown): string | null {
+  if (format.api !== "openai-responses" || !Array.isArray(input)) return null;
+  for (const item of input.map(object)) {
+    // What has neither is found by its id alone.
+    if (item.type === undefined && item.role === undefined) return "References to stored items are not allowed.";
+    const found = item.type === "additional_tools" ? remoteTool(format, item.tools, 0) : null;
+    if (found) return found;
+  }
+  return null;
 }
 
 /** Content that the provider would fetch by itself, or that refers to something stored there. */
@@ -189,16 +212,12 @@ function foreignContent(value: unknown, depth: number): string | null {
   return null;
 }
 
-/** Price of a model: exact id, else the longest known id that it continues with `-` or `@` (dated versions). Pure. */
+/** What a dated release adds to its model's id. Anything else (`-pro`, `-fast`) is another model at another price. */
+const release = /[-@](\d{8}|\d{4}-\d{2}-\d{2}|latest)$/;
+
+/** Price of a model: exact id, else that of the model whose dated release it is. Pure. */
 export function findPrice(prices: PriceTable, provider: string, model: string): ModelPrice | null {
-  const exact = prices[`${provider}/${model}`];
-  if (exact) return exact;
-  for (let end = model.length - 1; end > 0; end -= 1) {
-    if (model[end] !== "-" && model[end] !== "@") continue;
-    const price = prices[`${provider}/${model.slice(0, end)}`];
-    if (price) return price;
-  }
-  return null;
+  return prices[`${provider}/${model}`] ?? prices[`${provider}/${model.replace(release, "")}`] ?? null;
 }
 
 type Prices = Pick<

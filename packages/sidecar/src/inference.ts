@@ -27,6 +27,7 @@ export type InferenceDeps = {
   token: TokenCheck;
   ledger: Ledger;
   policy(): SidecarPolicy | null;
+  onPolicy(listener: (policy: SidecarPolicy) => void): void;
   note(type: string, payload: Record<string, unknown>): void;
 };
 
@@ -45,6 +46,11 @@ const agents = {
 export function inferenceHandler(deps: InferenceDeps): (request: IncomingMessage, response: ServerResponse) => void {
   const { boot } = deps;
   let running = 0;
+  const open: Open = { calls: new Set(), usedOnce: new Set() };
+  // What is no longer allowed does not go on because it had begun.
+  deps.onPolicy((policy) => {
+    for (const call of open.calls) call.recheck(policy);
+  });
   return (request, response) => {
     const found = route(request.url ?? "/");
     if (!deps.token.accepts(request.headers, ["x-x1-token", "authorization", "x-api-key"]))
@@ -55,7 +61,7 @@ export function inferenceHandler(deps: InferenceDeps): (request: IncomingMessage
     if (running >= boot.limits.maxConcurrentCalls)
       return deny(response, format, "rate_limited", "Too many model calls at once.", false, 429);
     running += 1;
-    void forward(deps, format, search, request, response)
+    void forward(deps, open, format, search, request, response)
       .catch((error: unknown) => {
         if (!response.headersSent)
           deny(response, format, "upstream_failed", error instanceof Error ? error.message : "failed", false, 502);
@@ -66,6 +72,9 @@ export function inferenceHandler(deps: InferenceDeps): (request: IncomingMessage
       });
   };
 }
+
+/** Calls that run, and grants for one use that were used. */
+type Open = { calls: Set<Call>; usedOnce: Set<string> };
 
 function route(url: string): { format: Format; search: string } | null {
   const [path = "", search] = url.split("?", 2);
@@ -97,21 +106,24 @@ function chooseRoute(
   policy: SidecarPolicy,
   format: Format,
   model: string,
-): { route: ProviderRoute; grantId: string } | { code: ErrorCode; detail: string } {
+  usedOnce: ReadonlySet<string>,
+): { route: ProviderRoute; grantId: string; once: boolean } | { code: ErrorCode; detail: string } {
   const routes = boot.routes.filter((entry) => entry.api === format.api);
   if (routes.length === 0)
     return { code: "provider_unconfigured", detail: "No provider with a credential speaks this API." };
   for (const entry of routes) {
     const grant = policy.grants.find(
-      ({ type, details }) => type === entry.grantType && matchesPattern(details.pattern, model),
+      ({ id, type, details }) =>
+        type === entry.grantType && matchesPattern(details.pattern, model) && !usedOnce.has(id),
     );
-    if (grant) return { route: entry, grantId: grant.id };
+    if (grant) return { route: entry, grantId: grant.id, once: grant.once };
   }
   return { code: "not_granted", detail: `No grant covers the model "${model}".` };
 }
 
 async function forward(
   deps: InferenceDeps,
+  open: Open,
   format: Format,
   search: string,
   request: IncomingMessage,
@@ -145,13 +157,18 @@ async function forward(
       ? deny(response, format, checked.code, checked.detail, false, 400)
       : say(checked.code, checked.detail);
   const { bytes: body, model, maxTokens, stream } = checked.value;
-  const chosen = chooseRoute(boot, policy, format, model);
+  const chosen = chooseRoute(boot, policy, format, model, open.usedOnce);
   if ("code" in chosen) return say(chosen.code, chosen.detail, model);
   const price = findPrice(boot.prices, chosen.route.provider, model);
   if (!price) return say("price_unknown", `No price is known for "${model}".`, model);
   const slice = Math.min(boot.sliceTokens, maxTokens ?? boot.sliceTokens);
+  // Taken before the first wait: of two calls at once only one may find it.
+  if (chosen.once) open.usedOnce.add(chosen.grantId);
   const reservation = await ledger.reserve(inputBound(body.length, price) + outputCost(slice, price, body.length));
-  if ("refused" in reservation) return say("budget_exceeded", reservation.detail, model);
+  if ("refused" in reservation) {
+    if (chosen.once) open.usedOnce.delete(chosen.grantId);
+    return say("budget_exceeded", reservation.detail, model);
+  }
 
   const call = new Call({
     deps,
@@ -167,11 +184,14 @@ async function forward(
     response,
     inputBytes: body.length,
   });
+  open.calls.add(call);
   try {
     await call.run(chosen.route, search, request, body);
   } catch (error) {
     call.settle("upstream_error", true);
     throw error;
+  } finally {
+    open.calls.delete(call);
   }
 }
 
@@ -199,6 +219,7 @@ class Call {
   #firstByteMs: number | undefined;
   #covered: number;
   #stopped = false;
+  #upstream: ClientRequest | null = null;
 
   constructor(parts: CallParts) {
     this.#parts = parts;
@@ -241,11 +262,37 @@ class Call {
       headers,
       ...((route.ca ?? deps.boot.ca) ? { ca: route.ca ?? deps.boot.ca } : {}),
     } as never);
+    this.#upstream = upstream;
     await this.#pipe(upstream, body);
+  }
+
+  /** Ends the call when its grant is gone. */
+  recheck(policy: SidecarPolicy): void {
+    const { grantId, deps } = this.#parts;
+    if (policy.grants.some(({ id }) => id === grantId) || this.#settled) return;
+    deps.note("model.refused", {
+      code: "not_granted",
+      detail: "The grant was revoked while a reply was streaming.",
+      model: this.#parts.model,
+    });
+    this.#stop("not_granted", "The grant was revoked.");
+  }
+
+  /** Ends both sides with an error in the wire format's own shape; what was produced until then is charged. */
+  #stop(code: ErrorCode, detail: string): void {
+    const { response, format, stream } = this.#parts;
+    this.#stopped = true;
+    this.#upstream?.destroy();
+    this.#meter.end();
+    if (!response.headersSent) deny(response, format, code, detail, false);
+    else if (stream) response.end(format.streamError(code, detail));
+    else response.destroy();
+    this.settle("budget_stopped", true);
   }
 
   #pipe(upstream: ClientRequest, body: Buffer): Promise<void> {
     const { response, format, startedAt } = this.#parts;
+    const announced = this.#parts.deps.ledger.announce();
     return new Promise((resolve) => {
       const finish = (outcome: CallRecord["outcome"], charged: boolean) => {
         this.settle(outcome, charged);
@@ -276,7 +323,19 @@ class Call {
           deny(response, format, "upstream_failed", "The provider redirected; redirects are not followed.", false, 502);
           return finish("upstream_error", false);
         }
-        response.writeHead(this.#status, responseHeaders(incoming.headers));
+        // Nothing is shown of a call that the control plane does not know of: it could be had for nothing by ending us.
+        void announced.then((known) => {
+          if (this.#settled) return;
+          if (!known) return this.#stop("control_unreachable", "The call could not be put on record.");
+          pass(incoming);
+        });
+      });
+      const pass = (incoming: IncomingMessage) => {
+        if (incoming.destroyed) {
+          response.destroy();
+          return finish("broken_stream", true);
+        }
+        response.writeHead(this.#status ?? 502, responseHeaders(incoming.headers));
         response.flushHeaders();
         let pending: Buffer[] = [];
         const flush = () => {
@@ -294,7 +353,7 @@ class Call {
           pending.push(chunk);
           // One write a tick, never a timer.
           if (pending.length === 1) process.nextTick(flush);
-          if (this.#parts.stream && this.#status === 200) this.#cover(upstream);
+          if (this.#parts.stream && this.#status === 200) this.#cover();
         });
         incoming.on("end", () => {
           if (this.#stopped) return;
@@ -310,28 +369,24 @@ class Call {
           response.destroy();
           finish("broken_stream", true);
         });
-      });
+      };
       upstream.end(body);
     });
   }
 
   /** Extends the reservation before its slice is used up; ends the stream when there is no money for more. */
-  #cover(upstream: ClientRequest): void {
-    const { deps, reservation, price, slice, response, format, inputBytes } = this.#parts;
+  #cover(): void {
+    const { deps, reservation, price, slice, inputBytes } = this.#parts;
     if (this.#meter.outputTokens < this.#covered - slice / 4) return;
     this.#covered += slice;
     void deps.ledger.extend(reservation, outputCost(slice, price, inputBytes)).then((more) => {
       if (more || this.#settled) return;
-      this.#stopped = true;
       deps.note("model.refused", {
         code: "budget_exceeded",
         detail: "The budget was used up while a reply was streaming.",
         model: this.#parts.model,
       });
-      upstream.destroy();
-      this.#meter.end();
-      response.end(format.streamError("budget_exceeded", "The budget is used up."));
-      this.settle("budget_stopped", true);
+      this.#stop("budget_exceeded", "The budget is used up.");
     });
   }
 

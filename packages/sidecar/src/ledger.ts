@@ -15,17 +15,21 @@ type Control = { lease(ask: LeaseRequest): Promise<LeaseReply>; settle(body: Set
 
 /** A lease is asked for several calls ahead, so that renewal is rarely waited for. */
 const AHEAD = 4;
+/** Leases of others that may pass a waiting call by before it gives up. */
+const MAX_TRIES = 64;
 const IDLE_MS = 20_000;
 const REPORT_MS = 1_000;
 
 export class Ledger {
   readonly #control: Control;
   readonly #leases = new Map<string, Lease>();
-  #asking: Promise<LeaseReply> | null = null;
+  #asking: Promise<{ asked: number; reply: LeaseReply }> | null = null;
+  /** Amounts for which somebody waits. */
+  readonly #waiting: number[] = [];
   #calls: CallRecord[] = [];
   #release: string[] = [];
   #timer: NodeJS.Timeout;
-  #reporting: Promise<void> = Promise.resolve();
+  #reporting: Promise<boolean> = Promise.resolve(true);
   #reported = "";
   #dirty = false;
 
@@ -37,7 +41,7 @@ export class Ledger {
 
   /** Reserves, waiting for a lease when none fits. */
   async reserve(micros: number): Promise<Reservation | Refused> {
-    for (let tries = 0; tries < 8; tries += 1) {
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const lease = this.#fitting(micros);
       if (lease) {
         lease.reserved += micros;
@@ -45,18 +49,24 @@ export class Ledger {
         this.#dirty = true;
         return { parts: [{ lease, micros }], total: micros };
       }
-      // Callers share one request; each tries again with what it brought.
-      const shared = this.#asking;
-      if (shared) {
-        await shared.catch(() => {});
-        if (this.#fitting(micros)) continue;
-      }
-      // Rests that are too small may be just what is missing: they go back first, so that a refusal is final.
-      await this.#giveBackIdle();
-      const reply = await this.#ask(micros);
-      if (reply.outcome === "refused") return { refused: true, detail: `The budget of ${reply.scope} is used up.` };
+      // Those who wait share one request for all of them; each tries again with what it brought.
+      this.#waiting.push(micros);
+      this.#asking ??= this.#ask();
+      const { asked, reply } = await this.#asking.finally(() => {
+        this.#waiting.splice(this.#waiting.indexOf(micros), 1);
+      });
+      if (reply.outcome === "refused" && asked <= micros)
+        return { refused: true, detail: `The budget of ${reply.scope} is used up.` };
     }
     return { refused: true, detail: "The budget has too little left for this call." };
+  }
+
+  /**
+   * Resolves when the control plane has on record what is reserved now: a sidecar that is lost afterwards is charged for it.
+   * False when that could not be told.
+   */
+  announce(): Promise<boolean> {
+    return this.#report();
   }
 
   /** Adds to a reservation while its stream runs; false when nothing is left. */
@@ -105,11 +115,16 @@ export class Ledger {
     );
   }
 
-  async #ask(micros: number): Promise<LeaseReply> {
-    const asking = this.#control.lease({ requestId: randomUUID(), minMicros: micros, wantMicros: micros * AHEAD });
-    this.#asking = asking;
+  /** Asks for the least that somebody waits for, and for all of it if there is so much. */
+  async #ask(): Promise<{ asked: number; reply: LeaseReply }> {
     try {
-      const reply = await asking;
+      // Rests that are too small may be just what is missing: they go back first, so that a refusal is final.
+      await this.#giveBackIdle();
+      const asked = Math.min(...this.#waiting);
+      const all = this.#waiting.reduce((sum, micros) => sum + micros, 0);
+      const reply = await this.#control.lease({
+        ...{ requestId: randomUUID(), minMicros: asked, wantMicros: Math.max(all, asked * AHEAD) },
+      });
       // A little before its end, so that clocks that differ do not matter.
       if (reply.outcome === "granted")
         this.#leases.set(reply.leaseId, {
@@ -120,9 +135,9 @@ export class Ledger {
           expiresAt: Date.parse(reply.expiresAt) - 30_000,
           usedAt: Date.now(),
         });
-      return reply;
+      return { asked, reply };
     } finally {
-      if (this.#asking === asking) this.#asking = null;
+      this.#asking = null;
     }
   }
 
@@ -142,7 +157,8 @@ export class Ledger {
     this.#dirty = true;
   }
 
-  #report(): Promise<void> {
+  /** Tells what is settled, released and in flight; false when the control plane could not be told. Never rejects. */
+  #report(): Promise<boolean> {
     const now = Date.now();
     for (const lease of this.#leases.values())
       if (lease.reserved === 0 && (now - lease.usedAt > IDLE_MS || lease.expiresAt <= now)) this.#drop(lease);
@@ -152,18 +168,20 @@ export class Ledger {
         reservedMicros: reserved,
       }));
       const shape = JSON.stringify(inFlight);
-      if (!this.#dirty && shape === this.#reported) return;
+      if (!this.#dirty && shape === this.#reported) return true;
       this.#dirty = false;
       const calls = this.#calls.splice(0, 1_000);
       const release = this.#release.splice(0, 1_000);
       try {
         await this.#control.settle({ calls, inFlight, release });
         this.#reported = shape;
+        return true;
       } catch {
         // Kept for the next report; settlements are idempotent by their call's id.
         this.#calls.unshift(...calls);
         this.#release.unshift(...release);
         this.#dirty = true;
+        return false;
       }
     });
     return this.#reporting;

@@ -39,14 +39,15 @@ async function main(): Promise<void> {
   const token = new TokenCheck(boot.jobToken);
   const note = (type: string, payload: Record<string, unknown>) => control.note(type, payload);
   const policy = () => control.policy();
-  const shared = { boot, token, policy, note };
+  const onPolicy = (listener: Parameters<typeof control.onPolicy>[0]) => control.onPolicy(listener);
+  const shared = { boot, token, policy, onPolicy, note };
 
   const inference = createServer(
     { requestTimeout: 0, keepAliveTimeout: 60_000, noDelay: true },
     inferenceHandler({ ...shared, ledger }),
   );
   const api = createServer({ requestTimeout: 0 }, apiHandler(shared));
-  const egress = egressHandlers({ ...shared, onPolicy: (listener) => control.onPolicy(listener) });
+  const egress = egressHandlers(shared);
   const proxy = createServer(
     { requestTimeout: 0 },
     (request, response) => void egress.onRequest(request, response).catch(() => response.destroy()),
