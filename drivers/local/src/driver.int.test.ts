@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import type { RuntimeManifest, SidecarBoot } from "@x1agent/contract";
 import { countProcesses, type DriverUnderTest, toolSpec, workspaceConformance } from "@x1agent/workspaces/conformance";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Cgroups } from "./cgroups.ts";
 import { createLocalDriver, type Mechanism } from "./index.ts";
 import { exists } from "./machine.ts";
 
@@ -230,6 +231,91 @@ setInterval(() => {}, 1000);
     },
   );
 }
+
+/** Limits by the kernel where a group may be written, and the same limits watched: both ways end the same. */
+describe.each([true, false])("limits, control groups %s", (cgroups) => {
+  const sandboxes = missing("bwrap").then((bwrap) => (bwrap === undefined ? "bwrap" : "util-linux"));
+  let dir: string;
+  let local: ReturnType<typeof createLocalDriver>;
+  beforeAll(async () => {
+    dir = await folder();
+    local = createLocalDriver({
+      ...{ runDir: join(dir, "run"), overlayDir: join(dir, "overlay"), mechanism: await sandboxes, cgroups },
+    });
+  });
+  afterAll(() => rm(dir, { recursive: true, force: true }));
+  const exec = { network: "none", maxOutputBytes: 10_000, timeoutMs: 30_000 } as const;
+  const perl = (program: string) => ({ argv: ["/usr/bin/perl", "-e", program], ...exec });
+
+  test("the report says who enforces, and says the truth", async (context) => {
+    const { report, checks } = await local.probe();
+    if (!report) return context.skip("no namespaces here");
+    const by = new Map(report.facts.map((fact) => [fact.name, fact.by]));
+    const writable = cgroups && (await Cgroups.find()).version("memory") !== null;
+    expect(by.get("memory")).toBe(writable ? "kernel" : "watched");
+    expect(checks.find((check) => check.name === "limits")?.detail).toMatch(writable ? /control groups/ : /watched/);
+    const spec = toolSpec();
+    const workspace = await local.launch(spec);
+    try {
+      expect(workspace.report.facts).toEqual(report.facts);
+      // Inside, the group is the root of what is seen: its place outside is not told.
+      const seen = await workspace.exec({ argv: ["/bin/cat", "/proc/self/cgroup"], ...exec });
+      expect(seen.output.toString()).not.toContain(spec.id);
+    } finally {
+      await local.stop(spec.id);
+    }
+  });
+
+  test("many processes that each use little memory are ended for their sum", async () => {
+    const spec = toolSpec();
+    const workspace = await local.launch(spec);
+    try {
+      const many = "for (1..8) { if (!fork) { my $x = 'a' x 50_000_000; sleep 20; exit } } 1 while wait > 0; exit 0";
+      const result = await workspace.exec({ ...perl(many), memoryBytes: 300 * 1024 ** 2 });
+      expect(result).toMatchObject({ exitCode: null, limitHit: "memory", timedOut: false });
+      const fine = await workspace.exec({
+        ...perl("my $x = 'a' x 50_000_000; print 'fine'"),
+        memoryBytes: 300 * 1024 ** 2,
+      });
+      expect(fine).toMatchObject({ exitCode: 0, limitHit: null });
+    } finally {
+      await local.stop(spec.id);
+    }
+  });
+
+  test("a fork bomb stays below the limit, ends with its command, and others go on meanwhile", async () => {
+    const limits = { ...toolSpec().limits, processes: 60 };
+    const [bombed, beside] = [toolSpec({ limits }), toolSpec({ limits })];
+    const workspace = await local.launch(bombed);
+    const other = await local.launch(beside);
+    try {
+      // Every process forks until it is refused, and the first one counts what there is.
+      const bomb = workspace.exec({
+        ...perl(
+          "$| = 1; my $me = $$; fork for 1..12; if ($$ == $me) { sleep 1; my @p = grep /^\\d+$/, map { s|.*/||r } glob '/proc/*'; print scalar @p } sleep 30",
+        ),
+        timeoutMs: 4_000,
+      });
+      const begin = performance.now();
+      expect((await other.exec({ argv: ["/bin/echo", "well"], ...exec })).output.toString()).toBe("well\n");
+      expect(performance.now() - begin).toBeLessThan(20_000);
+      const ended = await bomb;
+      expect(ended).toMatchObject({ exitCode: null, timedOut: true });
+      const count = Number(ended.output.toString());
+      expect(count).toBeGreaterThan(30);
+      expect(count).toBeLessThanOrEqual(limits.processes + 2);
+      expect((await workspace.exec({ argv: ["/bin/echo", "after"], ...exec })).output.toString()).toBe("after\n");
+    } finally {
+      await local.stop(bombed.id);
+      await local.stop(beside.id);
+    }
+  });
+
+  test("no group is left behind", async () => {
+    for (const { dir: base } of (await Cgroups.find()).bases)
+      expect((await readdir(base)).filter((name) => name.startsWith(`x1-${process.pid}-t-`))).toEqual([]);
+  });
+});
 
 describe("local driver at level process", () => {
   let dir: string;

@@ -14,6 +14,7 @@ import type {
   WorkspaceSpec,
 } from "@x1agent/workspaces";
 import { Capture } from "./capture.ts";
+import { Cgroups, type ProcessGroup } from "./cgroups.ts";
 import { readJournal } from "./journal.ts";
 import { exists, findTools, makeEtc, tryProgram, usrEntries } from "./machine.ts";
 import { ProcessLevelWorkspace } from "./process-level.ts";
@@ -52,9 +53,12 @@ export type LocalDriverOptions = {
   extraEnv?: Readonly<Record<string, string>>;
   /** Default: bubblewrap where it is installed. */
   mechanism?: Mechanism;
+  /** `false`: limits are watched even where a control group may be written. */
+  cgroups?: boolean;
 };
 
 const SIDECAR_READY_MS = 30_000;
+const SIDECAR_LIMITS = { memoryBytes: 1024 ** 3, processes: 256 };
 const PROBE_MS = 5_000;
 /** Largest single file; the disk limit counts all. */
 const FILE_BYTES = 8 * 1024 ** 3;
@@ -75,6 +79,7 @@ export type DriverContext = {
   usr: UsrEntry[];
   alternatives: boolean;
   watch: LimitWatch;
+  cgroups: Cgroups;
   report: IsolationReport;
 };
 
@@ -229,23 +234,31 @@ async function prepareMachine(options: LocalDriverOptions, watch: LimitWatch): P
   await makeEtc(join(shared, "etc"), { sidecar: false, caBundle: options.caBundle });
   await makeEtc(join(shared, "etc-sidecar"), { sidecar: true, caBundle: options.caBundle });
   const stage = await firstFolder(["/mnt", "/media", "/srv", "/opt"]);
+  const cgroups = await findCgroups(options);
   return {
     options,
     machine: { mechanism, tools, filters, stage },
     usr: await usrEntries(),
     alternatives: await exists("/etc/alternatives"),
     watch,
-    report: isolationReport(mechanism, tools.perl !== null, tools.prlimit !== null),
+    cgroups,
+    report: isolationReport(mechanism, tools.perl !== null, tools.prlimit !== null, cgroups),
   };
 }
+
+const findCgroups = async (options: LocalDriverOptions): Promise<Cgroups> =>
+  options.cgroups === false ? new Cgroups([]) : Cgroups.find();
 
 async function firstFolder(candidates: readonly string[]): Promise<string> {
   for (const path of candidates) if (await exists(path)) return path;
   throw new Fault("isolation_unavailable", `None of ${candidates.join(", ")} exists; \`mkdir /mnt\` adds one.`);
 }
 
-function isolationReport(mechanism: Mechanism, perl: boolean, prlimit: boolean): IsolationReport {
+function isolationReport(mechanism: Mechanism, perl: boolean, prlimit: boolean, cgroups: Cgroups): IsolationReport {
   const seccomp = mechanism === "bwrap" || perl;
+  const group = (version: 1 | 2 | null): string => `control group, version ${version}`;
+  const [memory, pids, cpu] = [cgroups.version("memory"), cgroups.version("pids"), cgroups.version("cpu")];
+  const processes = [...(pids === null ? [] : [group(pids)]), ...(prlimit ? ["RLIMIT_NPROC"] : [])];
   return {
     level: "namespaces",
     mechanism: mechanism === "bwrap" ? "bubblewrap" : "util-linux",
@@ -258,8 +271,17 @@ function isolationReport(mechanism: Mechanism, perl: boolean, prlimit: boolean):
         value: process.getuid?.() === 0 ? "one unassigned uid for each workspace" : "yours",
         by: process.getuid?.() === 0 ? "kernel" : "none",
       },
-      { name: "memory", value: "summed twice a second", by: "watched" },
-      { name: "processes", value: prlimit ? "RLIMIT_NPROC" : "none", by: prlimit ? "kernel" : "none" },
+      memory === null
+        ? { name: "memory", value: "summed twice a second", by: "watched" }
+        : { name: "memory", value: group(memory), by: "kernel" },
+      {
+        name: "processes",
+        value: processes.join(" and ") || "none",
+        by: processes.length > 0 ? "kernel" : "none",
+      },
+      cpu === null
+        ? { name: "cpu", value: "none", by: "none" }
+        : { name: "cpu", value: `half the weight of the service, ${group(cpu)}`, by: "kernel" },
       { name: "disk", value: "measured, with a free-space reserve", by: "watched" },
     ],
   };
@@ -353,6 +375,9 @@ class LocalWorkspace implements Workspace {
   readonly #paths: WorkspacePaths;
   readonly #uid: number | null;
   readonly #running = new Set<Sandbox>();
+  readonly #group: ProcessGroup;
+  /** The sidecar's own: what the workspace uses up is not taken from it. */
+  readonly #sidecarGroup: ProcessGroup;
   #ending = false;
   #sidecar: Sandbox | null = null;
   #host: Promise<RunningHost> | null = null;
@@ -370,6 +395,8 @@ class LocalWorkspace implements Workspace {
       this.#sidecarEnded = resolve;
     });
     if (!spec.sidecar) this.#sidecarEnded({ exitCode: null, signal: null });
+    this.#group = context.cgroups.group(spec.id, spec.limits);
+    this.#sidecarGroup = context.cgroups.group(`${spec.id}-sidecar`, SIDECAR_LIMITS);
     context.watch.addVolume(spec.id, { dir, diskBytes: spec.limits.diskBytes, memoryBytes: spec.limits.memoryBytes });
   }
 
@@ -379,19 +406,36 @@ class LocalWorkspace implements Workspace {
 
   /** Starts one sandbox of this workspace and counts it until it is gone. */
   async #launch(
-    request: Omit<Parameters<typeof startSandbox>[1], "scratch" | "newRoot">,
+    request: Omit<Parameters<typeof startSandbox>[1], "scratch" | "newRoot" | "groups">,
     onLimit: (limit: "memory" | "disk") => void,
     memoryBytes: number,
+    group = this.#group,
   ): Promise<Sandbox> {
     if (this.#ending) throw new Fault("conflict", `Workspace ${this.id} is being stopped.`);
-    const sandbox = await startSandbox(this.#context.machine, {
+    const own = await group.sandbox(memoryBytes);
+    const started = await startSandbox(this.#context.machine, {
       ...request,
       scratch: join(this.#dir, "scratch"),
       newRoot: join(this.#dir, "root"),
+      groups: own.joinFiles,
+    }).catch(async (error: unknown) => {
+      await own.remove();
+      throw error;
     });
+    const sandbox: Sandbox = {
+      ...started,
+      ended: started.ended.finally(async () => {
+        // The kernel ends one process; whether it did is known only while the group is there.
+        if (await own.outOfMemory?.()) onLimit("memory");
+        await own.remove();
+      }),
+    };
+    sandbox.ended.catch(() => {});
     this.#running.add(sandbox);
     if (this.#ending) sandbox.kill();
-    const unwatch = this.#context.watch.add({ pid: sandbox.pid, workspace: this.id, memoryBytes, onLimit });
+    const unwatch = this.#context.watch.add({
+      ...{ pid: sandbox.pid, workspace: this.id, memoryBytes, onLimit, outOfMemory: own.outOfMemory },
+    });
     void sandbox.ended
       .catch(() => {})
       .then(() => {
@@ -491,8 +535,9 @@ class LocalWorkspace implements Workspace {
           `The sandbox of workspace ${this.id} could not be set up: ${lastLines(capture.tail()) || "the launcher said nothing"}. \`x1 doctor\` checks what is missing.`,
         );
       return {
-        exitCode: end.killed ? null : end.exitCode,
-        signal: end.killed ? "SIGKILL" : end.signal,
+        // With a limit hit, what the rest of the command made of it says nothing.
+        exitCode: end.killed || limitHit !== null ? null : end.exitCode,
+        signal: end.killed || limitHit !== null ? "SIGKILL" : end.signal,
         durationMs: performance.now() - begin,
         ...{ timedOut, limitHit, output: capture.tail(), outputBytes: capture.bytes },
       };
@@ -524,7 +569,7 @@ class LocalWorkspace implements Workspace {
             ...(this.#uid === null ? [] : ["--group"]),
           ],
           ownNetwork: false,
-          limits: { processes: 256, fileBytes: 16 * 1024 * 1024 },
+          limits: { processes: SIDECAR_LIMITS.processes, fileBytes: 16 * 1024 * 1024 },
         },
         filter: "strict",
         identity: this.#uid === null ? null : { uid: this.#uid + 1, gid: this.#uid, umask: "007" },
@@ -532,7 +577,8 @@ class LocalWorkspace implements Workspace {
         boot: Buffer.from(JSON.stringify(boot)),
       },
       () => sandbox.kill(),
-      1024 ** 3,
+      SIDECAR_LIMITS.memoryBytes,
+      this.#sidecarGroup,
     );
     this.#sidecar = sandbox;
     void sandbox.ended
@@ -666,6 +712,7 @@ class LocalWorkspace implements Workspace {
       await sidecar.ended.catch(() => {});
       clearTimeout(timer);
     }
+    await Promise.all([this.#group.remove(), this.#sidecarGroup.remove()]);
   }
 }
 
@@ -815,7 +862,18 @@ async function probeMachine(options: LocalDriverOptions): ReturnType<WorkspaceDr
       detail: "the agent's uid outside is yours; as root each workspace gets one of its own",
       fix: null,
     });
-  return { report: tried.ok ? isolationReport(mechanism, tools.perl !== null, tools.prlimit !== null) : null, checks };
+  const cgroups = await findCgroups(options);
+  const kernel = cgroups.version("memory") !== null;
+  checks.push({
+    name: "limits",
+    ok: true,
+    detail: kernel
+      ? `memory${cgroups.version("pids") ? ", processes" : ""}${cgroups.version("cpu") ? ", cpu" : ""} by control groups`
+      : "memory is watched, not enforced by the kernel: no control group may be written",
+    fix: kernel ? null : "start the service where it may write its control group, e.g. `systemd-run --user --pty`",
+  });
+  const report = isolationReport(mechanism, tools.perl !== null, tools.prlimit !== null, cgroups);
+  return { report: tried.ok ? report : null, checks };
 }
 
 /** The one setting that stands in the way, as a command. */

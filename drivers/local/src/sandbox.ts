@@ -60,6 +60,8 @@ export type SandboxRequest = {
   stdin: "none" | "pipe";
   /** Written to descriptor 3 of the command, then closed. */
   boot?: Buffer;
+  /** Files of control groups that the launcher joins first. */
+  groups: readonly string[];
 };
 
 export type SandboxEnd = {
@@ -182,7 +184,17 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
     ];
   }
 
-  launcher = ["/bin/bash", "--norc", "--noprofile", "-c", closeDescriptors(boot ? 6 : 5), "x1-launch", ...launcher];
+  launcher = [
+    "/bin/bash",
+    "--norc",
+    "--noprofile",
+    "-c",
+    closeDescriptors(boot ? 6 : 5),
+    "x1-launch",
+    String(request.groups.length),
+    ...request.groups,
+    ...launcher,
+  ];
 
   const [out, err] = await Promise.all([outputPipe(request.scratch), outputPipe(request.scratch)]);
   const filterFd = mechanism === "bwrap" ? openSync(machine.filters[request.filter], "r") : null;

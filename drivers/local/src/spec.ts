@@ -262,9 +262,12 @@ export function utilLinuxScript(
 /** How bash takes the script: descriptor 3 is a socket, which cannot be opened by a path. */
 export const readScript = 's=$(/bin/cat <&3); eval "$s"';
 
-/** First step of every launch: descriptors that the service itself inherited without close-on-exec go no further. */
+/**
+ * First step of every launch: it joins its control groups (their number, then their files come first in the
+ * arguments), and descriptors that the service itself inherited without close-on-exec go no further.
+ */
 export const closeDescriptors = (last: number): string =>
-  `for f in /proc/self/fd/*; do f=\${f##*/}; if ((f > ${last})); then eval "exec $f>&-"; fi; done; exec -c "$@"`;
+  `n=$1; shift; while ((n-- > 0)); do echo $$ >"$1" || exit 126; shift; done; for f in /proc/self/fd/*; do f=\${f##*/}; if ((f > ${last})); then eval "exec $f>&-"; fi; done; exec -c "$@"`;
 
 /**
  * Wrapper as root, before any privilege is given up: in a private mount namespace each source is bound below `stage`,

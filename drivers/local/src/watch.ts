@@ -3,14 +3,17 @@ import { readdir, readFile, statfs } from "node:fs/promises";
 import { promisify } from "node:util";
 
 /**
- * Limits that are watched rather than enforced by the kernel: memory (summed over the processes of a sandbox twice a
- * second) and disk (measured at intervals that follow what measuring costs). One scan serves all sandboxes.
+ * Limits that are watched rather than enforced by the kernel: memory where no control group may be written (summed over
+ * the processes of a sandbox twice a second) and disk (measured at intervals that follow what measuring costs). Where
+ * the kernel limits memory, the same scan asks it whether it had to. One scan serves all sandboxes.
  */
 export type Watched = {
   /** Process at the root of the tree. */
   pid: number;
   workspace: string;
   memoryBytes: number;
+  /** Asks the kernel that enforces the limit; null: it is summed here. */
+  outOfMemory: (() => Promise<boolean>) | null;
   onLimit(limit: "memory" | "disk"): void;
 };
 export type WatchedVolume = { dir: string; diskBytes: number; memoryBytes: number };
@@ -107,17 +110,19 @@ export class LimitWatch {
     this.#scanning = true;
     try {
       const active = [...this.#sandboxes];
+      for (const sandbox of active) if (await sandbox.outOfMemory?.()) sandbox.onLimit("memory");
+      const summed = active.filter((sandbox) => sandbox.outOfMemory === null);
       const sums = sumTrees(
-        await readProcesses(),
-        active.map((sandbox) => sandbox.pid),
+        summed.length === 0 ? [] : await readProcesses(),
+        summed.map((sandbox) => sandbox.pid),
       );
       const perWorkspace = new Map<string, number>();
-      for (const sandbox of active) {
+      for (const sandbox of summed) {
         const bytes = sums.get(sandbox.pid) ?? 0;
         perWorkspace.set(sandbox.workspace, (perWorkspace.get(sandbox.workspace) ?? 0) + bytes);
         if (bytes > sandbox.memoryBytes) sandbox.onLimit("memory");
       }
-      for (const sandbox of active) {
+      for (const sandbox of summed) {
         const volume = this.#volumes.get(sandbox.workspace);
         if (volume && (perWorkspace.get(sandbox.workspace) ?? 0) > volume.memoryBytes) sandbox.onLimit("memory");
       }

@@ -1,0 +1,45 @@
+import { describe, expect, test } from "vitest";
+import { cgroupCandidates } from "./cgroups.ts";
+
+const v1 = (name: string, root = "/") =>
+  `35 31 0:32 ${root} /sys/fs/cgroup/${name} rw,relatime - cgroup cgroup rw,${name}`;
+const v2 = (root = "/", at = "/sys/fs/cgroup") =>
+  `24 23 0:22 ${root} ${at} rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate`;
+
+describe("where control groups could be made", () => {
+  test("version 2: the own group, then the one above it", () => {
+    expect(cgroupCandidates(v2(), "0::/user.slice/app.slice/run-1.service\n").map(({ dir }) => dir)).toEqual([
+      "/sys/fs/cgroup/user.slice/app.slice/run-1.service",
+      "/sys/fs/cgroup/user.slice/app.slice",
+    ]);
+    expect(cgroupCandidates(v2(), "0::/\n").map(({ dir }) => dir)).toEqual(["/sys/fs/cgroup"]);
+  });
+
+  test("version 1: each controller where it is mounted, also several in one mount", () => {
+    const own = "8:pids:/\n4:memory:/service/a\n2:cpu,cpuacct:/b\n1:name=systemd:/c\n";
+    const info = [v1("memory"), v1("pids"), v1("cpu,cpuacct"), v1("devices")].join("\n");
+    expect(cgroupCandidates(info, own)).toEqual([
+      { dir: "/sys/fs/cgroup/memory/service/a", version: 1, controllers: ["memory"] },
+      { dir: "/sys/fs/cgroup/pids", version: 1, controllers: ["pids"] },
+      { dir: "/sys/fs/cgroup/cpu,cpuacct/b", version: 1, controllers: ["cpu"] },
+    ]);
+  });
+
+  test("both at once: the old one comes where it has the controller", () => {
+    const info = [v1("memory"), v2("/", "/sys/fs/cgroup/unified")].join("\n");
+    const found = cgroupCandidates(info, "4:memory:/\n0::/x\n");
+    expect(found.map(({ dir, version }) => `${version} ${dir}`)).toEqual([
+      "1 /sys/fs/cgroup/memory",
+      "2 /sys/fs/cgroup/unified/x",
+      "2 /sys/fs/cgroup/unified",
+    ]);
+  });
+
+  test("in a container the mount begins at its own group; what lies above it is nobody's to change", () => {
+    expect(cgroupCandidates(v1("memory", "/docker/abc"), "4:memory:/docker/abc/x\n")[0]?.dir).toBe(
+      "/sys/fs/cgroup/memory/x",
+    );
+    expect(cgroupCandidates(v2(), "0::/../other\n")).toEqual([]);
+    expect(cgroupCandidates("", "0::/\n")).toEqual([]);
+  });
+});
