@@ -22,6 +22,7 @@ import {
   readTokenFile,
   refuseHalfRestored,
   removeServiceFile,
+  takeMasterKey,
   writeLayout,
   writeServiceFile,
   writeTokenFile,
@@ -86,7 +87,9 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     await prepareDataDir(options.dataDir);
     undo.push(await lockDataDir(options.dataDir));
     await refuseHalfRestored(options.dataDir);
-    const masterKey = await readMasterKey(options.masterKeyFile);
+    const masterKey = options.masterKeyFrom
+      ? takeMasterKey(options.masterKeyFrom, process.env)
+      : await readMasterKey(options.masterKeyFile);
     const db = await openDatabase({
       folder: join(options.dataDir, "pg"),
       migrations: assembly.migrations,
@@ -133,7 +136,7 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     await writeLayout(options.dataDir, {
       database: options.databaseUrl ? "server" : "embedded",
       blobsDir: options.blobsDir,
-      masterKeyFile: options.masterKeyFile,
+      masterKeyFile: options.masterKeyFrom ? null : options.masterKeyFile,
     });
     await writeServiceFile(options.dataDir, { url: listener.url, pid: process.pid });
     undo.push(() => removeServiceFile(options.dataDir));

@@ -1,5 +1,6 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdir, readdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Evidence, Grant, Job, JobDetail, type JobState, Project, Runtime } from "@x1agent/contract";
@@ -36,6 +37,19 @@ async function reach(id: string, state: JobState): Promise<Job> {
   );
   expect(job, `${job.reason}: ${job.reasonDetail}`).toMatchObject({ state });
   return job;
+}
+
+/** A shell command that becomes the service. */
+function execShell(script: string, argv: string[], env: Record<string, string>) {
+  const child = spawn("/bin/sh", ["-c", script, ...argv], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const gone = once(child, "exit");
+  return {
+    ready: once(child.stdout, "data", { signal: AbortSignal.timeout(90_000) }),
+    async stop() {
+      child.kill("SIGTERM");
+      await gone;
+    },
+  };
 }
 
 describe("a job by the command line", () => {
@@ -206,6 +220,143 @@ describe("the installation by the command line", () => {
     expect(Date.now() - begun).toBeLessThan(20_000);
     expect((await x.x1(["tokens", "revoke", made.id])).code).toBe(1);
     await x.json("cancel", id);
+  });
+});
+
+describe("what is wrong gets a sentence that says what to do", () => {
+  const where = (name: string) => join(x.root, name);
+  beforeAll(async () => {
+    await mkdir(where("folder"));
+    execFileSync("git", ["init", "-q", where("bare-of-commits")]);
+  });
+  const run = (...argv: string[]) => ["run", "--runtime", "mock", "--goal", "g", ...argv];
+  /** Command line, exit code, sentence. `@` stands for the folder of the installation. */
+  const table: [name: string, argv: string[], code: number, sentence: RegExp][] = [
+    ["no repository", run("--repo", "@/nothing"), 1, /There is no repository at/],
+    ["a folder that is none", run("--repo", "@/folder", "--wait"), 1, /`git init` and a first commit make it one/],
+    ["an empty repository", run("--repo", "@/bare-of-commits", "--wait"), 1, /has no commit/],
+    ["an empty address", run("--repo", ""), 2, /--repo is empty/],
+    ["half a URL", run("--repo", "http://"), 1, /not a valid URL/],
+    ["a remote helper", run("--repo", "ext::sh -c id"), 1, /not allowed/],
+    [
+      "an unknown base",
+      run("--repo", "@/repository", "--base", "nope", "--wait"),
+      1,
+      /no branch, tag or commit "nope"; branches are: main/,
+    ],
+    [
+      "an unknown runtime",
+      ["run", "--repo", "@/repository", "--goal", "g", "--runtime", "nosuch"],
+      1,
+      /There are: .*mock/,
+    ],
+    ["an empty goal", ["run", "--repo", "@/repository", "--goal", " "], 2, /The goal is empty/],
+    ["no goal", ["run", "--repo", "@/repository"], 2, /--goal/],
+    ["a negative budget", run("--repo", "@/repository", "--budget", "-1"), 2, /such as 2\.00/],
+    ["an unknown isolation", run("--repo", "@/repository", "--isolation", "odd"), 2, /One of: .*namespaces/],
+    ["no isolation", run("--repo", "@/repository", "--isolation", "process"), 1, /isolates nothing/],
+    ["an unknown job", ["show", "nosuch"], 1, /No such job/],
+    ["an id that is a path", ["show", ".."], 2, /is no job id/],
+    ["an empty id", ["cancel", ""], 2, /Job id is missing/],
+    ["an unknown type of grant", ["grant", "nosuch"], 2, /There are: spawn/],
+    ["a URL as host", ["egress", "allow", "https://x.example/y"], 1, /without scheme/],
+    ["a range that is none", ["egress", "allow", "h.example", "--address", "10.0.0.0/99"], 1, /such as 10\.0\.0\.0\/8/],
+    ["an unknown window", ["budget", "set", "5", "--window", "hour"], 2, /day, week, month, total/],
+    ["a base URL that is none", ["providers", "set", "anthropic", "--base-url", "nowhere"], 2, /such as https/],
+    ["no secret", ["secrets", "set", "openai"], 2, /empty; nothing was stored/],
+    ["an unknown runtime to install", ["runtimes", "install", "nosuch"], 1, /x1 runtimes/],
+    ["no file to verify", ["audit", "verify", "@/nothing"], 2, /cannot be read/],
+    ["no retention", ["gc", "--retention", "0"], 2, /at least 1/],
+    ["a nameless token", ["tokens", "create", ""], 2, /needs a name/],
+    ["a mistyped command", ["jbos"], 2, /Did you mean jobs/],
+    ["a data directory in use", ["up", "--port", "0"], 1, /is used by the service with pid \d+/],
+    ["a port that is none", ["up", "--port", "99999"], 2, /up to 65535/],
+    [
+      "a key beside its data",
+      ["up", "--data", "@/o", "--master-key", "@/o/key"],
+      2,
+      /may not lie in the data directory/,
+    ],
+    ["a folder that cannot be made", ["up", "--data", "/proc/x", "--port", "0"], 1, /choose another --data/],
+    ["no service", ["jobs", "--data", "@/none"], 3, /Start one with `x1 up`/],
+  ];
+  it.each(table)("%s", async (_, argv, code, sentence) => {
+    const ran = await x.x1(argv.map((word) => word.replace(/^@/, x.root)));
+    expect(ran.out + ran.err).toMatch(sentence);
+    expect(ran.out + ran.err).not.toMatch(/^\s+at .*:\d+/m);
+    expect(ran.code).toBe(code);
+  });
+
+  it("a port that is taken, a wrong token, an address that is none, a goal of more than 1 MB", async () => {
+    const { port } = new URL(url);
+    const taken = await x.x1(["up", "--data", where("o"), "--port", port, "--master-key", where("k")]);
+    expect(taken).toMatchObject({ code: 1, err: expect.stringContaining("choose another with --port") });
+    const wrong = await x.x1(["jobs"], { env: { X1_URL: url, X1_TOKEN: "wrong" } });
+    expect(wrong).toMatchObject({ code: 4, err: expect.stringContaining("unknown, expired or revoked") });
+    const nonsense = await x.x1(["jobs"], { env: { X1_URL: "nonsense", X1_TOKEN: "t" } });
+    expect(nonsense).toMatchObject({ code: 2, err: expect.stringContaining("X1_URL") });
+    const argv = ["run", "--repo", repository, "--runtime", "mock", "--goal", "-"];
+    const large = await x.x1(argv, { input: "a".repeat(1_048_577) });
+    expect(large).toMatchObject({ code: 2, err: expect.stringContaining("1 MB") });
+    const fits = await x.x1([...argv, "--json"], { input: "a".repeat(1_048_576) });
+    expect([fits.code, fits.err]).toEqual([0, ""]);
+    await x.json("cancel", (fits.json as Job).id);
+  });
+
+  it("another user's data directory (needs root, to become another user)", async (context) => {
+    if (process.getuid?.() !== 0) return context.skip();
+    const foreign = where("foreign");
+    await mkdir(foreign);
+    execFileSync("chown", ["12345", foreign]);
+    const ran = await x.x1(["up", "--data", foreign, "--port", "0", "--master-key", where("k")]);
+    expect(ran).toMatchObject({ code: 1, err: expect.stringContaining("belongs to uid 12345") });
+  });
+
+  it("every error is a JSON document with --json", async () => {
+    for (const argv of [
+      ["show", "nosuch"],
+      ["jobs", "--data", where("none")],
+      ["show", ".."],
+    ]) {
+      const ran = await x.x1([...argv, "--json"]);
+      expect(JSON.parse(ran.err)).toMatchObject({ detail: expect.any(String) });
+    }
+  });
+});
+
+describe("the master key of the operator's choice", () => {
+  it("comes by a variable or a descriptor, and no process inherits it", async () => {
+    const key = randomBytes(32).toString("base64");
+    const other = await installation({ env: { X1_TEST_KEY: key } });
+    try {
+      const { pid } = await other.up("--master-key", "env:X1_TEST_KEY");
+      const stored = await other.x1(["secrets", "set", "openai"], { input: "sk-sealed-by-the-key-handed-over-1111" });
+      expect(stored.code).toBe(0);
+      const listed = execFileSync("ps", ["--ppid", String(pid), "-o", "pid="], { encoding: "utf8" });
+      const children = listed.trim().split(/\s+/);
+      expect(children.length).toBeGreaterThan(0);
+      for (const child of children) {
+        const environment = await readFile(`/proc/${child}/environ`, "utf8").catch(() => "");
+        expect(environment.includes(key), child).toBe(false);
+      }
+      const text = await other.x1(["backup", join(other.root, "backup")]);
+      expect(text.out).toContain("You hand it to the service at each start");
+      await other.down();
+      expect(await readdir(other.root)).not.toContain("key");
+
+      const file = join(other.root, "handed");
+      await writeFile(file, key, { mode: 0o600 });
+      const shell = `exec 3<${file}; rm ${file}; exec "$0" "$1" up --port 0 --master-key fd:3 --json`;
+      const handed = execShell(shell, [process.execPath, executable], { ...other.env, X1_TEST_KEY: "" });
+      try {
+        await handed.ready;
+        expect(await other.json("secrets")).toMatchObject([{ lastFour: "1111" }]);
+      } finally {
+        await handed.stop();
+      }
+    } finally {
+      await other.remove();
+    }
   });
 });
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Client, createClient, UnreachableError } from "@x1agent/client";
+import { UsageError } from "./exit.ts";
 
 export type Connection = { url: string; token: string };
 
@@ -39,6 +40,8 @@ export function connect(options: { data?: string }, env: NodeJS.ProcessEnv = pro
   if (env.X1_URL && !options.data) {
     // A token that was meant for another address is never sent: both are given, or neither.
     if (!env.X1_TOKEN) throw new UnreachableError("X1_URL is set and X1_TOKEN is not: set both.");
+    if (!/^https?:$/.test(URL.parse(env.X1_URL)?.protocol ?? ""))
+      throw new UsageError(`X1_URL is "${env.X1_URL}": it takes an address such as http://127.0.0.1:4380.`);
     return createClient({ baseUrl: env.X1_URL, token: env.X1_TOKEN });
   }
   return connectLocal(options.data ? resolve(options.data) : defaultDataDir(env));

@@ -1,4 +1,4 @@
-import { ApiError, UnreachableError } from "@x1agent/client";
+import { ApiError, InvalidArgument, UnreachableError } from "@x1agent/client";
 import { isTerminal, type JobState } from "@x1agent/contract";
 
 /** What `x1` ends with. Scripts decide by these. */
@@ -33,7 +33,7 @@ export function exitCodeOf(state: JobState): number {
 
 /** Exit code of a failure. */
 export function exitCodeOfError(error: unknown): number {
-  if (error instanceof UsageError) return exitCodes.usage.code;
+  if (error instanceof UsageError || error instanceof InvalidArgument) return exitCodes.usage.code;
   if (error instanceof ChildFailure) return error.exitCode;
   if (error instanceof UnreachableError) return exitCodes.unreachable.code;
   if (error instanceof ApiError)

@@ -1,4 +1,4 @@
-import { ApiError, UnreachableError } from "@x1agent/client";
+import { ApiError, InvalidArgument, UnreachableError } from "@x1agent/client";
 import { CommanderError } from "commander";
 import { ChildFailure, exitCodeOfError, exitCodes, UsageError } from "./exit.ts";
 import { createProgram } from "./program.ts";
@@ -30,16 +30,19 @@ function report(error: unknown, json: boolean): void {
       return;
     }
     process.stderr.write(`${style.bad(visible(problem.detail))}\n`);
-    for (const entry of problem.errors ?? [])
+    const errors = problem.errors ?? [];
+    // A single one is the sentence above already.
+    for (const entry of errors.length > 1 ? errors : [])
       process.stderr.write(`  ${visible(entry.path)}: ${visible(entry.message)}\n`);
     process.stderr.write(
       `${style.quiet(`${visible(problem.hint)} [${problem.code}${problem.instance ? ` ${visible(problem.instance)}` : ""}]`)}\n`,
     );
     return;
   }
-  if (error instanceof UsageError || error instanceof ChildFailure || error instanceof UnreachableError) {
-    if (json) process.stderr.write(`${JSON.stringify({ detail: error.message })}\n`);
-    else process.stderr.write(`${style.bad(visible(error.message))}\n`);
+  if ([UsageError, InvalidArgument, ChildFailure, UnreachableError].some((kind) => error instanceof kind)) {
+    const { message } = error as Error;
+    if (json) process.stderr.write(`${JSON.stringify({ detail: message })}\n`);
+    else process.stderr.write(`${style.bad(visible(message))}\n`);
     return;
   }
   // A bug of ours: loud, with its trace.

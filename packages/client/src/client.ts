@@ -10,7 +10,7 @@ import {
   type Routes,
   routes,
 } from "@x1agent/contract";
-import { ApiError, UnreachableError } from "./errors.ts";
+import { ApiError, InvalidArgument, UnreachableError } from "./errors.ts";
 import { followEvents, type LiveEvent } from "./events.ts";
 
 /** An empty object type adds nothing; `undefined` means that the route takes none. */
@@ -70,13 +70,19 @@ type AnyInput = {
   idempotencyKey?: string;
 };
 
+/** `jobId` for people: "Job id". */
+const label = (name: string): string => {
+  const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return words.charAt(0).toUpperCase() + words.slice(1);
+};
+
 /** Fills a route's path; every parameter is percent-encoded. */
 export function fillPath(path: string, params: Record<string, string>): string {
   return path.replace(/:(\w+)/g, (_, name: string) => {
     const value = params[name];
-    if (!value) throw new TypeError(`The path ${path} needs "${name}".`);
+    if (!value) throw new InvalidArgument(`${label(name)} is missing.`);
     // `.` and `..` would be folded away by every URL parser, so they can name nothing.
-    if (value === "." || value === "..") throw new TypeError(`"${value}" is no ${name}.`);
+    if (value === "." || value === "..") throw new InvalidArgument(`"${value}" is no ${label(name).toLowerCase()}.`);
     return encodeURIComponent(value);
   });
 }

@@ -14,6 +14,9 @@ export class ApiError extends Error {
   }
 }
 
+/** An argument that can name nothing: no request was sent. */
+export class InvalidArgument extends TypeError {}
+
 /** Nobody answered at the address, or what answered is no x1agent. */
 export class UnreachableError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {

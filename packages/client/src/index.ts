@@ -1,3 +1,3 @@
 export { type Client, type ClientOptions, createClient, type EventOptions } from "./client.ts";
-export { ApiError, UnreachableError } from "./errors.ts";
+export { ApiError, InvalidArgument, UnreachableError } from "./errors.ts";
 export type { LiveEvent } from "./events.ts";

@@ -21,7 +21,8 @@ export type BackupResult = {
   auditEntries: number;
   /** Blobs that rows name and whose content is not what their name says: left out. */
   damaged: string[];
-  masterKeyFile: string;
+  /** Null when the operator hands it over at each start. */
+  masterKeyFile: string | null;
 };
 
 /**
@@ -84,7 +85,7 @@ export async function backUp(options: StartOptions, target: string, product: str
       blobBytes: manifest.blobBytes,
       auditEntries: manifest.auditHeads.reduce((sum, { seq }) => sum + seq, 0),
       damaged,
-      masterKeyFile: options.masterKeyFile,
+      masterKeyFile: options.masterKeyFrom ? null : options.masterKeyFile || null,
     };
   } finally {
     await rm(staging, { recursive: true, force: true });

@@ -44,7 +44,7 @@ async function asStarted(given: StartOptions, argv: readonly string[]): Promise<
     ...given,
     ...(layout.database === "embedded" ? { databaseUrl: undefined } : {}),
     ...(argv.includes("--blobs") ? {} : { blobsDir: layout.blobsDir }),
-    ...(argv.includes("--master-key") || !layout.masterKeyFile ? {} : { masterKeyFile: layout.masterKeyFile }),
+    ...(argv.includes("--master-key") ? {} : { masterKeyFile: layout.masterKeyFile ?? "" }),
   };
 }
 

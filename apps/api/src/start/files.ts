@@ -1,12 +1,28 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { closeSync, readSync } from "node:fs";
 import { chmod, link, mkdir, open, readFile, rename, rm, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Fault } from "@x1agent/contract";
 
+/** Node's own recursive mkdir never ends where a folder cannot be made although the one above exists (`/proc/x`). */
+async function makeFolder(path: string): Promise<void> {
+  const code = await mkdir(path, { mode: 0o700 }).then(
+    () => null,
+    (cause: NodeJS.ErrnoException) => cause.code,
+  );
+  if (code === null || code === "EEXIST") return;
+  if (code === "ENOENT" && !(await stat(dirname(path)).catch(() => null))) {
+    await makeFolder(dirname(path));
+    await mkdir(path, { mode: 0o700 });
+    return;
+  }
+  throw Object.assign(new Error(`${path} cannot be made`), { code });
+}
+
 /** Makes the data directory private to its owner, or says whose it is. */
 export async function prepareDataDir(dataDir: string): Promise<void> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await makeFolder(dataDir);
     const facts = await stat(dataDir);
     const uid = process.getuid?.() ?? facts.uid;
     if (facts.uid !== uid)
@@ -61,6 +77,48 @@ export async function readMasterKey(file: string): Promise<Buffer> {
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * Takes the master key from a descriptor or a variable, once: the descriptor is closed and the variable removed before any
+ * child of ours starts, so nobody inherits it.
+ */
+export function takeMasterKey(from: { fd: number } | { env: string }, env: NodeJS.ProcessEnv): Buffer {
+  const place = "fd" in from ? `descriptor ${from.fd}` : `the variable ${from.env}`;
+  let text: string | undefined;
+  if ("env" in from) {
+    text = env[from.env];
+    delete env[from.env];
+  } else
+    try {
+      const bytes = Buffer.alloc(1_024);
+      let length = 0;
+      for (let read = -1; read !== 0 && length < bytes.length; length += read)
+        read = readSync(from.fd, bytes, length, bytes.length - length, null);
+      text = bytes.toString("utf8", 0, length);
+      bytes.fill(0);
+    } catch (cause) {
+      throw new Fault(
+        "unavailable",
+        `The master key cannot be read from ${place} (${(cause as NodeJS.ErrnoException).code}).`,
+        {
+          cause,
+        },
+      );
+    } finally {
+      try {
+        closeSync(from.fd);
+      } catch {
+        // It was not open, which the sentence above says.
+      }
+    }
+  const key = Buffer.from((text ?? "").trim(), "base64");
+  if (key.length !== 32)
+    throw new Fault(
+      "invalid_request",
+      `There is no master key (32 bytes in base64) in ${place}. \`head -c 32 /dev/urandom | base64\` makes one: keep it.`,
+    );
+  return key;
 }
 
 /** Writes a new key unless there is one; of two processes starting at once, one wins and both use its key. */

@@ -13,6 +13,8 @@ export type StartOptions = {
   databaseUrl: string | undefined;
   blobsDir: string;
   masterKeyFile: string;
+  /** Where the operator hands the master key over instead: an inherited descriptor or a variable, in base64. */
+  masterKeyFrom: { fd: number } | { env: string } | null;
   toolchains: readonly string[];
   /** The operator's HTTP proxy, through which egress of workspaces goes out. May hold a credential: never logged. */
   upstreamProxy: string | undefined;
@@ -35,7 +37,9 @@ export function parseStartOptions(
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new Fault("invalid_request", `--port takes a number from 0 to 65535, not "${values.port}".`);
   const configDir = root ? "/etc/x1agent" : join(env.XDG_CONFIG_HOME || join(user.home, ".config"), "x1agent");
-  const masterKeyFile = resolve(values["master-key"] ?? join(configDir, "master.key"));
+  const masterKeyFrom = handedOver(values["master-key"]);
+  const named = masterKeyFrom ? undefined : values["master-key"];
+  const masterKeyFile = resolve(named ?? join(configDir, "master.key"));
   if (masterKeyFile.startsWith(`${dataDir}/`))
     throw new Fault(
       "invalid_request",
@@ -49,10 +53,23 @@ export function parseStartOptions(
     databaseUrl: env.DATABASE_URL || undefined,
     blobsDir: resolve(values.blobs ?? join(dataDir, "blobs")),
     masterKeyFile,
+    masterKeyFrom,
     toolchains: (values.toolchain ?? []).map((path) => resolve(path)),
     upstreamProxy: upstreamProxyOf(env),
     json: values.json ?? false,
   };
+}
+
+/** `fd:3` or `env:NAME`; anything else is a file. */
+function handedOver(text: string | undefined): StartOptions["masterKeyFrom"] {
+  const [, kind, name = ""] = /^(fd|env):(.*)$/.exec(text ?? "") ?? [];
+  if (!kind) return null;
+  if (kind === "fd" && /^[3-9]$/.test(name)) return { fd: Number(name) };
+  if (kind === "env" && /^[A-Za-z_]\w{0,100}$/.test(name)) return { env: name };
+  throw new Fault(
+    "invalid_request",
+    `--master-key takes a file, fd:<3 to 9> or env:<name of a variable>, not "${text}".`,
+  );
 }
 
 function parse(argv: readonly string[]) {

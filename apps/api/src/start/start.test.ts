@@ -1,3 +1,4 @@
+import { fstatSync, openSync } from "node:fs";
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import {
   readMasterKey,
   readTokenFile,
   removeServiceFile,
+  takeMasterKey,
   writeServiceFile,
   writeTokenFile,
 } from "./files.ts";
@@ -34,6 +36,10 @@ describe("options", () => {
       masterKeyFile: "/etc/x1agent/master.key",
     });
   });
+  it("take the master key from a file, a descriptor or a variable", () => {
+    const from = (text: string) => parseStartOptions(["--master-key", text], {}, user).masterKeyFrom;
+    expect([from("/k"), from("fd:3"), from("env:X_KEY")]).toEqual([null, { fd: 3 }, { env: "X_KEY" }]);
+  });
   it("take the argument before the environment", () => {
     expect(parseStartOptions(["--data", "/a"], { X1_DATA: "/b" }, user).dataDir).toBe("/a");
     expect(parseStartOptions([], { X1_DATA: "/b" }, user).dataDir).toBe("/b");
@@ -41,6 +47,8 @@ describe("options", () => {
   it.each([
     [["--port", "70000"], /--port/],
     [["--nope"], /--nope/],
+    [["--master-key", "fd:1"], /fd:<3 to 9>/],
+    [["--master-key", "env:A=B"], /env:<name/],
     [["--data", "/d", "--master-key", "/d/master.key"], /master key/],
   ])("refuse %j with a sentence", (argv, sentence) =>
     expect(() => parseStartOptions(argv, {}, user)).toThrow(sentence),
@@ -75,6 +83,19 @@ describe("files of the service", () => {
     const keys = await Promise.all([readMasterKey(file), readMasterKey(file), readMasterKey(file)]);
     expect(new Set(keys.map((key) => key.toString("hex"))).size).toBe(1);
     expect(await modeOf(file)).toBe(0o600);
+  });
+
+  it("take the master key from a variable or a descriptor, once", async () => {
+    const key = Buffer.alloc(32, 7).toString("base64");
+    const env = { KEY: key, OTHER: "stays" };
+    expect(takeMasterKey({ env: "KEY" }, env).toString("base64")).toBe(key);
+    expect(env).toEqual({ OTHER: "stays" });
+    expect(() => takeMasterKey({ env: "KEY" }, env)).toThrow(/no master key/);
+
+    await writeFile(join(root, "key"), `${key}\n`);
+    const fd = openSync(join(root, "key"), "r");
+    expect(takeMasterKey({ fd }, {}).toString("base64")).toBe(key);
+    expect(() => fstatSync(fd)).toThrow(/EBADF/);
   });
 
   it("refuse a master key that others can read or that is none", async () => {

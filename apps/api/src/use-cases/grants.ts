@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { GrantDetails, GrantSubject, GrantType } from "@x1agent/contract";
 import { accept, refuse } from "@x1agent/contract";
 import { getJob } from "@x1agent/domain-jobs";
@@ -14,6 +15,8 @@ export function grantUseCases(db: Pick<Database, "tenant">): UseCases["grants"] 
     list: (caller, filter) => db.tenant(caller.organizationId, (tx) => listGrants(tx, filter)),
     create: (caller, { subject, type, details, scope, reason }) =>
       db.tenant(caller.organizationId, async (tx) => {
+        const wrong = type === "egress" ? egressMistake(details ?? {}) : null;
+        if (wrong) return refuse("invalid_request", wrong);
         if (!(await exists(tx, caller, subject))) return refuse("not_found", `No such ${subject.kind}.`);
         const made = await createGrant(tx, caller.organizationId, {
           subject,
@@ -59,6 +62,28 @@ export async function grantAtStart(tx: Tx, platform: Caller, registries: readonl
     });
     if (made.ok) await audited(tx, platform, "grant.created", made.value.id, { type, details: made.value.details });
   }
+}
+
+/** What is wrong with an egress grant: one that can match nothing looks like a closed door later. Pure. */
+export function egressMistake({
+  pattern,
+  address,
+}: {
+  pattern?: string | undefined;
+  address?: string | undefined;
+}): string | null {
+  if (
+    pattern !== undefined &&
+    !/^(\*|(\*\.)?[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[?[0-9a-f:.]*:[0-9a-f:.]*\]?)$/i.test(pattern)
+  )
+    return `"${pattern}" is no host: write a name such as registry.example.org or *.example.org, without scheme, port or path.`;
+  if (address === undefined) return null;
+  const [base = "", bits, more] = address.split("/");
+  const family = isIP(base);
+  const most = family === 6 ? 128 : 32;
+  if (family === 0 || more !== undefined || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= most)))
+    return `"${address}" is no range of addresses: write one such as 10.0.0.0/8.`;
+  return null;
 }
 
 async function exists(tx: Tx, caller: Caller, subject: GrantSubject): Promise<boolean> {

@@ -7,7 +7,7 @@ import { contextOf } from "../context.ts";
 import { ChildFailure, exitCodes } from "../exit.ts";
 import type { SetExit } from "../program.ts";
 import { formatBytes } from "../render/index.ts";
-import { count } from "./options.ts";
+import { days } from "./options.ts";
 
 type Backup = {
   target: string;
@@ -16,7 +16,7 @@ type Backup = {
   blobBytes: number;
   auditEntries: number;
   damaged: string[];
-  masterKeyFile: string;
+  masterKeyFile: string | null;
 };
 type Restored = {
   dataDir: string;
@@ -48,7 +48,11 @@ export function addBackupCommands(program: Command, setExit: SetExit): void {
         (result.damaged.length > 0
           ? `${context.style.bad(`Left out, damaged in the blob store: ${result.damaged.join(", ")}`)}\n`
           : "") +
-        `The master key is not in it. It lies in ${result.masterKeyFile}: keep a copy somewhere else. Without it the stored secrets cannot be opened.`,
+        `The master key is not in it. ${
+          result.masterKeyFile
+            ? `It lies in ${result.masterKeyFile}: keep a copy somewhere else.`
+            : "You hand it to the service at each start: keep it."
+        } Without it the stored secrets cannot be opened.`,
     );
     if (result.damaged.length > 0) setExit(exitCodes.failed.code);
   });
@@ -85,7 +89,7 @@ function addGc(program: Command): void {
     .command("gc")
     .description("free what nothing needs any more")
     .option("--dry-run", "only say what it would free")
-    .option("--retention <days>", "keep what belongs to jobs that ended within so many days", count, 30)
+    .option("--retention <days>", "keep what belongs to jobs that ended within so many days", days, 30)
     .action(async (options, command: Command) => {
       const context = contextOf(command);
       const dryRun = Boolean(options.dryRun);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { formatUsd, isTerminal, JobState } from "@x1agent/contract";
+import { formatUsd, IsolationLevel, isTerminal, JobState } from "@x1agent/contract";
 import { type Command, InvalidArgumentError } from "commander";
 import { attach } from "../attach.ts";
 import { contextOf } from "../context.ts";
@@ -15,6 +15,15 @@ const state = (text: string): JobState => {
   if (!parsed.success) throw new InvalidArgumentError(`One of: ${JobState.options.join(", ")}.`);
   return parsed.data;
 };
+
+const isolation = (text: string): string => {
+  const parsed = IsolationLevel.safeParse(text);
+  if (!parsed.success) throw new InvalidArgumentError(`One of: ${IsolationLevel.options.join(", ")}.`);
+  return parsed.data;
+};
+
+/** Longest goal, in bytes, as the contract allows. */
+const MAX_GOAL = 1_048_576;
 
 /** A path is made absolute here, where the shell's folder is known; an address is passed as it is. */
 export function repositoryArgument(text: string): string {
@@ -37,15 +46,18 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
     .option("--verify <command>", "decides whether the change is good; runs without network")
     .option("--budget <dollars>", "limit for the job", usd)
     .option("--rounds <n>", "turns that may follow a failed verification", count)
-    .option("--isolation <level>", "namespaces, container or vm; process only for the bundled sample")
+    .option("--isolation <level>", "namespaces, container or vm; process only for the bundled sample", isolation)
     .option("--ask", "send the agent's questions out instead of running tools at once")
     .option("--wait", "follow it until it ends or waits for a person")
     .action(async (options, command: Command) => {
       const context = contextOf(command);
       const goal = options.goal === "-" ? await standardInput() : (options.goal as string);
-      const { title, runtime, model, base, setup, verify, isolation } = options;
+      if (!goal.trim()) throw new UsageError("The goal is empty: say with --goal what shall be reached.");
+      if (Buffer.byteLength(goal) > MAX_GOAL) throw new UsageError("A goal has at most 1 MB of text.");
+      if (!options.repo.trim()) throw new UsageError("--repo is empty: name a path or a git URL.");
+      const { title, runtime, model, base, setup, verify, isolation: level } = options;
       const given = Object.fromEntries(
-        Object.entries({ title, runtime, model, base, setup, verify, isolation }).filter(
+        Object.entries({ title, runtime, model, base, setup, verify, isolation: level }).filter(
           ([, value]) => value !== undefined,
         ),
       );
@@ -272,9 +284,9 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
       .option("--branch <name>", "default branch")
       .option("--rounds <n>", "turns that may follow a failed verification", count)
       .option("--verify-network", "let the verify command reach the network")
-      .option("--isolation <level>", "least isolation");
+      .option("--isolation <level>", "least isolation", isolation);
   const projectBody = (options: Record<string, unknown>) => {
-    const { name, setup, verify, runtime, model, branch, rounds, verifyNetwork, isolation } = options;
+    const { name, setup, verify, runtime, model, branch, rounds, verifyNetwork, isolation: level } = options;
     const all = {
       name,
       setup,
@@ -284,7 +296,7 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
       defaultBranch: branch,
       maxRounds: rounds,
       verifyNetwork,
-      minIsolation: isolation,
+      minIsolation: level,
     };
     return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
   };
@@ -331,8 +343,7 @@ async function standardInput(): Promise<string> {
   process.stdin.setEncoding("utf8");
   for await (const chunk of process.stdin) {
     text += chunk;
-    if (text.length > 4 * 1_048_576) throw new UsageError("A goal has at most 1 MB of text.");
+    if (text.length > MAX_GOAL) throw new UsageError("A goal has at most 1 MB of text.");
   }
-  if (!text.trim()) throw new UsageError("The goal is empty.");
   return text;
 }

@@ -16,9 +16,15 @@ export function count(text: string): number {
   return Number(text);
 }
 
+/** A number of days, at least one. */
+export function days(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError("A number of days, at least 1.");
+  return Number(text);
+}
+
 /** Id of the job that is meant: the given one, or the newest when none is given. */
 export async function jobIdOf(client: Client, given: string | undefined): Promise<string> {
-  if (given) return given;
+  if (given !== undefined) return given;
   const newest = await newestJob(client);
   if (!newest) throw new UsageError("There is no job yet; `x1 run` makes one.");
   return newest.id;

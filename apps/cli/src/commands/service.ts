@@ -1,9 +1,8 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { createReadStream } from "node:fs";
+import { closeSync, createReadStream } from "node:fs";
 import { constants } from "node:os";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { AuditEntry, auditStart, auditText, type RouteResponse } from "@x1agent/contract";
 import { type Command, InvalidArgumentError } from "commander";
@@ -11,7 +10,7 @@ import { contextOf, readSecret } from "../context.ts";
 import { exitCodes, UsageError } from "../exit.ts";
 import type { SetExit } from "../program.ts";
 import { table, visible, visibleLine } from "../render/index.ts";
-import { count } from "./options.ts";
+import { days } from "./options.ts";
 
 const port = (text: string): number => {
   const value = Number(text);
@@ -36,7 +35,7 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
     .option("--host <address>", "address to listen on (default 127.0.0.1)")
     .option("--allow-host <name>", "another name by which it may be reached", collect, [])
     .option("--blobs <dir>", "blob store, default in the data directory")
-    .option("--master-key <file>", "file of the master key, outside the data directory")
+    .option("--master-key <file>", "master key: a file outside the data directory, fd:<3 to 9> or env:<variable>")
     .option("--toolchain <path>", "folder to mount read-only into workspaces", collect, [])
     .action(async (options, command: Command) => {
       const global = command.optsWithGlobals<{ data?: string; json?: boolean }>();
@@ -52,7 +51,7 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
         ...(options.toolchain as string[]).flatMap((path) => ["--toolchain", path]),
         ...(global.json ? ["--json"] : []),
       ];
-      setExit(await serve(argv));
+      setExit(await serve(argv, /^fd:([3-9])$/.exec(options.masterKey ?? "")?.[1]));
     });
 
   program
@@ -147,6 +146,8 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
     .option("--allow-private", "the address may be private or loopback")
     .action(async (name: string, options, command: Command) => {
       const context = contextOf(command);
+      if (options.baseUrl && !URL.canParse(options.baseUrl))
+        throw new UsageError(`--base-url takes an address such as https://api.example.com, not "${options.baseUrl}".`);
       const provider = await context.client.setProvider({
         params: { name },
         body: {
@@ -219,9 +220,10 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
     .command("create <name>")
     .description("make one; it is shown once")
     .option("--scope <scope>", "read, write, approve or admin; may be repeated (default: read)", collectScope, [])
-    .option("--expires <days>", "days until it expires (default: never)", count)
+    .option("--expires <days>", "days until it expires (default: never)", days)
     .action(async (name: string, options, command: Command) => {
       const context = contextOf(command);
+      if (!name.trim()) throw new UsageError("A token needs a name, by which you know it again.");
       const chosen = options.scope as (typeof tokenScopes)[number][];
       const made = await context.client.createToken({
         body: {
@@ -273,9 +275,13 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
 }
 
 /** Runs the service as a child in the foreground, passes signals on and ends as it ends. */
-async function serve(argv: string[]): Promise<number> {
+async function serve(argv: string[], descriptor?: string): Promise<number> {
   const main = fileURLToPath(new URL("../../../api/src/main.ts", import.meta.url));
-  const child = spawn(process.execPath, [main, ...argv], { stdio: "inherit" });
+  const passed = descriptor === undefined ? [] : Array<"ignore">(Number(descriptor) - 3).fill("ignore");
+  const child = spawn(process.execPath, [main, ...argv], {
+    stdio: ["inherit", "inherit", "inherit", ...passed, ...(descriptor === undefined ? [] : [Number(descriptor)])],
+  });
+  if (descriptor !== undefined) closeSync(Number(descriptor));
   const pass = (signal: NodeJS.Signals) => child.kill(signal);
   // A terminal's Ctrl-C reaches the child by itself: catching it here only keeps us until the child is done.
   const stay = () => undefined;
@@ -289,10 +295,7 @@ async function serve(argv: string[]): Promise<number> {
 export async function verifyFile(file: string): Promise<RouteResponse<"verifyAudit">> {
   let previous = auditStart;
   let entries = 0;
-  for await (const line of createInterface({
-    input: createReadStream(file, "utf8"),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })) {
+  for await (const line of linesOf(file)) {
     if (!line.trim()) continue;
     const entry = AuditEntry.safeParse(tryJson(line));
     const intact =
@@ -305,6 +308,21 @@ export async function verifyFile(file: string): Promise<RouteResponse<"verifyAud
     entries += 1;
   }
   return { intact: true, entries, head: previous, brokenAt: null };
+}
+
+/** Lines by line feed alone: readline also cuts at U+2028, which an entry may carry as it is. */
+async function* linesOf(file: string): AsyncGenerator<string, void, void> {
+  let rest = "";
+  try {
+    for await (const chunk of createReadStream(file, "utf8")) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } catch (cause) {
+    throw new UsageError(`${file} cannot be read (${(cause as NodeJS.ErrnoException).code}).`);
+  }
+  if (rest) yield rest;
 }
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");

@@ -1,0 +1,19 @@
+import { describe, expect, it } from "vitest";
+import { egressMistake } from "./grants.ts";
+
+describe("an egress grant", () => {
+  it.each(["registry.example.org", "*.example.org", "*", "localhost", "10.1.2.3", "[2001:db8::1]", "my_host.lan"])(
+    "may name %s",
+    (pattern) => expect(egressMistake({ pattern })).toBeNull(),
+  );
+  it.each(["https://x.example", "x.example/path", "x.example:443", "", "a b", "*.", "x.*.org", "user@host"])(
+    "may not name %j",
+    (pattern) => expect(egressMistake({ pattern })).toContain("no host"),
+  );
+  it("names a range that is one", () => {
+    for (const address of ["10.0.0.0/8", "10.1.2.3", "fd00::/8", "::1/128"])
+      expect(egressMistake({ address })).toBeNull();
+    for (const address of ["10.0.0.0/33", "10.0.0/8", "x", "10.0.0.0/8/8", "fd00::/129", "10.0.0.0/"])
+      expect(egressMistake({ address }), address).toContain("no range");
+  });
+});
