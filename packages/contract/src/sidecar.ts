@@ -46,7 +46,7 @@ export const ProviderRoute = z.object({
 });
 export type ProviderRoute = z.infer<typeof ProviderRoute>;
 
-/** Prices by `provider/model`, looked up by exact id, then the longest prefix that ends at `-` or `@`. */
+/** Prices by `provider/model`, looked up by exact id, then by that of the model whose dated release it is. */
 export const PriceTable = z.record(z.string(), ModelPrice);
 export type PriceTable = z.infer<typeof PriceTable>;
 

@@ -16,7 +16,7 @@ export function normalizeHost(text: string): string | null {
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** The IPv4 address that an IPv6 one carries (mapped, 6to4, NAT64, Teredo's server side), or itself. */
+/** The IPv4 address that an IPv6 one carries (mapped, compatible, 6to4, NAT64), or itself. */
 function inner(address: Address): Address {
   if (address.kind() === "ipv4") return address;
   const v6 = address as ipaddr.IPv6;
@@ -25,6 +25,8 @@ function inner(address: Address): Address {
   const v4 = (at: number) => new ipaddr.IPv4(bytes.slice(at, at + 4));
   if (bytes[0] === 0x20 && bytes[1] === 0x02) return v4(2);
   if (v6.match(ipaddr.parseCIDR("64:ff9b::/96") as [ipaddr.IPv6, number])) return v4(12);
+  // `::` and `::1` have ranges of their own.
+  if (bytes.slice(0, 12).every((byte) => byte === 0) && v6.range() === "unicast") return v4(12);
   return v6;
 }
 
@@ -43,6 +45,13 @@ export function inRange(text: string, cidr: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether who dials `address` may come out at a listener on `own`: every loopback address leads to this machine. Pure. */
+function reaches(address: string, own: string): boolean {
+  const [to, listener] = [inner(ipaddr.parse(address)), inner(ipaddr.parse(own))];
+  const here = (at: Address) => at.range() === "loopback" || at.range() === "unspecified";
+  return (here(to) && here(listener)) || to.toString() === listener.toString();
 }
 
 export type Resolved = { ok: true; address: string; family: number } | { ok: false; code: ErrorCode; detail: string };
@@ -74,13 +83,7 @@ export async function resolveAllowed(
     };
   }
   for (const { address, family } of addresses) {
-    if (
-      forbidden.some(
-        (own) =>
-          inner(ipaddr.parse(address)).toString() === inner(ipaddr.parse(own.address)).toString() &&
-          (own.port === undefined || own.port === port),
-      )
-    )
+    if (forbidden.some((own) => (own.port === undefined || own.port === port) && reaches(address, own.address)))
       continue;
     const allowed = rule.allowPrivate || (rule.address ? inRange(address, rule.address) : isGlobal(address));
     if (allowed) return { ok: true, address, family };

@@ -22,6 +22,9 @@ export type EgressDeps = {
 const CONNECT_MS = 15_000;
 const IDLE_MS = 5 * 60_000;
 const HELLO_BYTES = 16 * 1024;
+const TLS_PORT = 443;
+/** Content type of a TLS record that carries a handshake (RFC 8446 section 5.1). */
+const TLS_HANDSHAKE = 22;
 /** The same refusal is told once in this time, so that a retry loop does not fill the record. */
 const REPEAT_MS = 10_000;
 
@@ -40,12 +43,14 @@ export function egressHandlers(deps: EgressDeps) {
   const tunnels = new Set<{ host: string; port: number; end: () => void }>();
   const told = new Map<string, number>();
   let bytes = 0;
+  let quotaTold = false;
   let phase = deps.boot.phase;
 
   deps.onPolicy((policy) => {
     if (policy.phase !== phase) {
       phase = policy.phase;
       bytes = 0;
+      quotaTold = false;
       for (const tunnel of tunnels) tunnel.end();
       return;
     }
@@ -99,11 +104,24 @@ export function egressHandlers(deps: EgressDeps) {
   const count = (host: string, port: number, moved: number): boolean => {
     bytes += moved;
     if (bytes <= deps.boot.limits.egressBytes) return true;
-    blocked(host, port, "quota_exceeded", "The phase's byte limit was reached.");
+    if (!quotaTold) {
+      const max = deps.boot.limits.egressBytes;
+      deps.note("limit.hit", {
+        limit: "egress_bytes",
+        detail: `The phase ${phase} has used up its bytes.`,
+        value: bytes,
+        max,
+      });
+    }
+    quotaTold = true;
+    for (const tunnel of [...tunnels]) tunnel.end();
     return false;
   };
 
-  /** CONNECT: the first bytes up must be a TLS hello for the very host that was asked for. */
+  /**
+   * CONNECT: the first bytes up must be a TLS hello for the very host that was asked for, since one address serves many names.
+   * On a port that an operator named and that is not TLS's own, another protocol may speak; its host was resolved here.
+   */
   async function onConnect(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
     client.on("error", () => client.destroy());
     const say = (status: string, body = "") =>
@@ -156,6 +174,11 @@ export function egressHandlers(deps: EgressDeps) {
       }
       hello = Buffer.concat([hello, chunk]);
       const name = serverName(hello);
+      if (port !== TLS_PORT && hello[0] !== TLS_HANDSHAKE) {
+        server.write(hello);
+        hello = null;
+        return;
+      }
       if (name.kind === "more" && hello.length < HELLO_BYTES) return;
       if (name.kind !== "name" || normalizeHost(name.name) !== target.host) {
         blocked(
@@ -188,7 +211,7 @@ export function egressHandlers(deps: EgressDeps) {
   /** Plain HTTP in absolute form. The proxy's own credential and the client's do not travel. */
   async function onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!deps.token.accepts(request.headers, ["proxy-authorization"]))
-      return refuse(response, "unauthenticated", undefined, { "proxy-authenticate": 'Basic realm="x1"' });
+      return void response.writeHead(407, { "proxy-authenticate": 'Basic realm="x1"', "content-length": 0 }).end();
     let url: URL;
     try {
       url = new URL(request.url ?? "");
@@ -208,6 +231,7 @@ export function egressHandlers(deps: EgressDeps) {
         headers[name] = value;
     headers.host = url.host;
     const proxy = deps.boot.upstreamProxy ? new URL(deps.boot.upstreamProxy) : null;
+    if (proxy) Object.assign(headers, proxyAuthorization(proxy));
     const upstream = httpRequest({
       host: proxy ? proxy.hostname : target.address,
       port: proxy ? Number(proxy.port) || 80 : port,
@@ -252,6 +276,13 @@ export function egressHandlers(deps: EgressDeps) {
   return { onConnect, onRequest };
 }
 
+/** The operator's own credential for the machine's proxy. */
+function proxyAuthorization(proxy: URL): Record<string, string> {
+  if (!proxy.username) return {};
+  const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  return { "proxy-authorization": `Basic ${Buffer.from(pair).toString("base64")}` };
+}
+
 /** Connects to the address that was judged, or asks the machine's own proxy for a tunnel to the host. */
 function dial(boot: SidecarBoot, address: string, host: string, port: number): Promise<Socket> {
   const proxy = boot.upstreamProxy ? new URL(boot.upstreamProxy) : null;
@@ -270,17 +301,12 @@ function dial(boot: SidecarBoot, address: string, host: string, port: number): P
       });
       return;
     }
-    const authorization = proxy.username
-      ? {
-          "proxy-authorization": `Basic ${Buffer.from(`${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`).toString("base64")}`,
-        }
-      : {};
     const asked = httpRequest({
       host: proxy.hostname,
       port: Number(proxy.port) || 80,
       method: "CONNECT",
       path: `${host}:${port}`,
-      headers: authorization,
+      headers: proxyAuthorization(proxy),
       timeout: CONNECT_MS,
     });
     asked.on("connect", (answer, socket) => {

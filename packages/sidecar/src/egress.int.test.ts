@@ -1,0 +1,289 @@
+import { type AddressInfo, createServer as createTcp } from "node:net";
+import { join } from "node:path";
+import { connect as tlsConnect } from "node:tls";
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  ask,
+  basic,
+  jobToken,
+  type Running,
+  startSidecarProcess,
+  startUpstream,
+  tunnel,
+  type Upstream,
+  until,
+} from "./test/harness.ts";
+
+const running: Running[] = [];
+const upstreams: Upstream[] = [];
+const closers: (() => void)[] = [];
+afterEach(async () => {
+  for (const one of running.splice(0)) await one.stop();
+  for (const { server } of upstreams.splice(0)) {
+    server.close();
+    server.closeAllConnections();
+  }
+  for (const close of closers.splice(0)) close();
+});
+
+async function start(options: Parameters<typeof startSidecarProcess>[0]): Promise<Running> {
+  const sidecar = await startSidecarProcess(options);
+  running.push(sidecar);
+  return sidecar;
+}
+async function web(
+  answer: Parameters<typeof startUpstream>[0] = (_b, response) => void response.end("hello"),
+): Promise<Upstream> {
+  const upstream = await startUpstream(answer);
+  upstreams.push(upstream);
+  return upstream;
+}
+/** A TCP server that says what it was sent first. */
+async function echo(): Promise<{ port: number; received: Buffer[] }> {
+  const received: Buffer[] = [];
+  const server = createTcp((socket) => {
+    socket.on("error", () => {});
+    socket.on("data", (chunk) => {
+      received.push(chunk);
+      socket.write(chunk);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+  closers.push(() => server.close());
+  return { port: (server.address() as AddressInfo).port, received };
+}
+const rule = (host: string, port: number, address?: string, phases: ("setup" | "agent" | "verify")[] = ["agent"]) => ({
+  ...{ host, ports: [port], phases },
+  ...(address ? { address } : {}),
+});
+const fetchThrough = (
+  sidecar: Running,
+  url: string,
+  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
+) =>
+  ask(join(sidecar.dir, "egress.sock"), {
+    ...{ method: "GET", path: url, token: null, ...options },
+    headers: { host: "ignored", "proxy-authorization": basic, ...options.headers },
+  });
+
+describe("the way out", () => {
+  it("asks for the token", async () => {
+    const sidecar = await start({});
+    await expect(tunnel(sidecar, "localhost:443", null)).resolves.toMatchObject({ status: 407 });
+    await expect(
+      tunnel(sidecar, "localhost:443", `Basic ${Buffer.from("x1:wrong").toString("base64")}`),
+    ).resolves.toMatchObject({ status: 407 });
+    expect(
+      (await ask(join(sidecar.dir, "egress.sock"), { method: "GET", path: "http://localhost/", token: null })).status,
+    ).toBe(407);
+  });
+
+  it("fetches over plain HTTP without the client's credentials", async () => {
+    const upstream = await web();
+    const sidecar = await start({ policy: { egress: [rule("localhost", upstream.port, "127.0.0.0/8")] } });
+    const reply = await fetchThrough(sidecar, `http://LOCALHOST:${upstream.port}/a?b=c`, {
+      headers: { authorization: "Bearer somebody", cookie: "a=b", "x-ok": "1" },
+    });
+    expect(reply).toMatchObject({ status: 200, text: "hello" });
+    expect(upstream.requests[0]?.path).toBe("/a?b=c");
+    for (const name of ["authorization", "cookie", "proxy-authorization"])
+      expect(upstream.requests[0]?.headers[name], name).toBeUndefined();
+    expect(upstream.requests[0]?.headers["x-ok"]).toBe("1");
+    expect(upstream.requests[0]?.headers.host).toBe(`localhost:${upstream.port}`);
+    await until(() => sidecar.control.events.some(({ type }) => type === "egress.opened"), "the record", 8_000);
+  });
+
+  it.each([
+    ...[
+      "127.0.0.1",
+      "localhost",
+      "2130706433",
+      "0x7f000001",
+      "0177.0.0.1",
+      "127.1",
+      "127.0.0.1.",
+      "[::1]",
+      "[::ffff:127.0.0.1]",
+    ],
+    ...[
+      "[::ffff:7f00:1]",
+      "[64:ff9b::7f00:1]",
+      "[2002:7f00:1::]",
+      "0.0.0.0",
+      "[::]",
+      "[::127.0.0.1]",
+      "169.254.169.254",
+      "10.0.0.1",
+    ],
+    ...[
+      "100.64.0.1",
+      "192.168.1.1",
+      "172.16.0.1",
+      "224.0.0.1",
+      "255.255.255.255",
+      "198.18.0.1",
+      "240.0.0.1",
+      "[fd00::1]",
+      "[fe80::1]",
+      "[fec0::1]",
+    ],
+  ])("refuses the address %s, whatever rule names it", async (host) => {
+    const upstream = await web();
+    const sidecar = await start({ policy: { egress: [{ host: "*", ports: [upstream.port], phases: ["agent"] }] } });
+    const { status, text } = await tunnel(sidecar, `${host}:${upstream.port}`);
+    expect(status).toBe(403);
+    expect(text).toContain("address_refused");
+    expect((await fetchThrough(sidecar, `http://${host}:${upstream.port}/`)).status).toBe(403);
+    expect(upstream.requests).toEqual([]);
+    await until(
+      () =>
+        sidecar.control.events.some(
+          ({ type, payload }) => type === "egress.blocked" && payload.code === "address_refused",
+        ),
+      "the record",
+    );
+  });
+
+  it.each([
+    "a b.com:443",
+    "x@y.com:443",
+    "exa\u0000mple.com:443",
+    "[fe80::1%25eth0]:443",
+    "example.com..:443",
+    "example.com:0",
+    "example.com:99999",
+    ":443",
+    "::1:443",
+  ])("does not take %j for a host", async (target) => {
+    const sidecar = await start({ policy: { egress: [{ host: "*", ports: [443], phases: ["agent"] }] } });
+    const status = await tunnel(sidecar, target).then(
+      (answer) => answer.status,
+      () => 400,
+    );
+    expect([400, 403]).toContain(status);
+  });
+
+  it("never reaches the platform's own listeners, not even with a rule that names them", async () => {
+    const sidecar = await start({});
+    const { port } = sidecar.control;
+    sidecar.control.push({ egress: [rule("*", port, "127.0.0.0/8"), rule("*", port, "::1/128")] });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    for (const host of ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "127.0.0.2"])
+      expect((await tunnel(sidecar, `${host}:${port}`)).text, host).toContain("address_refused");
+  });
+
+  it("keeps to host, port and phase", async () => {
+    const { port } = await echo();
+    const sidecar = await start({ policy: { egress: [rule("localhost", port, "127.0.0.0/8", ["setup"])] } });
+    expect((await tunnel(sidecar, `localhost:${port}`)).text).toContain("egress_blocked");
+    sidecar.control.push({ phase: "setup" });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const open = await tunnel(sidecar, `localhost:${port}`);
+    expect(open.status).toBe(200);
+    expect((await tunnel(sidecar, `localhost:${port + 1}`)).text).toContain("egress_blocked");
+    expect((await tunnel(sidecar, `127.0.0.1:${port}`)).text).toContain("egress_blocked");
+    open.socket.write("ping");
+    await new Promise((resolve) => open.socket.once("data", resolve));
+    const closed = new Promise((resolve) => open.socket.once("close", resolve));
+    sidecar.control.push({ phase: "agent" });
+    await closed;
+  });
+
+  it("closes a tunnel whose rule is revoked", async () => {
+    const { port } = await echo();
+    const sidecar = await start({ policy: { egress: [rule("localhost", port, "127.0.0.0/8")] } });
+    const open = await tunnel(sidecar, `localhost:${port}`);
+    const closed = new Promise((resolve) => open.socket.once("close", resolve));
+    open.socket.resume();
+    sidecar.control.push({ egress: [] });
+    await closed;
+  });
+
+  it("lets a greeting for another host nowhere", async () => {
+    const { port, received } = await echo();
+    const sidecar = await start({ policy: { egress: [rule("localhost", port, "127.0.0.0/8")] } });
+    const open = await tunnel(sidecar, `localhost:${port}`);
+    const secured = tlsConnect({ socket: open.socket, servername: "evil.example" });
+    secured.on("error", () => {});
+    await new Promise((resolve) => open.socket.once("close", resolve));
+    expect(received).toEqual([]);
+    await until(() => sidecar.control.events.some(({ type }) => type === "egress.blocked"), "the record");
+    const good = await tunnel(sidecar, `localhost:${port}`);
+    const greeting = tlsConnect({ socket: good.socket, servername: "localhost" });
+    greeting.on("error", () => {});
+    await until(() => received.length > 0, "the right greeting upstream");
+    good.socket.destroy();
+  });
+
+  it("stops at the phase's bytes", async () => {
+    const upstream = await web((_body, response) => void response.end(Buffer.alloc(3 * 1024 ** 2)));
+    const sidecar = await start({
+      policy: { egress: [rule("localhost", upstream.port, "127.0.0.0/8")] },
+      boot: { limits: { maxBodyBytes: 1_000_000, maxConcurrentCalls: 4, egressBytes: 1024 ** 2, maxTunnels: 8 } },
+    });
+    const reply = await fetchThrough(sidecar, `http://localhost:${upstream.port}/`).catch(() => ({
+      broken: true,
+      text: "",
+    }));
+    expect(reply.broken).toBe(true);
+    expect(reply.text.length).toBeLessThan(1.2 * 1024 ** 2);
+    expect((await fetchThrough(sidecar, `http://localhost:${upstream.port}/`)).text).toContain("quota_exceeded");
+    await until(() => sidecar.control.events.some(({ type }) => type === "limit.hit"), "the record");
+  });
+
+  it("says the same refusal once", async () => {
+    const sidecar = await start({});
+    for (let count = 0; count < 20; count += 1) await tunnel(sidecar, "example.com:443");
+    await until(() => sidecar.control.events.length > 0, "the record");
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(sidecar.control.events.filter(({ type }) => type === "egress.blocked")).toHaveLength(1);
+  });
+});
+
+describe("the API port", () => {
+  const api = (sidecar: Running, path: string, headers: Record<string, string> = {}, method = "GET", body?: string) =>
+    ask(join(sidecar.dir, "api.sock"), { method, path, headers, token: null, ...(body === undefined ? {} : { body }) });
+
+  it("answers nothing without the token", async () => {
+    const sidecar = await start({});
+    for (const path of ["/health", "/git/origin/info/refs?service=git-upload-pack", "/else"])
+      expect((await api(sidecar, path)).status, path).toBe(401);
+    expect((await api(sidecar, "/health", { authorization: `Bearer ${jobToken}` })).status).toBe(200);
+    expect((await api(sidecar, "/else", { authorization: `Bearer ${jobToken}` })).status).toBe(404);
+  });
+
+  it("fetches from named repositories with a credential of its own, and pushes nowhere", async () => {
+    const remote = await web(
+      (_body, response) => void response.setHeader("content-type", "application/x-git").end("pack"),
+    );
+    const sidecar = await start({
+      boot: {
+        git: [{ name: "origin", url: `http://127.0.0.1:${remote.port}/a/b.git`, authorization: "Basic c2VjcmV0" }],
+      },
+    });
+    const refs = await api(sidecar, "/git/origin/info/refs?service=git-upload-pack", {
+      authorization: basic,
+      "git-protocol": "version=2",
+    });
+    expect(refs).toMatchObject({ status: 200, text: "pack" });
+    expect(remote.requests[0]).toMatchObject({ path: "/a/b.git/info/refs?service=git-upload-pack" });
+    expect(remote.requests[0]?.headers).toMatchObject({ authorization: "Basic c2VjcmV0", "git-protocol": "version=2" });
+    expect((await api(sidecar, "/git/origin/git-upload-pack", { authorization: basic }, "POST", "0000")).status).toBe(
+      200,
+    );
+    for (const path of ["/git/origin/info/refs?service=git-receive-pack", "/git/origin/git-receive-pack"])
+      expect((await api(sidecar, path, { authorization: basic }, path.includes("?") ? "GET" : "POST")).status).toBe(
+        403,
+      );
+    expect((await api(sidecar, "/git/other/info/refs?service=git-upload-pack", { authorization: basic })).status).toBe(
+      404,
+    );
+    sidecar.control.push({ grants: [] });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(
+      (await api(sidecar, "/git/origin/info/refs?service=git-upload-pack", { authorization: basic })).text,
+    ).toContain("not_granted");
+    expect(remote.requests).toHaveLength(2);
+    await until(() => sidecar.control.events.some(({ type }) => type === "git.fetched"), "the record");
+  });
+});
