@@ -101,7 +101,7 @@ export function egressHandlers(deps: EgressDeps) {
     return resolved.ok ? { ok: true, host, address: resolved.address } : no(resolved.code, resolved.detail);
   }
 
-  const count = (host: string, port: number, moved: number): boolean => {
+  const count = (moved: number): boolean => {
     bytes += moved;
     if (bytes <= deps.boot.limits.egressBytes) return true;
     if (!quotaTold) {
@@ -164,7 +164,7 @@ export function egressHandlers(deps: EgressDeps) {
     let hello: Buffer | null = Buffer.alloc(0);
     const take = (chunk: Buffer) => {
       up += chunk.length;
-      if (!count(target.host, port, chunk.length)) return done();
+      if (!count(chunk.length)) return done();
       if (hello === null) {
         if (!server.write(chunk)) {
           client.pause();
@@ -198,7 +198,7 @@ export function egressHandlers(deps: EgressDeps) {
     if (head.length > 0) take(head);
     server.on("data", (chunk: Buffer) => {
       down += chunk.length;
-      if (!count(target.host, port, chunk.length)) return done();
+      if (!count(chunk.length)) return done();
       if (!client.write(chunk)) {
         server.pause();
         client.once("drain", () => server.resume());
@@ -248,7 +248,7 @@ export function egressHandlers(deps: EgressDeps) {
       response.writeHead(incoming.statusCode ?? 502, responseHeaders(incoming.headers));
       incoming.on("data", (chunk: Buffer) => {
         down += chunk.length;
-        if (!count(target.host, port, chunk.length)) upstream.destroy();
+        if (!count(chunk.length)) upstream.destroy();
       });
       incoming.pipe(response);
     });
@@ -268,7 +268,7 @@ export function egressHandlers(deps: EgressDeps) {
     });
     request.on("data", (chunk: Buffer) => {
       up += chunk.length;
-      if (!count(target.host, port, chunk.length)) upstream.destroy();
+      if (!count(chunk.length)) upstream.destroy();
     });
     request.pipe(upstream);
   }
