@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { Evidence, Grant, Job, JobDetail, type JobState, Project, Runtime } from "@x1agent/contract";
 import { createRepository, runSql } from "@x1agent/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { z } from "zod";
 import { type Installation, installation, until } from "../test/real-service.ts";
 import { hasTerminal, inTerminal } from "../test/terminal.ts";
 
@@ -58,13 +57,12 @@ describe("a job by the command line", () => {
     const job = await reach(id, "awaiting_approval");
     expect(job).toMatchObject({ title: "First", budgetMicros: 1_500_000, maxRounds: 2 });
     expect(
-      z
-        .array(Job)
+      Job.array()
         .parse(await x.json("jobs"))
         .map((one) => one.id),
     ).toContain(id);
-    expect(z.array(Job).parse(await x.json("jobs", "--state", "failed"))).toEqual([]);
-    const [evidence] = z.array(Evidence).parse(await x.json("evidence", id));
+    expect(Job.array().parse(await x.json("jobs", "--state", "failed"))).toEqual([]);
+    const [evidence] = Evidence.array().parse(await x.json("evidence", id));
     expect(evidence?.approvalDigest).toBe(job.approvalDigest);
     expect((await x.json<{ diff: string }>("diff", id)).diff).toContain("+one");
 
@@ -146,22 +144,20 @@ describe("the installation by the command line", () => {
     const set = Project.parse(await x.json("projects", "set", made.id, "--name", "Other", "--setup", "true"));
     expect(set).toMatchObject({ name: "Other", setup: "true" });
     expect(
-      z
-        .array(Project)
+      Project.array()
         .parse(await x.json("projects"))
         .map(({ id }) => id),
     ).toContain(made.id);
 
     const grant = Grant.parse(await x.json("grant", "ai.anthropic:claude-*", "--project", made.id, "--reason", "try"));
-    expect(z.array(Grant).parse(await x.json("grants", "--subject", made.id))).toHaveLength(1);
+    expect(Grant.array().parse(await x.json("grants", "--subject", made.id))).toHaveLength(1);
     expect(Grant.parse(await x.json("revoke", grant.id)).revokedAt).not.toBeNull();
     expect(await x.json("grants", "--subject", made.id)).toEqual([]);
     const host = Grant.parse(
       await x.json("egress", "allow", "mirror.example", "--address", "10.0.0.0/8", "--port", "8443"),
     );
     expect(
-      z
-        .array(Grant)
+      Grant.array()
         .parse(await x.json("egress"))
         .map(({ id }) => id),
     ).toContain(host.id);
@@ -172,7 +168,7 @@ describe("the installation by the command line", () => {
   });
 
   it("runtimes, providers, secrets, doctor, whoami", async () => {
-    const runtimes = z.array(Runtime).parse(await x.json("runtimes"));
+    const runtimes = Runtime.array().parse(await x.json("runtimes"));
     expect(runtimes.find(({ manifest }) => manifest.name === "mock")).toMatchObject({ installed: true });
     await x.json("providers", "set", "anthropic", "--base-url", "https://models.example");
     const secret = "sk-from-standard-input-4321";
@@ -412,7 +408,7 @@ describe("x1 gc", () => {
     expect((await x.x1(["gc"])).out).toContain("Removed.");
 
     // Old or not: all that the jobs name is there, and the one that waits is still approved and published.
-    for (const one of z.array(Job).parse(await x.json("jobs")))
+    for (const one of Job.array().parse(await x.json("jobs")))
       if (one.approvalDigest) expect((await x.json<{ diff: string }>("diff", one.id)).diff).toContain("first.txt");
     expect(job.approvalDigest).toBe((await show(id)).approvalDigest);
     const approved = await x.x1(["approve", id, "--yes", "--wait"]);

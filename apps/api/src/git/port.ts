@@ -1,4 +1,4 @@
-import type { ApprovalSubject, DiffFile, EvidenceRecord, Outcome, Verification } from "@x1agent/contract";
+import type { ApprovalSubject, DiffFile, EvidenceRecord, Outcome } from "@x1agent/contract";
 import type { Workspace } from "@x1agent/workspaces";
 
 /**
@@ -156,4 +156,3 @@ export type VerificationRequest = {
   storeOutput?: (output: Buffer) => Promise<string | null>;
   signal?: AbortSignal;
 };
-export type VerificationResult = Verification;

@@ -136,6 +136,3 @@ function parseLocal(path: string, rules: LocalRules): Outcome<Remote> {
     );
   return accept({ kind: "local", url: real, path: real, uid: owner.uid, gid: owner.gid });
 }
-
-/** What a remote is called in file names and on screens: no credential can be in it. */
-export const remoteName = (remote: Remote): string => remote.url;

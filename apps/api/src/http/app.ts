@@ -16,7 +16,7 @@ import {
 } from "@x1agent/contract";
 import { type Context, Hono } from "hono";
 import type { z } from "zod";
-import type { Call, Handler, Handlers, Principal } from "./call.ts";
+import type { Call, Handlers, Principal } from "./call.ts";
 import { docsPage } from "./docs.ts";
 import { bodyLimit, checkOrigin, readBody } from "./guard.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -234,5 +234,3 @@ function failed(c: Ctx, refusal: Invalid): Response {
   c.header("content-type", "application/problem+json");
   return c.body(JSON.stringify(body), body.status as 400);
 }
-
-export type { Handler };

@@ -10,9 +10,6 @@ import type {
   Routes,
 } from "@x1agent/contract";
 
-/** Scopes of a token, as the route table names them. */
-export type Scope = "read" | "write" | "approve" | "admin";
-
 /** Who calls: what a token stands for. */
 export type Principal = {
   actor: Actor;
