@@ -11,7 +11,7 @@ import * as permissions from "@x1agent/domain-permissions";
 import * as projects from "@x1agent/domain-projects";
 import * as secrets from "@x1agent/domain-secrets";
 import * as sessions from "@x1agent/domain-sessions";
-import { createLocalDriver, findToolchains } from "@x1agent/driver-local";
+import { createLocalDriver, createToolSandbox, findToolchains } from "@x1agent/driver-local";
 import { type Migration, sql } from "@x1agent/kernel";
 import { buildOverlay, buildRuntimeApp } from "@x1agent/overlay";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
@@ -202,11 +202,13 @@ async function createLocal(
 async function createRuntimes({ options, log }: Foundation): Promise<RuntimeShelf> {
   const directory = join(options.dataDir, "runtimes");
   const catalogue = await loadCatalogue(join(root, "runtimes"));
+  // A folder of its own: it must not replace files under workspaces that are starting.
+  const sandbox = createToolSandbox({ runDir: join(options.dataDir, "run/install"), overlayDir: "" });
   const shelf = createRuntimeShelf({
     catalogue,
     directory,
     async install({ runtimeDir }, targetDir, onProgress) {
-      await installRuntime({ runtimeDir, targetDir, onProgress });
+      await installRuntime({ runtimeDir, targetDir, onProgress, sandbox });
       await buildRuntimeApp({ runtimeDir, outDir: targetDir });
     },
   });

@@ -221,7 +221,8 @@ class LocalDriver implements WorkspaceDriver {
   }
 }
 
-async function prepareMachine(options: LocalDriverOptions, watch: LimitWatch): Promise<DriverContext> {
+/** Programs, filters and both kinds of `/etc`, written below `runDir`. Rejects with a `Fault` that says what is missing. */
+export async function prepareMachine(options: LocalDriverOptions, watch: LimitWatch): Promise<DriverContext> {
   const tools = await findTools();
   const mechanism = options.mechanism ?? (tools.bwrap ? "bwrap" : "util-linux");
   const shared = join(options.runDir, "driver");

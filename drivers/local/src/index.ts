@@ -1,3 +1,4 @@
 export { createLocalDriver, type LocalDriverOptions } from "./driver.ts";
 export type { Mechanism } from "./sandbox.ts";
 export { findToolchains } from "./toolchains.ts";
+export { createToolSandbox, type ToolRun, type ToolSandbox } from "./tools.ts";

@@ -1,10 +1,12 @@
 import { execFile, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { delimiter, dirname, join } from "node:path";
+import { cp, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { promisify } from "node:util";
 import { Fault, type RuntimeManifest } from "@x1agent/contract";
+import type { ToolSandbox } from "@x1agent/driver-local";
 import { readManifest } from "./catalogue.ts";
 
 /** A registry that does not answer must not hold the caller for ever; a slow line may well take minutes. */
@@ -28,6 +30,8 @@ export type InstallOptions = {
   onProgress?: (line: string) => void;
   signal?: AbortSignal;
   env?: Readonly<Record<string, string | undefined>>;
+  /** How npm is run so that it sees and changes nothing but its folder; absent: as a plain child, for tests. */
+  sandbox?: ToolSandbox;
 };
 
 /**
@@ -122,21 +126,9 @@ async function runNpm(
   cwd: string,
   manifest: RuntimeManifest,
 ): Promise<void> {
-  const [program = "npm", ...args] = options.npm ?? ["npm"];
   const source = options.env ?? process.env;
-  const env = Object.fromEntries(
-    Object.entries(source).filter(([name, value]) => value !== undefined && passedOn.test(name)),
-  );
-  // npm leaves out optional packages that want a newer Node than it runs on, so it gets the one that runs this.
-  env.PATH = [dirname(process.execPath), env.PATH].filter(Boolean).join(delimiter);
-  const command = [...args, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=http"];
   const timeout = AbortSignal.timeout(INSTALL_MS);
-  const child = spawn(program, command, {
-    cwd,
-    env: env as Record<string, string>,
-    stdio: ["ignore", "pipe", "pipe"],
-    signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
-  });
+  const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
   let output = "";
   let fetched = 0;
   const onText = (text: string) => {
@@ -147,15 +139,122 @@ async function runNpm(
     fetched += more;
     options.onProgress(`${manifest.title} ${manifest.version}: ${fetched} packages fetched`);
   };
-  child.stdout.setEncoding("utf8").on("data", onText);
-  child.stderr.setEncoding("utf8").on("data", onText);
-  const failure = await new Promise<string | null>((resolve) => {
-    child.once("error", (cause: NodeJS.ErrnoException) => resolve(cause.code ?? cause.name));
-    child.once("close", (code) =>
-      resolve(code === 0 ? null : (/code (E\w+)/.exec(output)?.[1] ?? `exit code ${code}`)),
-    );
+  const failure = options.sandbox
+    ? await inSandbox(options.sandbox, { cwd, source, signal, onText, restart: () => (output = "") })
+    : await asChild(options.npm ?? ["npm"], { cwd, source, signal, onText });
+  if (failure === null) return;
+  throw npmFault(manifest, /code (E\w+)/.exec(output)?.[1] ?? failure, output);
+}
+
+const flags = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=http"];
+
+type NpmRun = {
+  cwd: string;
+  source: Readonly<Record<string, string | undefined>>;
+  signal: AbortSignal;
+  onText: (text: string) => void;
+};
+
+/** Runs npm as a plain child. Answers with what went wrong, or null. */
+async function asChild(npm: readonly string[], { cwd, source, signal, onText }: NpmRun): Promise<string | null> {
+  const [program = "npm", ...args] = npm;
+  const env = Object.fromEntries(
+    Object.entries(source).filter(([name, value]) => value !== undefined && passedOn.test(name)),
+  );
+  // npm leaves out optional packages that want a newer Node than it runs on, so it gets the one that runs this.
+  env.PATH = [dirname(process.execPath), env.PATH].filter(Boolean).join(delimiter);
+  const stdio = ["ignore", "pipe", "pipe"] as const;
+  const child = spawn(program, [...args, ...flags], {
+    cwd,
+    env: env as Record<string, string>,
+    stdio: [...stdio],
+    signal,
   });
-  if (failure !== null) throw npmFault(manifest, failure, output);
+  child.stdout?.setEncoding("utf8").on("data", onText);
+  child.stderr?.setEncoding("utf8").on("data", onText);
+  return new Promise((resolve) => {
+    child.once("error", (cause: NodeJS.ErrnoException) => resolve(cause.code ?? cause.name));
+    child.once("close", (code) => resolve(code === 0 ? null : `exit code ${code}`));
+  });
+}
+
+/** Settings that say where packages come from and how they are reached; folders of the machine are named anew inside. */
+const sandboxed =
+  /^((https?|no|all)_proxy|npm_config_(registry|(https?_)?proxy|noproxy|ca|strict_ssl|fetch_.*|maxsockets|\/\/.*|@.*))$/i;
+/** Settings whose value is a file. */
+const certificates = /^(SSL_CERT_FILE|NODE_EXTRA_CA_CERTS|npm_config_cafile)$/i;
+
+/**
+ * Runs npm in the sandbox: first from the operator's cache, which is only read, then, when that lacks something, from
+ * the registry by the operator's settings.
+ */
+async function inSandbox(
+  sandbox: ToolSandbox,
+  { cwd, source, signal, onText, restart }: NpmRun & { restart: () => void },
+): Promise<string | null> {
+  const cli = await findNpm(source);
+  if (cli === null) return "ENOENT";
+  const userHome = source.HOME ?? homedir();
+  const rc = source.npm_config_userconfig ?? join(userHome, ".npmrc");
+  const settings = await readFile(rc, "utf8").catch(() => "");
+  const set = Object.entries(source).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const readOnly: { source: string; target: string }[] = [];
+  const place = (path: string): string => {
+    const target = `/x1/certificates/${readOnly.length}`;
+    readOnly.push({ source: path, target });
+    return target;
+  };
+  const named = /^\s*cafile\s*=\s*"?([^"\n]+?)"?\s*$/m.exec(settings)?.[1];
+  const trusted = Object.fromEntries(
+    [...(named ? [["npm_config_cafile", named] as const] : []), ...set]
+      .filter(([name, path]) => certificates.test(name) && isAbsolute(path) && existsSync(path))
+      .map(([name, path]) => [name, place(path)]),
+  );
+  const npmDir = dirname(dirname(cli));
+  if (!npmDir.startsWith("/usr/")) readOnly.push({ source: npmDir, target: "/x1/npm" });
+  readOnly.push({ source: process.execPath, target: "/x1/node/bin/node" });
+  const cacheDir = source.npm_config_cache ?? join(userHome, ".npm");
+  const cached = existsSync(join(cacheDir, "_cacache"));
+  const env = {
+    ...Object.fromEntries(set.filter(([name]) => sandboxed.test(name))),
+    ...trusted,
+    PATH: "/x1/node/bin:/usr/bin:/bin",
+    npm_config_userconfig: "/home/agent/.npmrc",
+    npm_config_update_notifier: "false",
+    npm_config_logs_max: "0",
+  };
+  const program = npmDir.startsWith("/usr/") ? cli : "/x1/npm/bin/npm-cli.js";
+  const attempt = async (more: { readOnly: typeof readOnly; args: string[] }): Promise<string | null> => {
+    restart();
+    const { exitCode } = await sandbox({
+      ...{ argv: ["/x1/node/bin/node", program, ...flags, ...more.args], env, folder: cwd, signal, onText },
+      ...{ readOnly: [...readOnly, ...more.readOnly], home: { ".npmrc": settings } },
+    });
+    if (signal.aborted) return "AbortError";
+    return exitCode === 0 ? null : `exit code ${exitCode}`;
+  };
+  if (cached) {
+    const cache = { source: join(cacheDir, "_cacache"), target: "/x1/npm-cache/_cacache" };
+    const failure = await attempt({ readOnly: [cache], args: ["--offline", "--cache=/x1/npm-cache"] });
+    if (failure === null || failure === "AbortError") return failure;
+  }
+  return attempt({ readOnly: [], args: ["--cache=/tmp/npm"] });
+}
+
+/** npm's program, as it was started or as it is found on the search path; null without one. */
+async function findNpm(env: Readonly<Record<string, string | undefined>>): Promise<string | null> {
+  const candidates = [
+    ...(env.npm_execpath ? [env.npm_execpath] : []),
+    ...(env.PATH ?? "")
+      .split(delimiter)
+      .filter(isAbsolute)
+      .map((folder) => join(folder, "npm")),
+  ];
+  for (const candidate of candidates) {
+    const path = await realpath(candidate).catch(() => "");
+    if (path.endsWith("/bin/npm-cli.js")) return path;
+  }
+  return null;
 }
 
 const unreachable =
