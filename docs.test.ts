@@ -1,6 +1,5 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { createProgram } from "./apps/cli/src/program.ts";
 
@@ -12,6 +11,7 @@ const sources = [...documents, "packages/contract/src/errors.ts"];
 const scripts = (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> })
   .scripts;
 const program = createProgram(() => undefined);
+type Command = Omit<typeof program, "commands"> & { readonly commands: readonly Command[] };
 const endings: Record<string, string> = { unit: ".test.ts", integration: ".int.test.ts", e2e: ".e2e.test.ts" };
 
 /** Inline code and the lines of code blocks, comments taken off. */
@@ -31,7 +31,7 @@ function x1Mistake(line: string): string | null {
     .replace(/[[\]]/g, "")
     .split(/\s+/)
     .slice(1);
-  let command: Command = program;
+  let command = program as Command;
   const options = new Set(["--help", "--version", "--json", "--data"]);
   for (const [index, word] of words.entries()) {
     if (word === "...") return null;
