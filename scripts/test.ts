@@ -4,7 +4,7 @@
  * something missing is a failure; only a size that X1_FULL=1 asks for may be left out.
  *
  *   npm test                      every suite
- *   npm test -- unit              one suite: unit, integration or e2e
+ *   npm test -- unit              one suite: unit, integration, e2e or served
  *   npm test -- unit packages/x   one suite, one place
  *   npm run test:full             every suite at full size (X1_FULL=1)
  */
@@ -13,12 +13,16 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { SuiteReport } from "./test/reporter.ts";
+import { startServed } from "./test/served.ts";
 import { failures, isTolerated, type Tally, tallyOf } from "./test/tally.ts";
 
-const suites = ["unit", "integration", "e2e"] as const;
+/** `served` runs what depends on the database once more, on a PostgreSQL server by connection string. */
+const suites = ["unit", "integration", "e2e", "served"] as const;
+const onServer = ["packages/kernel/", "packages/domains/", "apps/api/src/schema", "apps/api/src/jobs/whole-way"];
 const args = process.argv.slice(2);
 /** Another project than this checkout: for the tests of this script. */
-const root = args[0] === "--root" ? resolve(args.splice(0, 2)[1] ?? ".") : join(import.meta.dirname, "..");
+const foreign = args[0] === "--root";
+const root = foreign ? resolve(args.splice(0, 2)[1] ?? ".") : join(import.meta.dirname, "..");
 if (args[0] === "--full") {
   process.env.X1_FULL = "1";
   args.shift();
@@ -29,7 +33,26 @@ const full = process.env.X1_FULL === "1";
 /** A suite that hangs is ended. */
 const LIMIT_MS = (full ? 240 : 60) * 60_000;
 
-function runSuite(suite: string): Tally {
+async function runServed(): Promise<Tally> {
+  const server = await startServed();
+  if ("lacks" in server) {
+    const skipped = [{ name: "everything on a PostgreSQL server", reason: `needs ${server.lacks}` }];
+    return { suite: "served", seconds: 0, passed: 0, failed: 0, skipped, files: [], troubles: [] };
+  }
+  try {
+    return runSuite("served", {
+      words: ["--project", "integration", "--project", "e2e", ...(filters.length > 0 ? filters : onServer)],
+      env: { DATABASE_URL: server.url },
+    });
+  } finally {
+    server.stop();
+  }
+}
+
+function runSuite(
+  suite: string,
+  { words = ["--project", suite, ...filters], env = {} }: { words?: string[]; env?: Record<string, string> } = {},
+): Tally {
   const dir = mkdtempSync(join(tmpdir(), "x1-test-"));
   const file = join(dir, "report.json");
   const started = performance.now();
@@ -38,11 +61,10 @@ function runSuite(suite: string): Tally {
     [
       join(root, "node_modules/vitest/vitest.mjs"),
       "run",
-      ...["--project", suite, "--passWithNoTests", "--reporter=default"],
-      `--reporter=${join(import.meta.dirname, "test/reporter.ts")}`,
-      ...filters,
+      ...["--passWithNoTests", "--reporter=default", `--reporter=${join(import.meta.dirname, "test/reporter.ts")}`],
+      ...words,
     ],
-    { cwd: root, stdio: "inherit", timeout: LIMIT_MS, env: { ...process.env, X1_TEST_REPORT: file } },
+    { cwd: root, stdio: "inherit", timeout: LIMIT_MS, env: { ...process.env, ...env, X1_TEST_REPORT: file } },
   );
   let report: SuiteReport | null = null;
   try {
@@ -54,7 +76,11 @@ function runSuite(suite: string): Tally {
   return tallyOf({ suite, seconds: (performance.now() - started) / 1000, report, status: run.status, filters });
 }
 
-const tallies = (chosen.length === 1 ? chosen : suites).map(runSuite);
+/** Some files, or another project's, are asked for by name: then the second database only if it is named too. */
+const usual = filters.length > 0 || foreign ? suites.filter((suite) => suite !== "served") : suites;
+const tallies: Tally[] = [];
+for (const suite of chosen.length === 1 ? chosen : usual)
+  tallies.push(suite === "served" ? await runServed() : runSuite(suite));
 const files = tallies.flatMap((tally) => tally.files);
 const skipped = tallies.flatMap((tally) => tally.skipped);
 

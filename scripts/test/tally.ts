@@ -58,7 +58,7 @@ export function failures(run: {
   const words = option === -1 ? run.filters : run.filters.slice(0, option);
   const unknown = words
     .filter((word) => !run.files.some(({ path }) => path.includes(word.replace(/:\d+$/, "").replace(/^\.\//, ""))))
-    .map((word) => `"${word}" is no suite (unit, integration, e2e) and names no test file.`);
+    .map((word) => `"${word}" is no suite (unit, integration, e2e, served) and names no test file.`);
   const lacking = run.ci ? run.skipped.filter((test) => !isTolerated(test)) : [];
   return [...unknown, ...lacking.map(({ name }) => `skipped with CI=true: ${name}`)];
 }

@@ -36,14 +36,25 @@ async function query(config: pg.ClientConfig, text: string): Promise<pg.QueryRes
   }
 }
 
-async function onServer(migrations: readonly Migration[], url: string): Promise<TemporaryDatabase> {
+/** Makes an empty database on a server, for a whole service that is given its connection string. */
+export async function createServerDatabase(url: string): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `x1_test_${randomBytes(6).toString("hex")}`;
   await query({ connectionString: url }, `create database ${name}`);
-  const drop = () => query({ connectionString: url }, `drop database if exists ${name} with (force)`);
   const own = new URL(url);
   own.pathname = `/${name}`;
+  return {
+    url: own.href,
+    async drop() {
+      await query({ connectionString: url }, `drop database if exists ${name} with (force)`);
+    },
+  };
+}
+
+async function onServer(migrations: readonly Migration[], url: string): Promise<TemporaryDatabase> {
+  const own = await createServerDatabase(url);
+  const { drop } = own;
   const open = (wanted: readonly Migration[]) =>
-    openDatabase({ folder: "", url: own.href, migrations: wanted, poolSize: 24 });
+    openDatabase({ folder: "", url: own.url, migrations: wanted, poolSize: 24 });
   try {
     const db = await open(migrations);
     const close = async () => {
@@ -54,7 +65,7 @@ async function onServer(migrations: readonly Migration[], url: string): Promise<
       ...db,
       close,
       again: (wanted = migrations) => open(wanted),
-      asAdmin: (text) => query({ connectionString: own.href, options: "-c search_path=x1" }, text),
+      asAdmin: (text) => query({ connectionString: own.url, options: "-c search_path=x1" }, text),
     };
   } catch (error) {
     await drop();

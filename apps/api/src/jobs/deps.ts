@@ -47,7 +47,8 @@ export type Timing = {
 
 export const defaultTiming: Timing = {
   concurrency: 8,
-  leaseMs: 15_000,
+  // With the sweep this is taken over within 30 s, and a machine under heavy load still renews in time.
+  leaseMs: 20_000,
   renewMs: 5_000,
   sweepMs: 5_000,
   graceMs: 10_000,

@@ -5,7 +5,7 @@ import { type Client, createClient } from "@x1agent/client";
 import type { Job, JobState, StoredEvent } from "@x1agent/contract";
 import { createLocalDriver } from "@x1agent/driver-local";
 import { buildOverlay } from "@x1agent/overlay";
-import { createRepository, type ModelServer, startModelServer } from "@x1agent/testkit";
+import { createRepository, createServerDatabase, type ModelServer, startModelServer } from "@x1agent/testkit";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { createAssembly } from "../../assemble.ts";
 import { type Service, startService } from "../../service.ts";
@@ -24,10 +24,13 @@ export class TestService {
   repository!: string;
   model!: ModelServer;
   #root!: string;
+  /** Where DATABASE_URL names a server: this service's own database there. */
+  #served: { url: string; drop(): Promise<void> } | undefined;
   #service!: Service;
 
   static async open(): Promise<TestService> {
     const test = new TestService();
+    if (process.env.DATABASE_URL) test.#served = await createServerDatabase(process.env.DATABASE_URL);
     test.#root = await mkdtemp(join(tmpdir(), "x1-way-"));
     await chmod(test.#root, 0o755);
     test.repository = await test.createRepository("repository", {
@@ -49,7 +52,7 @@ export class TestService {
     this.#service = await startService(
       parseStartOptions(
         ["--data", join(this.#root, "data"), "--master-key", join(this.#root, "key"), "--port", "0"],
-        {},
+        this.#served ? { DATABASE_URL: this.#served.url } : {},
       ),
       createAssembly({
         createDriver: async ({ options }) => {
@@ -73,6 +76,7 @@ export class TestService {
   async close(): Promise<void> {
     await this.#service?.close();
     await this.model?.close();
+    await this.#served?.drop();
     await rm(this.#root, { recursive: true, force: true });
   }
 
