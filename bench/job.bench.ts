@@ -54,7 +54,7 @@ export const bench: Bench = {
   about:
     "one goal of the sample, answered at once by the scripted model. limit: the same CLI by hand: clone, the CLI with the same arguments, the tests once; no isolation, no baseline, no evidence.",
   async run({ quick, note }) {
-    const stage = await openStage("kept");
+    const stage = await openStage(quick ? "fresh" : "kept");
     try {
       const figures: Figure[] = [];
       const goal = await sampleIssue(1);
