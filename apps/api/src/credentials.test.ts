@@ -14,9 +14,10 @@ describe("the credential of a remote", () => {
     expect(gitSecretNames(remote("https://git.example:8443/a/b"))).toEqual(["git:git.example:8443"]);
   });
 
-  it("never goes over plain HTTP unless it was stored for that port, nor to a remote that takes none", () => {
+  it("never goes over plain HTTP unless it was stored for that port, and for SSH by port first", () => {
     expect(gitSecretNames(remote("http://git.example/a/b"))).toEqual(["git:git.example:80"]);
-    expect(gitSecretNames(remote("ssh://git@git.example/a/b"))).toEqual([]);
+    expect(gitSecretNames(remote("ssh://git@git.example/a/b"))).toEqual(["git:git.example:22", "git:git.example"]);
+    expect(gitSecretNames(remote("ssh://git@git.example:2222/a/b"))).toEqual(["git:git.example:2222"]);
   });
 
   it("is a user with a password, or a bare token", () => {

@@ -1,10 +1,13 @@
 import { openSecret } from "@x1agent/domain-secrets";
 import type { Database } from "@x1agent/kernel";
-import type { GitCredential, Remote } from "./git/index.ts";
+import { type GitCredential, isPrivateKey, type Remote } from "./git/index.ts";
 
 /** Names of the secrets that may hold a remote's credential: with the port where it is not the scheme's own, first. Pure. */
 export function gitSecretNames(remote: Remote): string[] {
-  if (remote.kind !== "http" && remote.kind !== "https") return [];
+  if (remote.kind === "local") return [];
+  // A host's token for HTTPS and its key for SSH may both be stored: the key then with the port.
+  if (remote.kind === "ssh")
+    return [`git:${remote.host}:${remote.port}`, ...(remote.port === 22 ? [`git:${remote.host}`] : [])];
   const usual = remote.port === (remote.kind === "https" ? 443 : 80);
   // Over plain HTTP a credential is sent only where somebody stored it for that very port.
   if (remote.kind === "http") return [`git:${remote.host}:${remote.port}`];
@@ -29,7 +32,10 @@ export async function loadGitCredential(
 ): Promise<GitCredential | undefined> {
   for (const name of gitSecretNames(remote)) {
     const secret = await db.tenant(organizationId, (tx) => openSecret(tx, masterKey, organizationId, name));
-    if (secret !== null) return { authorization: gitAuthorization(secret) };
+    if (secret === null) continue;
+    // A private key never goes out as a password, and a password opens no SSH session of ours.
+    if (remote.kind === "ssh" && isPrivateKey(secret)) return { sshKey: secret };
+    if (remote.kind !== "ssh" && !isPrivateKey(secret)) return { authorization: gitAuthorization(secret) };
   }
   return undefined;
 }

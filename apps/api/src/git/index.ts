@@ -26,6 +26,7 @@ export { isBranchName, isCommitId } from "./mirror.ts";
 export { decideByPolicy, type PolicyDecision } from "./policy.ts";
 export * from "./port.ts";
 export { type LocalRules, parseRemote } from "./remote.ts";
+export { isPrivateKey } from "./ssh-agent.ts";
 export { describe, feedbackText, type OpenWorkspace, planVerification, runVerification } from "./verify.ts";
 
 export type PlatformGitOptions = GitRunnerOptions & {
@@ -36,7 +37,7 @@ export type PlatformGitOptions = GitRunnerOptions & {
 
 /** The platform's git: everything that the service itself does with repositories. */
 export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
-  const git = createGitRunner(options);
+  const git = createGitRunner({ sshKnownHosts: join(options.dataDir, "ssh_known_hosts"), ...options });
   const uid = process.getuid?.() ?? -1;
   const local: LocalRules = options.local ?? { roots: [], owners: uid === 0 ? "any" : [uid] };
   const deps = { git, dataDir: options.dataDir, local };

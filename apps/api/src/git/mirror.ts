@@ -87,7 +87,7 @@ function explain(remote: Remote, stderr: string, limit: string | null): string {
       : `There is no git repository at ${at}, or the stored credential may not see it.`;
   if (/dubious ownership/i.test(stderr)) return `${at} belongs to another user of this machine.`;
   if (/host key verification failed/i.test(stderr))
-    return `The SSH host key of ${at} is unknown; add it to known_hosts after you compared its fingerprint.`;
+    return remote.kind === "ssh" ? unknownHost(remote) : `${at} is not the host that it was.`;
   if (/authentication failed|could not read (username|password)|permission denied|403|401/i.test(stderr))
     return `${at} refused access; store a credential with \`x1 secrets set git:<host>\`.`;
   if (/redirect/i.test(stderr)) return `${at} redirects elsewhere; redirects are not followed. Use the final address.`;
@@ -97,6 +97,12 @@ function explain(remote: Remote, stderr: string, limit: string | null): string {
       .filter((line) => line.trim())
       .at(-1) ?? "no reason given";
   return `${at} cannot be read: ${last.slice(0, 300)}`;
+}
+
+/** How to make a host known: the key is fetched by a person, who compares it, and never by us. */
+function unknownHost({ host, port }: Remote & { kind: "ssh" }): string {
+  const scan = port === 22 ? host : `-p ${port} ${host}`;
+  return `The SSH host key of ${host}:${port} is unknown or has changed; \`ssh-keyscan ${scan}\` prints it: compare it with what the host's operator says and add the line to the file ssh_known_hosts in the data directory.`;
 }
 
 /** Lists refs, finds the base among them and brings it into the mirror. */

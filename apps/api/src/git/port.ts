@@ -11,8 +11,11 @@ import type { Workspace } from "@x1agent/workspaces";
  * - The commit is the platform's own: same tree, base, message and date give the same commit, so every step repeats.
  */
 
-/** Sent as the `authorization` header to the remote's own origin only; never part of a URL, argument or file. */
-export type GitCredential = { authorization: string };
+/**
+ * `authorization` is sent as that header to the remote's own origin only; `sshKey` is a private key for SSH. Neither is ever
+ * part of a URL, argument or file.
+ */
+export type GitCredential = { authorization: string; sshKey?: never } | { sshKey: string; authorization?: never };
 
 /** A remote taken apart. `url` is put together again from the parts and never the text that came in. */
 export type Remote =

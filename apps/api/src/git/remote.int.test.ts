@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from "node:child_process";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { createPlatformGit } from "./index.ts";
 import { farEnd } from "./mirror.ts";
+import { parseRemote } from "./remote.ts";
 import { createGitRunner } from "./run.ts";
 import { git, makeRepository, scratch, write } from "./test/plain-workspace.ts";
 
@@ -133,18 +134,127 @@ describe("remotes over HTTP", () => {
     expect(carried).toEqual([]);
   });
 
-  it("over SSH with an unknown host key are refused", async () => {
+  it("take a push with a password, and say so when the password is wrong", async () => {
     const root = scratch(cleanups);
-    const platform = createPlatformGit({ dataDir: join(root, "data"), sshKnownHosts: join(root, "none") });
-    const answer = await platform.resolveBase({
-      organizationId: "o1",
-      repository: "ssh://git@127.0.0.1:1/p.git",
-      trust: "member",
-      base: null,
-    });
-    expect(answer).toMatchObject({ ok: false, code: "repository_invalid" });
+    const commit = makeRepository(join(root, "project"), { a: "a" });
+    const address = await listen(forge(root, { arguments: [] }));
+    const parsed = parseRemote(`${address}/project/.git`, { roots: [], owners: [] });
+    if (!parsed.ok) throw new Error(parsed.detail);
+    const push = (authorization: string) =>
+      createGitRunner()({
+        gitDir: join(root, "project/.git"),
+        args: ["push", "--quiet", "--", parsed.value.url, `${commit}:refs/heads/x1/a`],
+        remote: parsed.value,
+        credential: { authorization },
+      });
+    expect((await push("Basic d3Jvbmc6d3Jvbmc=")).code).not.toBe(0);
+    expect(() => git(join(root, "project"), "rev-parse", "--verify", "x1/a")).toThrow();
+    expect(await push(secret)).toMatchObject({ code: 0 });
+    expect(git(join(root, "project"), "rev-parse", "x1/a")).toBe(commit);
   });
 });
+
+const sshd = "/usr/sbin/sshd";
+const canServe = process.getuid?.() === 0 && existsSync(sshd);
+
+/** A real sshd on loopback that lets one key in as the user of the test. */
+async function startSshd(root: string, authorized: string): Promise<{ port: number; hostKey: string }> {
+  const hostKeyFile = join(root, "host_key");
+  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", hostKeyFile]);
+  writeFileSync(join(root, "authorized"), authorized);
+  const port = await new Promise<number>((resolve) => {
+    const probe = createTcpServer().listen(0, "127.0.0.1", () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
+  mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
+  const options = [
+    `ListenAddress=127.0.0.1:${port}`,
+    `HostKey=${hostKeyFile}`,
+    `AuthorizedKeysFile=${join(root, "authorized")}`,
+    "PasswordAuthentication=no",
+    "KbdInteractiveAuthentication=no",
+    "PermitRootLogin=prohibit-password",
+    "StrictModes=no",
+    "UsePAM=no",
+    "PidFile=none",
+  ].flatMap((option) => ["-o", option]);
+  const child = spawn(sshd, ["-D", "-e", "-f", "/dev/null", ...options], { stdio: ["ignore", "ignore", "pipe"] });
+  cleanups.push(() => child.kill("SIGTERM"));
+  await new Promise<void>((resolve, reject) => {
+    let words = "";
+    const timer = setTimeout(() => reject(new Error(`sshd did not start: ${words}`)), 30_000);
+    child.stderr.on("data", (chunk: Buffer) => {
+      words += chunk;
+      if (!words.includes("Server listening")) return;
+      clearTimeout(timer);
+      resolve();
+    });
+    child.once("close", () => reject(new Error(`sshd ended: ${words}`)));
+  });
+  const [type, key] = readFileSync(`${hostKeyFile}.pub`, "utf8").split(" ");
+  return { port, hostKey: `[127.0.0.1]:${port} ${type} ${key}\n` };
+}
+
+function newKey(root: string, name: string): { secret: string; open: string } {
+  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(root, name)]);
+  return { secret: readFileSync(join(root, name), "utf8"), open: readFileSync(join(root, `${name}.pub`), "utf8") };
+}
+
+describe.skipIf(!canServe && !process.env.CI)(
+  canServe ? "remotes over SSH" : "remotes over SSH (needs root and openssh-server)",
+  () => {
+    it("are read and written with the stored key once the host's key is known", async () => {
+      const root = scratch(cleanups);
+      const key = newKey(root, "key");
+      const stranger = newKey(root, "stranger");
+      const { port, hostKey } = await startSshd(root, key.open);
+      const origin = join(root, "project.git");
+      const commit = makeRepository(join(root, "project"), { a: "a" });
+      execFileSync("git", ["clone", "-q", "--bare", join(root, "project"), origin]);
+      const dataDir = join(root, "data");
+      mkdirSync(dataDir);
+      const platform = createPlatformGit({ dataDir });
+      const repository = `ssh://root@127.0.0.1:${port}${origin}`;
+      const ask = (sshKey: string) =>
+        platform.resolveBase({
+          ...{ organizationId: "o1", repository, trust: "member", base: null },
+          credential: { sshKey },
+        });
+
+      expect(await ask(key.secret)).toMatchObject({
+        ok: false,
+        code: "repository_invalid",
+        detail: expect.stringMatching(/ssh-keyscan -p \d+ 127\.0\.0\.1.*ssh_known_hosts in the data directory/),
+      });
+      // Another host answers at this address: its key is not the one on record.
+      writeFileSync(join(dataDir, "ssh_known_hosts"), `[127.0.0.1]:${port} ${stranger.open}`);
+      expect(await ask(key.secret)).toMatchObject({ ok: false, detail: expect.stringContaining("has changed") });
+
+      writeFileSync(join(dataDir, "ssh_known_hosts"), hostKey);
+      expect(await ask(stranger.secret)).toMatchObject({
+        ok: false,
+        detail: expect.stringContaining("refused access"),
+      });
+      await expect(ask(key.secret.replace(/\n[^\n-]+/, "\nbroken"))).rejects.toThrow(/SSH key cannot be used/);
+      const base = await ask(key.secret);
+      if (!base.ok) throw new Error(base.detail);
+      expect(base.value).toMatchObject({ commit, branch: "main" });
+
+      const pushed = await createGitRunner({ sshKnownHosts: join(dataDir, "ssh_known_hosts") })({
+        gitDir: base.value.mirror,
+        args: ["push", "--quiet", "--", base.value.remote.url, `${commit}:refs/heads/x1/a`],
+        remote: base.value.remote,
+        credential: { sshKey: key.secret },
+      });
+      expect(pushed).toMatchObject({ code: 0 });
+      expect(git(origin, "rev-parse", "x1/a")).toBe(commit);
+      // The key was on disk where the test made it, and nowhere else.
+      expect(() => execFileSync("grep", ["-r", "PRIVATE KEY", dataDir])).toThrow();
+    }, 120_000);
+  },
+);
 
 describe("a local repository of another user", () => {
   it("is read and written as that user when the service is root", async (ctx) => {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { createReadStream, createWriteStream } from "node:fs";
 import { Fault } from "@x1agent/contract";
 import type { GitCredential, Remote } from "./port.ts";
+import { withSshKey } from "./ssh-agent.ts";
 
 /**
  * The one place where the service itself starts git. The child's environment is built from nothing and its configuration
@@ -43,6 +44,7 @@ export type GitRunnerOptions = {
 };
 
 const megabyte = 1024 ** 2;
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Settings that hold for every git the service starts. Also the list that in-workspace commands use. */
 export const safeSettings: readonly (readonly [string, string])[] = [
@@ -86,10 +88,14 @@ export function settingsEnvironment(settings: readonly (readonly [string, string
 }
 
 /** The whole environment of one call; nothing of the service's own gets in. */
-export function gitEnvironment(run: GitRun, options: GitRunnerOptions = {}): Record<string, string> {
+export function gitEnvironment(
+  run: GitRun,
+  options: GitRunnerOptions = {},
+  agentSocket?: string,
+): Record<string, string> {
   const settings: (readonly [string, string])[] = [...safeSettings, ["safe.directory", "*"]];
   const env: Record<string, string> = {
-    PATH: options.path ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    PATH: options.path ?? defaultPath,
     HOME: "/nonexistent",
     LC_ALL: "C",
     GIT_CONFIG_NOSYSTEM: "1",
@@ -106,15 +112,21 @@ export function gitEnvironment(run: GitRun, options: GitRunnerOptions = {}): Rec
   if (run.alternates) env.GIT_ALTERNATE_OBJECT_DIRECTORIES = run.alternates;
   if (run.remote) {
     settings.push([`protocol.${protocolOf(run.remote)}.allow`, "always"]);
-    if (run.credential && (run.remote.kind === "https" || run.remote.kind === "http")) {
+    if (run.credential?.authorization && (run.remote.kind === "https" || run.remote.kind === "http")) {
       // A header bound to the origin, in the child's environment only: arguments are world-readable, files stay behind.
       settings.push([`http.${originOf(run.remote)}.extraHeader`, `Authorization: ${run.credential.authorization}`]);
     }
     if (run.remote.kind === "ssh") {
       const ssh = ["ssh", "-F", "/dev/null", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oProxyCommand=none"];
       ssh.push("-oPermitLocalCommand=no", "-oForwardAgent=no", "-oClearAllForwardings=yes", "-oConnectTimeout=20");
-      if (options.sshKnownHosts) ssh.push(`-oUserKnownHostsFile=${shellQuote(options.sshKnownHosts)}`);
-      if (options.sshKey) ssh.push("-oIdentitiesOnly=yes", "-i", shellQuote(options.sshKey));
+      // ssh itself stands `~` for the home of the user that the service runs as.
+      if (options.sshKnownHosts)
+        ssh.push(shellQuote(`-oUserKnownHostsFile="${options.sshKnownHosts}" ~/.ssh/known_hosts`));
+      if (agentSocket) {
+        // A stored key is the only one that is shown: not one that this machine's user happens to have.
+        ssh.push("-oIdentityFile=none", "-oIdentitiesOnly=no", shellQuote(`-oIdentityAgent=${agentSocket}`));
+        ssh.push("-oPreferredAuthentications=publickey");
+      } else if (options.sshKey) ssh.push("-oIdentitiesOnly=yes", "-i", shellQuote(options.sshKey));
       env.GIT_SSH_COMMAND = ssh.join(" ");
       env.GIT_SSH_VARIANT = "ssh";
     }
@@ -134,13 +146,18 @@ export const shellQuote = (word: string): string => `'${word.replaceAll("'", "'\
 /** Makes the runner. It resolves whatever git's exit code is; it rejects with a Fault only when git could not be started. */
 export function createGitRunner(options: GitRunnerOptions = {}): GitRunner {
   return (run) =>
-    new Promise((resolve, reject) => {
+    run.remote?.kind === "ssh" && run.credential?.sshKey !== undefined
+      ? withSshKey(run.credential.sshKey, options.path ?? defaultPath, (socket) => start(run, socket))
+      : start(run);
+
+  function start(run: GitRun, agentSocket?: string): Promise<GitResult> {
+    return new Promise((resolve, reject) => {
       const max = run.maxOutputBytes ?? 16 * megabyte;
       const isRoot = process.getuid?.() === 0;
       const identity = isRoot && run.uid !== undefined ? { uid: run.uid, gid: run.gid ?? run.uid } : {};
       const child = spawn("git", ["--no-pager", ...run.args], {
         cwd: "/",
-        env: gitEnvironment(run, options),
+        env: gitEnvironment(run, options, agentSocket),
         stdio: ["pipe", "pipe", "pipe"],
         // A group of its own: git's helpers (ssh, upload-pack) end with it.
         detached: true,
@@ -209,6 +226,7 @@ export function createGitRunner(options: GitRunnerOptions = {}): GitRunner {
         else finish();
       });
     });
+  }
 }
 
 /** Runs git and demands that it ends 0; anything else is a Fault that carries git's last words. */

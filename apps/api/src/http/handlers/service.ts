@@ -1,4 +1,5 @@
 import { accept, refuse } from "@x1agent/contract";
+import { isPrivateKey } from "../../git/index.ts";
 import type { Handlers } from "../call.ts";
 import { numberedPage, wholePage } from "../presenters.ts";
 import { callerOf } from "./common.ts";
@@ -46,7 +47,9 @@ export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names
       if (!secretName.test(call.params.name))
         return refuse("invalid_request", "A secret is named after a provider, or git:<host>.");
       // A line break in a credential would end the header it is sent in.
-      if (/[\r\n\0]/.test(call.body.value)) return refuse("invalid_request", "A secret is one line.");
+      const mayHaveLines = call.params.name.startsWith("git:") && isPrivateKey(call.body.value);
+      if (/\0/.test(call.body.value) || (/[\r\n]/.test(call.body.value) && !mayHaveLines))
+        return refuse("invalid_request", "A secret is one line, except an SSH private key for git:<host>.");
       return accept(await secrets.set(callerOf(call), call.params.name, call.body.value));
     },
     async deleteSecret(call) {

@@ -72,7 +72,7 @@ export async function provision(
     ...{ job, attempt, purpose: "agent", jobRepository, phase: "setup" },
     agent: {
       ...{ manifest, appDir: appDir.value, remote: base.remote },
-      ...(credential ? { authorization: credential.authorization } : {}),
+      ...(credential?.authorization ? { authorization: credential.authorization } : {}),
       onBudgetRefused: (_reply: BudgetRefusal) => {
         if (!live || live.budgetRefused) return;
         live.budgetRefused = true;
