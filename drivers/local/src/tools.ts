@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chown, lchown, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { chown, cp, lchown, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type LocalDriverOptions, prepareMachine } from "./driver.ts";
@@ -21,6 +21,8 @@ export type ToolRun = {
   folder: string;
   /** Read-only; a source that does not exist fails the run. */
   readOnly: readonly { source: string; target: string }[];
+  /** Folders of which it gets a copy of its own below `/tmp`, by the path there. */
+  copies?: readonly { source: string; path: string }[];
   /** Small files for its home, by name; gone when it ends. */
   home: Readonly<Record<string, string>>;
   onText: (text: string) => void;
@@ -55,9 +57,11 @@ export function createToolSandbox(options: LocalDriverOptions): ToolSandbox {
         await writeFile(join(home, name), text, { mode: 0o600 });
         if (uid !== null) await chown(join(home, name), uid, uid);
       }
+      for (const { source, path } of request.copies ?? [])
+        await cp(source, join(tmp, path), { recursive: true, verbatimSymlinks: true });
       if (uid !== null) {
-        for (const path of [home, tmp]) await chown(path, uid, uid);
-        await own(request.folder, uid);
+        await chown(home, uid, uid);
+        for (const path of [tmp, request.folder]) await own(path, uid);
       }
       const seat = await group.sandbox(MEMORY_BYTES);
       const sandbox = await startSandbox(machine.machine, {

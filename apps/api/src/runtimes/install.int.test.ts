@@ -82,13 +82,15 @@ fs.writeFileSync("node_modules/seen.json", JSON.stringify(seen));`);
     const given = await toy(`${install}
 const offline = process.argv.includes("--offline");
 if (offline) {
-  let wrote = true; try { fs.writeFileSync("/x1/npm-cache/_cacache/x", "x") } catch { wrote = false }
-  fs.writeFileSync("node_modules/cache.json", JSON.stringify({ cache: fs.readFileSync("/x1/npm-cache/_cacache/entry", "utf8"), wrote }));
+  let wrote = true; try { fs.writeFileSync("/tmp/npm/_cacache/content-v2/x", "x") } catch { wrote = false }
+  fs.writeFileSync("node_modules/cache.json", JSON.stringify({ cache: fs.readFileSync("/tmp/npm/_cacache/content-v2/entry", "utf8") + fs.readFileSync("/tmp/npm/_cacache/index-v5/entry", "utf8"), wrote }));
   console.error("npm error code ENOTCACHED"); process.exit(1);
 }
 fetch(process.env.npm_config_registry).then(async (answer) => fs.writeFileSync("node_modules/fetched", await answer.text()));`);
-    await mkdir(join(given.dir, "home/.npm/_cacache"), { recursive: true });
-    await writeFile(join(given.dir, "home/.npm/_cacache/entry"), "cached");
+    for (const name of ["content-v2", "index-v5"]) {
+      await mkdir(join(given.dir, "home/.npm/_cacache", name), { recursive: true });
+      await writeFile(join(given.dir, "home/.npm/_cacache", name, "entry"), `${name};`);
+    }
     await chmod(join(given.dir, "home"), 0o700);
     const { port } = server.address() as AddressInfo;
     try {
@@ -97,7 +99,7 @@ fetch(process.env.npm_config_registry).then(async (answer) => fs.writeFileSync("
       server.close();
     }
     const read = (name: string) => readFile(join(given.targetDir, "node_modules", name), "utf8");
-    expect(JSON.parse(await read("cache.json"))).toEqual({ cache: "cached", wrote: false });
+    expect(JSON.parse(await read("cache.json"))).toEqual({ cache: "content-v2;index-v5;", wrote: false });
     expect(await read("fetched")).toBe("from the registry");
   });
 

@@ -6,7 +6,7 @@ import { homedir } from "node:os";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { promisify } from "node:util";
 import { Fault, type RuntimeManifest } from "@x1agent/contract";
-import type { ToolSandbox } from "@x1agent/driver-local";
+import type { ToolRun, ToolSandbox } from "@x1agent/driver-local";
 import { readManifest } from "./catalogue.ts";
 
 /** A registry that does not answer must not hold the caller for ever; a slow line may well take minutes. */
@@ -214,7 +214,7 @@ async function inSandbox(
   if (!npmDir.startsWith("/usr/")) readOnly.push({ source: npmDir, target: "/x1/npm" });
   readOnly.push({ source: process.execPath, target: "/x1/node/bin/node" });
   const cacheDir = source.npm_config_cache ?? join(userHome, ".npm");
-  const cached = existsSync(join(cacheDir, "_cacache"));
+  const cached = ["content-v2", "index-v5"].every((name) => existsSync(join(cacheDir, "_cacache", name)));
   const env = {
     ...Object.fromEntries(set.filter(([name]) => sandboxed.test(name))),
     ...trusted,
@@ -224,21 +224,29 @@ async function inSandbox(
     npm_config_logs_max: "0",
   };
   const program = npmDir.startsWith("/usr/") ? cli : "/x1/npm/bin/npm-cli.js";
-  const attempt = async (more: { readOnly: typeof readOnly; args: string[] }): Promise<string | null> => {
+  const attempt = async (more: Pick<ToolRun, "readOnly" | "copies">, ...args: string[]): Promise<string | null> => {
     restart();
     const { exitCode } = await sandbox({
-      ...{ argv: ["/x1/node/bin/node", program, ...flags, ...more.args], env, folder: cwd, signal, onText },
-      ...{ readOnly: [...readOnly, ...more.readOnly], home: { ".npmrc": settings } },
+      ...{
+        argv: ["/x1/node/bin/node", program, ...flags, "--cache=/tmp/npm", ...args],
+        env,
+        folder: cwd,
+        signal,
+        onText,
+      },
+      ...{ ...more, readOnly: [...readOnly, ...more.readOnly], home: { ".npmrc": settings } },
     });
     if (signal.aborted) return "AbortError";
     return exitCode === 0 ? null : `exit code ${exitCode}`;
   };
   if (cached) {
-    const cache = { source: join(cacheDir, "_cacache"), target: "/x1/npm-cache/_cacache" };
-    const failure = await attempt({ readOnly: [cache], args: ["--offline", "--cache=/x1/npm-cache"] });
+    // npm tidies the index while it reads; without that it takes the cache for empty.
+    const index = { source: join(cacheDir, "_cacache/index-v5"), path: "npm/_cacache/index-v5" };
+    const content = { source: join(cacheDir, "_cacache/content-v2"), target: "/tmp/npm/_cacache/content-v2" };
+    const failure = await attempt({ readOnly: [content], copies: [index] }, "--offline");
     if (failure === null || failure === "AbortError") return failure;
   }
-  return attempt({ readOnly: [], args: ["--cache=/tmp/npm"] });
+  return attempt({ readOnly: [] });
 }
 
 /** npm's program, as it was started or as it is found on the search path; null without one. */
