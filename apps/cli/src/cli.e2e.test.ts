@@ -125,7 +125,7 @@ describe("a job by the command line", () => {
     const long = await start("[[sleep 60]]");
     await reach(long.id, "running");
     await until(
-      async () => (await x.x1(["message", long.id, "hello", "--json"])).code,
+      async () => (await x.x1(["message", long.id, "[[sleep 60]]", "--json"])).code,
       (code) => code === 0,
     );
     await x.json("interrupt", long.id);
@@ -358,6 +358,8 @@ describe("the master key of the operator's choice", () => {
 
 describe("x1 gc", () => {
   it("says what it would free, frees exactly that, and keeps what any row names", async () => {
+    const { id } = await start(fix);
+    const job = await reach(id, "awaiting_approval");
     const blobs = join(x.data, "blobs");
     const plant = async (ageDays: number) => {
       const content = randomBytes(1_000);
@@ -384,8 +386,6 @@ describe("x1 gc", () => {
     await writeFile(join(stray, "HEAD"), "x");
     await utimes(stray, old, old);
 
-    const { id } = await start(fix);
-    const job = await reach(id, "awaiting_approval");
     const admin = JSON.parse(await readFile(join(x.data, "pg/roles.json"), "utf8")) as { admin: string };
     const socket = (await readFile(join(x.data, "pg/data/postmaster.pid"), "utf8")).split("\n")[4] ?? "";
     const database = `postgres://x1_admin:${admin.admin}@/x1?host=${encodeURIComponent(socket)}&port=5432`;
