@@ -16,7 +16,7 @@ import { type Migration, sql } from "@x1agent/kernel";
 import { buildOverlay, buildRuntimeApp } from "@x1agent/overlay";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { routeDrivers } from "./drivers.ts";
-import { parseRemote } from "./git/remote.ts";
+import { collectMirrors, parseRemote } from "./git/index.ts";
 import { machineAuthorities, type NetworkFacts } from "./network.ts";
 import { providerDefaults } from "./providers.ts";
 import { readRegistries } from "./registries.ts";
@@ -135,6 +135,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
             ...{ db, blobs, dataDir: options.dataDir },
             sharedBlobs: !options.blobsDir.startsWith(`${options.dataDir}/`),
             organizations: () => db.system(identities.listOrganizations),
+            collectMirrors: (olderThanMs, dryRun) => collectMirrors(options.dataDir, olderThanMs, dryRun),
           }),
           doctor: () =>
             examine({

@@ -2,10 +2,11 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { accept } from "@x1agent/contract";
 import { importChange } from "./import.ts";
-import { listRefs, makeJobRepository, readInstructions, resolveBase } from "./mirror.ts";
+import { listRefs, makeJobRepository, readInstructions, resolveBase, withLock } from "./mirror.ts";
 import type { PlatformGit } from "./port.ts";
 import { publish } from "./publish.ts";
 import { type LocalRules, parseRemote } from "./remote.ts";
+import { collectMirrors as collect } from "./retention.ts";
 import { createGitRunner, type GitRunnerOptions } from "./run.ts";
 
 export { type CheckoutRequest, checkout, checkoutCommand } from "./checkout.ts";
@@ -34,6 +35,10 @@ export type PlatformGitOptions = GitRunnerOptions & {
   /** Default: as root any owner's repository (git then works as that owner), otherwise one's own only. */
   local?: LocalRules;
 };
+
+/** Frees mirrors unused for so long and leftovers of killed work; see `retention.ts`. */
+export const collectMirrors = (dataDir: string, olderThanMs: number, dryRun: boolean) =>
+  collect(dataDir, { olderThanMs, dryRun }, withLock);
 
 /** The platform's git: everything that the service itself does with repositories. */
 export function createPlatformGit(options: PlatformGitOptions): PlatformGit {

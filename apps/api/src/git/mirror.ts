@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { copyFile, link, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, link, mkdir, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { accept, Fault, type Outcome, refuse } from "@x1agent/contract";
 import type { Base, BaseRequest, GitCredential, InstructionFile, Remote } from "./port.ts";
 import { type LocalRules, parseRemote } from "./remote.ts";
-import { type GitRunner, mustRun, shellQuote } from "./run.ts";
+import { type GitRun, type GitRunner, mustRun, shellQuote } from "./run.ts";
 
 /** Mirrors are caches, one for each (organization, repository, trust): what one of them fetched no other can see. */
 export type MirrorDeps = { git: GitRunner; dataDir: string; local: LocalRules };
@@ -128,12 +128,13 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
   const mirror = join(deps.dataDir, "repos", request.organizationId.replaceAll(/[^\w-]/g, "_"), `${key}.git`);
   return withLock(mirror, async () => {
     await makeBareRepository(deps.git, mirror);
+    await utimes(join(mirror, "x1-fetched"), new Date(), new Date());
     const has = async (object: string) =>
       (await deps.git({ gitDir: mirror, args: ["cat-file", "-e", `${object}^{commit}`] })).code === 0;
     if (!(wanted.value.commit && (await has(wanted.value.commit)) && (await isFetched(mirror, wanted.value.commit)))) {
       // One named ref, or every branch when a bare commit was asked for, which few servers hand out by id.
       const refspecs = ref ? [`+${ref}:${ref}`] : ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
-      const fetched = await deps.git({
+      const fetch: GitRun = {
         gitDir: mirror,
         args: [
           ...["-c", "transfer.fsckObjects=true", "-c", "transfer.unpackLimit=1", "fetch", "--quiet", "--no-tags"],
@@ -144,7 +145,13 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
         credential: request.credential,
         signal: request.signal,
         timeoutMs: 30 * 60_000,
-      });
+      };
+      let fetched = await deps.git(fetch);
+      // git holds these locks for milliseconds; one that stays was left by a fetch that was killed.
+      for (let tries = 0; tries < 2 && fetched.code !== 0 && /\.lock': File exists/.test(fetched.stderr); tries += 1) {
+        await dropStaleLocks(mirror);
+        fetched = await deps.git(fetch);
+      }
       if (fetched.code !== 0) return refuse("repository_invalid", explain(remote, fetched.stderr, fetched.limit));
     }
     const named = wanted.value.commit ?? request.base;
@@ -167,6 +174,26 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
 /** A commit counts as present once a whole fetch of it ended; a killed fetch may leave the commit without its history. */
 const fetchedMark = (mirror: string, commit: string) => join(mirror, "x1-fetched", commit);
 const isFetched = async (mirror: string, commit: string) => existsSync(fetchedMark(mirror, commit));
+
+const STALE_LOCK_MS = 5_000;
+
+/** Removes lock files that are older than any live one of git's; waits once when there are only younger ones. */
+async function dropStaleLocks(mirror: string): Promise<void> {
+  const found: string[] = [];
+  const entries = await readdir(join(mirror, "refs"), { recursive: true, withFileTypes: true });
+  for (const entry of entries) if (entry.name.endsWith(".lock")) found.push(join(entry.parentPath, entry.name));
+  for (const name of ["packed-refs.lock", "HEAD.lock", "config.lock", "shallow.lock"]) found.push(join(mirror, name));
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  for (const path of found) {
+    const facts = await stat(path).catch(() => null);
+    if (facts && Date.now() - facts.mtimeMs > STALE_LOCK_MS) await rm(path, { force: true });
+    else if (facts) {
+      await new Promise((resolve) => setTimeout(resolve, STALE_LOCK_MS));
+      const later = await stat(path).catch(() => null);
+      if (later?.ino === facts.ino) await rm(path, { force: true });
+    }
+  }
+}
 
 type Choice = { branch: string | null; ref: string | null; commit: string | null };
 
@@ -304,7 +331,7 @@ export async function readInstructions(git: GitRunner, repository: string, commi
 
 const locks = new Map<string, Promise<unknown>>();
 /** One writer at a time for each repository of this process; other processes are kept apart by git's own ref locks. */
-async function withLock<T>(key: string, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(key: string, work: () => Promise<T>): Promise<T> {
   const before = locks.get(key) ?? Promise.resolve();
   const mine = before.then(work, work);
   const settled = mine.catch(() => {});
