@@ -33,6 +33,9 @@ import {
 import { UidRange } from "./uids.ts";
 import { LimitWatch } from "./watch.ts";
 
+/** Milliseconds after which a volume without a record is nobody's; to make or remove one takes far less. */
+const TORN_MS = 30_000;
+
 /**
  * Workspaces as namespaces on this machine. State on disk is `run/ws/<id>/spec.json` (no secrets) beside the volume;
  * processes never outlive the service, so after a restart a workspace found on disk has a volume and no process.
@@ -190,6 +193,8 @@ class LocalDriver implements WorkspaceDriver {
   async list(): Promise<WorkspaceInfo[]> {
     const names = await readdir(this.#root).catch(() => []);
     const stored = await Promise.all(names.map((name) => readStored(join(this.#root, name))));
+    for (const [at, name] of names.entries())
+      if (stored[at] === null && !this.#live.has(name)) await removeTorn(join(this.#root, name));
     return stored
       .filter((spec) => spec !== null)
       .map(({ id, organizationId, jobId, attemptId, purpose, startedAt, ownerPid }) => ({
@@ -325,6 +330,15 @@ async function readStored(dir: string): Promise<StoredSpec | null> {
   } catch {
     return null;
   }
+}
+
+/** A service that was killed while it made or removed a volume leaves one without a record: nothing runs in it, nobody will ask for it. */
+async function removeTorn(dir: string): Promise<void> {
+  const age = await stat(dir).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs,
+    () => 0,
+  );
+  if (age > TORN_MS) await removeTree(dir);
 }
 
 /** Removes a volume also where a command left folders that its owner may not write to. */
