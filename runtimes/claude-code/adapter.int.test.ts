@@ -185,6 +185,29 @@ describe.skipIf(!here)(
       expect(sent).toContain("five thousand");
     });
 
+    it("tells its list of tasks as a plan", async () => {
+      const call = (tool: string, input: Record<string, unknown>) =>
+        ({ times: 1, action: { kind: "tool", tool, input } }) as const;
+      script(
+        call("TaskCreate", { subject: "Read the code", description: "all of it" }),
+        call("TaskCreate", { subject: "Mend it", description: "the bug" }),
+        call("TaskUpdate", { taskId: "1", status: "completed" }),
+        call("TaskUpdate", { taskId: "2", status: "in_progress", subject: "Mend it well" }),
+        { action: { kind: "text", text: "planned" } },
+      );
+      const run = await start();
+      await run.session.prompt(say("one"));
+      await run.turn(1);
+      expect(
+        run.all("plan.updated").map(({ entries }) => entries.map((entry) => `${entry.content}: ${entry.status}`)),
+      ).toEqual([
+        ["Read the code: pending"],
+        ["Read the code: pending", "Mend it: pending"],
+        ["Read the code: completed", "Mend it: pending"],
+        ["Read the code: completed", "Mend it well: in_progress"],
+      ]);
+    });
+
     it("changes the model, after one token that proves it may be used", async () => {
       script(
         { match: { model: "no-such" }, action: { kind: "fault", status: 404 } },

@@ -128,6 +128,7 @@ class ClaudeSession implements AdapterSession {
   readonly #sessionId: string;
   readonly #pending = new Map<string, Pending>();
   readonly #tools = new Map<string, Tool>();
+  readonly #plan = new Plan();
   /** By the CLI's request id. */
   readonly #questions = new Map<string, Question>();
   /** Steering messages that the model has not seen yet: the turn is not over before. */
@@ -444,6 +445,8 @@ class ClaudeSession implements AdapterSession {
     this.#tools.delete(toolCallId);
     const text = textOf(block.content);
     const failed = block.is_error === true;
+    if (!failed && this.#plan.take(tool, object(details)))
+      this.#context.emit({ type: "plan.updated", payload: { entries: this.#plan.entries() } });
     const exitCode = exitCodeOf(tool.name, text, failed, object(details));
     this.#context.emit({
       type: "tool.ended",
@@ -578,6 +581,49 @@ const textOf = (content: unknown): string =>
     : list(content)
         .map((part) => string(part.text))
         .join("");
+
+type PlanEntry = { content: string; status: "pending" | "in_progress" | "completed" };
+const planStatus = (value: unknown): PlanEntry["status"] =>
+  value === "in_progress" || value === "completed" ? value : "pending";
+/** Of the contract: entries of a plan, and characters of one. */
+const MAX_ENTRIES = 200;
+const MAX_ENTRY = 2_000;
+
+/** The model's list of tasks, put together from calls that each change one; `TodoWrite` says all at once. */
+class Plan {
+  readonly #tasks = new Map<string, PlanEntry>();
+
+  /** Takes in a call that succeeded; whether the plan is another now. */
+  take(tool: { name: string; input: Json }, details: Json): boolean {
+    const { name, input } = tool;
+    if (name === "TodoWrite") {
+      this.#tasks.clear();
+      for (const [index, todo] of list(input.todos).entries())
+        this.#tasks.set(String(index), { content: string(todo.content), status: planStatus(todo.status) });
+      return true;
+    }
+    if (name === "TaskCreate") {
+      const task = object(details.task);
+      const id = string(task.id);
+      if (!id) return false;
+      this.#tasks.set(id, { content: string(task.subject) || string(input.subject), status: "pending" });
+      return true;
+    }
+    const id = string(input.taskId);
+    const known = name === "TaskUpdate" ? this.#tasks.get(id) : undefined;
+    if (!known) return false;
+    if (input.status === "deleted") return this.#tasks.delete(id);
+    if (input.status !== undefined) known.status = planStatus(input.status);
+    if (string(input.subject)) known.content = string(input.subject);
+    return input.status !== undefined || string(input.subject) !== "";
+  }
+
+  entries(): PlanEntry[] {
+    return [...this.#tasks.values()]
+      .slice(0, MAX_ENTRIES)
+      .map(({ content, status }) => ({ content: clip(content, MAX_ENTRY), status }));
+  }
+}
 
 const clip = (text: string, limit = MAX_TEXT): string =>
   text.length > limit ? `${text.slice(0, limit)}\n[cut]` : text;

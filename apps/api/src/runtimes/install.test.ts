@@ -159,4 +159,13 @@ describe("the catalogue", () => {
     const catalogue = await loadCatalogue(join(import.meta.dirname, "../../../../runtimes"));
     expect(catalogue.length).toBeGreaterThan(0);
   });
+
+  it("has a page for each, true to its manifest in version and capabilities", async () => {
+    for (const { manifest, runtimeDir } of await loadCatalogue(join(import.meta.dirname, "../../../../runtimes"))) {
+      const page = await readFile(join(runtimeDir, "README.md"), "utf8");
+      const said = /^Capabilities, as in `runtime\.json`: (.*)\.$/m.exec(page)?.[1];
+      expect(said, manifest.name).toBe(manifest.capabilities.join(", "));
+      if (manifest.install) expect(page, manifest.name).toContain(`**${manifest.version}**`);
+    }
+  });
 });
