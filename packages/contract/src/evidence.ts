@@ -41,6 +41,11 @@ export const DiffFile = z.object({
   binary: z.boolean(),
   /** Why a person must look: test, manifest, lock, config, dotfile, ci, instructions, script, executable, symlink, submodule, secret. */
   flags: z.array(z.string()),
+  /**
+   * The same with reasons: kinds are the flags and test_deleted, test_removed, test_skipped, install_script, mode. `line` is
+   * 1-based in the new file, for test_removed in the old one; null where the whole file is meant. At most 20.
+   */
+  risks: z.array(z.object({ kind: z.string(), reason: z.string(), line: z.number().int().nullable() })).optional(),
 });
 export type DiffFile = z.infer<typeof DiffFile>;
 
@@ -74,6 +79,8 @@ export const EvidenceRecord = z.object({
   deletions: z.number().int(),
   /** Things found and not taken as they were: embedded repositories, ignored files, special files. */
   named: z.array(z.string()),
+  /** What the base holds and the workspace does not: submodules and Git LFS content, which are not fetched. */
+  notes: z.array(z.string()).optional(),
   verification: Verification,
   baseline: Verification.nullable(),
   costMicros: Micros,

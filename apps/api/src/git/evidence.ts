@@ -79,6 +79,7 @@ export function pullRequestText(input: {
     ...flagged.slice(0, 50).map(({ path, flags }) => `- look at ${inline(path)}: ${flags.join(", ")}`),
     ...(flagged.length > 50 ? [`- and ${flagged.length - 50} more flagged files`] : []),
     ...record.named.slice(0, 20).map((name) => `- ${inline(name)}`),
+    ...(record.notes ?? []).map((note) => `- ${inline(note)}`),
     ...record.egressBlocked
       .slice(0, 20)
       .map(({ host, port, count }) => `- blocked ${count} times: ${inline(`${host}:${port}`)}`),

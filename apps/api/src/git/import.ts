@@ -18,6 +18,7 @@ import {
 } from "./diff.ts";
 import { bash, inside, insideGitEnvironment } from "./inside.ts";
 import { isCommitId } from "./mirror.ts";
+import { withRisks } from "./patch.ts";
 import type { CommitText, Imported, ImportLimits, PlatformGit } from "./port.ts";
 import { type GitRunner, mustRun } from "./run.ts";
 
@@ -317,7 +318,8 @@ export async function importChange(
   );
   if (patch.exitCode !== 0 && patch.limitHit !== "output") return refused(reason(patch));
   const looked = await lookAt(entries, blobs, (list, max) => exec(gitIn("cat-file", "--batch"), max, ids(list)));
-  const files = describeFiles(entries, parseNumstat(numbers.stdout), looked.secrets);
+  const described = describeFiles(entries, parseNumstat(numbers.stdout), looked.secrets);
+  const files = withRisks(entries, described, patch.stdout.toString("utf8"));
 
   // 5. move
   const object = commitObject(tree, base, request.text);

@@ -295,6 +295,7 @@ async function seal(
         baseline: before,
         costMicros: money.spentMicros,
         egressBlocked,
+        ...(base.notes.length ? { notes: base.notes } : {}),
       },
       policyVersion: createHash("sha256").update(canonicalBytes(policy)).digest("hex"),
     },

@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest";
+import { describeFiles } from "./diff.ts";
+import { parsePatch, withRisks } from "./patch.ts";
+
+const entry = (path: string, oldMode = "100644", newMode = "100644") => ({
+  ...{ oldMode, newMode, oldId: "0".repeat(40), newId: "0".repeat(40) },
+  path: Buffer.from(path),
+});
+const section = (path: string, ...body: string[]) => [`diff --git a/${path} b/${path}`, ...body].join("\n");
+
+function risks(entries: ReturnType<typeof entry>[], ...sections: string[]) {
+  const files = describeFiles(entries, new Map());
+  return withRisks(entries, files, sections.join("\n")).map(({ risks }) =>
+    (risks ?? []).map(({ kind, line }) => `${kind}:${line ?? "-"}`),
+  );
+}
+
+describe("a diff's lines", () => {
+  it("carry their numbers, and none of them can pass for another file's head", () => {
+    const patch = section(
+      "a",
+      "@@ -3,2 +3,3 @@ x",
+      " same",
+      "-old",
+      "+diff --git a/b b/b",
+      "+@@ -1 +1 @@",
+      "\\ No newline",
+    );
+    expect(parsePatch(patch)).toEqual([
+      [
+        { kind: "same", old: 3, new: 3, text: "same" },
+        { kind: "removed", old: 4, new: null, text: "old" },
+        { kind: "added", old: null, new: 4, text: "diff --git a/b b/b" },
+        { kind: "added", old: null, new: 5, text: "@@ -1 +1 @@" },
+      ],
+    ]);
+  });
+});
+
+describe("risks", () => {
+  const key = `ghp_${"a".repeat(36)}`;
+  it("name the line of a credential, a skipped test, a removed test and an install script", () => {
+    expect(
+      risks(
+        [entry("package.json"), entry("src/a.ts"), entry("test/a.test.ts")],
+        section("package.json", "@@ -4,0 +5 @@", '+    "postinstall": "node x.js",'),
+        section("src/a.ts", "@@ -9,0 +10,2 @@", "+const a = 1;", `+const key = "${key}";`),
+        section(
+          "test/a.test.ts",
+          "@@ -7,3 +7,1 @@",
+          '-it("adds", () => {',
+          '-it("takes", () => {',
+          "-});",
+          '+it.skip("adds", () => {',
+        ),
+      ),
+    ).toEqual([["install_script:5"], ["secret:11"], ["test_skipped:7", "test_removed:7"]]);
+  });
+
+  it("stay with their file where a change of type makes two sections", () => {
+    expect(
+      risks(
+        [entry("a", "100644", "120000"), entry("b.ts")],
+        section("a", "deleted file mode 100644", "@@ -1 +0,0 @@", "-x"),
+        section("a", "new file mode 120000", "@@ -0,0 +1 @@", "+b.ts"),
+        section("b.ts", "@@ -0,0 +1 @@", `+${key}`),
+      ),
+    ).toEqual([["symlink:-"], ["secret:1"]]);
+  });
+
+  it("say why a whole file is looked at, and nothing on plain ones", () => {
+    expect(
+      risks([
+        entry(".github/workflows/a.yml"),
+        entry("AGENTS.md"),
+        entry("bin/run", "100644", "100755"),
+        entry("package-lock.json"),
+        entry("src/plain.ts"),
+        entry("src/was", "100755", "100644"),
+        entry("test/gone.test.ts", "100644", "000000"),
+      ]),
+    ).toEqual([
+      ["ci:-"],
+      ["instructions:-"],
+      ["script:-", "executable:-"],
+      ["lock:-"],
+      [],
+      ["mode:-"],
+      ["test_deleted:-"],
+    ]);
+  });
+});
