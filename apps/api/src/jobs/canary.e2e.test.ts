@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -31,6 +31,12 @@ for port in 3100 8788 9090 11432 3128 9091; do
     timeout 2 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port && printf 'GET $path HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nAuthorization: Bearer %s\\r\\nConnection: close\\r\\n\\r\\n' \\"$X1_JOB_TOKEN\\" >&3 && head -c 65536 <&3"
   done
 done
+find / -path /proc -prune -o -type s -print; grep @ /proc/net/unix
+for s in /x1/sock/*.sock /run/*.sock /tmp/*.sock /var/run/*.sock; do
+  for path in / /health /state; do
+    perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => $ARGV[0], Timeout => 2) or exit; alarm 2; print $s "GET $ARGV[1] HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n"; print while <$s>' $s $path
+  done
+done
 for p in /proc/[0-9]*; do
   while read -r range mode rest; do
     case $mode in rw*) ;; *) continue ;; esac
@@ -47,6 +53,7 @@ const planted = {
   provider: secret("provider"),
   git: secret("git"),
   environment: secret("environment"),
+  data: secret("data"),
   leak: secret("leak"),
 };
 let root: string;
@@ -89,6 +96,9 @@ it("finds no planted secret from where the agent's commands run, but for the one
   await client.setSecret({ params: { name: "anthropic" }, body: { value: planted.provider } });
   await client.setSecret({ params: { name: "git:example.org" }, body: { value: planted.git } });
   for await (const _ of client.lines("installRuntime", { params: { name: "mock" } }));
+  // Readable to everyone who gets as far as the folder.
+  for (const place of ["data/planted", "data/run/planted", "beside-the-data"])
+    await writeFile(join(root, place), planted.data, { mode: 0o644 });
   const { directory } = await createRepository(join(root, "repository"), {
     "scan.sh": scan,
     "leaked.txt": `${planted.leak}\n`,
@@ -138,6 +148,7 @@ it("finds no planted secret from where the agent's commands run, but for the one
     provider: planted.provider,
     git: planted.git,
     environment: planted.environment,
+    data: planted.data,
     masterKey,
     token,
   }))
