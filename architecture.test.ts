@@ -21,6 +21,7 @@ const allowed: Record<string, readonly string[]> = {
   testkit: ["contract", "kernel"],
   "app-api": ["contract", "kernel", "domain", "workspaces", "driver", "overlay"],
   "app-cli": ["contract", "client"],
+  "app-web": ["contract", "client"],
 };
 /** Tests may also use these, whatever their layer. */
 const allowedInTests = ["testkit", "overlay", "agent", "workspaces", "client", "kernel"];

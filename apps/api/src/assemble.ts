@@ -37,6 +37,8 @@ import { budgetUseCases, providerUseCases, secretUseCases } from "./use-cases/se
 
 /** Folder of the checkout: it holds `runtimes/` and `packages/`. */
 const root = join(import.meta.dirname, "../../..");
+/** How long a browser stays signed in. */
+const SESSION_SECONDS = 12 * 3_600;
 /** How often idempotency keys that have grown old are removed. */
 const PRUNE_MS = 3_600_000;
 /** How long a look at what the machine can isolate stays good. */
@@ -158,6 +160,14 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           return first && { token: first.token };
         },
         issueLocalToken: () => identity.ownerToken(),
+        openSession: async () => ({
+          token: await identity.ownerToken("browser", SESSION_SECONDS),
+          expiresInSeconds: SESSION_SECONDS,
+        }),
+        async closeSession(token) {
+          const known = await identity.authenticate(token);
+          if (known) await identity.revokeToken(known.organizationId, known.tokenId);
+        },
         async start(url) {
           const network = { upstreamProxy: options.upstreamProxy, ca: machineAuthorities() };
           loop = await startLoop({ ...foundation, driver, runtimes, localRules, network, url });

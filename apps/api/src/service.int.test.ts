@@ -41,6 +41,8 @@ function assembly(change: Partial<Parts> = {}, tokens = new Set<string>()): Asse
         tokens.add("again");
         return "again";
       },
+      openSession: async () => ({ token: "browser", expiresInSeconds: 60 }),
+      closeSession: async () => undefined,
       start: async () => void steps.push("start"),
       stop: async () => void steps.push("stop"),
       ...change,

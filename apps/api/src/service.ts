@@ -16,6 +16,7 @@ import type { Principal } from "./http/call.ts";
 import { createHandlers } from "./http/handlers/index.ts";
 import { createIdempotency } from "./http/idempotency.ts";
 import { createIdempotencyStore } from "./http/idempotency-store.ts";
+import { createSignInCodes, readWebFiles } from "./http/web/index.ts";
 import {
   prepareDataDir,
   readMasterKey,
@@ -53,6 +54,9 @@ export type Parts = {
   bootstrap(): Promise<{ token: string } | null>;
   /** A new token for the local owner, when its file was lost. */
   issueLocalToken(): Promise<string>;
+  /** A token of the owner for one browser. */
+  openSession(): Promise<{ token: string; expiresInSeconds: number }>;
+  closeSession(token: string): Promise<void>;
   /** Starts taking jobs; called once requests can be answered, with the address at which they are. */
   start(url: string): Promise<void>;
   /** Ends sessions and loop within bounds. */
@@ -63,6 +67,8 @@ export type Assembly = { migrations: readonly Migration[]; assemble(foundation: 
 export type Service = {
   url: string;
   tokenFile: string;
+  /** A link that signs one browser in, once, within five minutes; null when the web app is not built. */
+  signInLink(): string | null;
   close(): Promise<void>;
   /** Settles when something without which the service cannot go on has ended. */
   lost: Promise<string>;
@@ -118,6 +124,8 @@ export async function startService(options: StartOptions, assembly: Assembly): P
       ),
     );
 
+    const codes = createSignInCodes();
+    const files = await readWebFiles(join(import.meta.dirname, "../../web/dist"));
     let status: "ok" | "stopping" = "ok";
     const app = createApp({
       handlers: createHandlers({ useCases: parts.useCases, streams, version: VERSION, status: () => status }),
@@ -126,6 +134,7 @@ export async function startService(options: StartOptions, assembly: Assembly): P
       hosts: new Set(options.allowHosts),
       onError: (error, requestId) => log.error("a request failed", { error, requestId }),
       checkAnswers: process.env.NODE_ENV === "test",
+      web: { files, codes, openSession: parts.openSession, closeSession: parts.closeSession },
     });
     const listener = await listen(app.fetch, options);
     undo.push(() => {
@@ -141,7 +150,15 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     await writeServiceFile(options.dataDir, { url: listener.url, pid: process.pid });
     undo.push(() => removeServiceFile(options.dataDir));
     await parts.start(listener.url);
-    return { url: listener.url, tokenFile, close: unwind, lost: db.lost.then(() => "The database has ended.") };
+    // In the fragment: it reaches no server's log and no Referer.
+    const signInLink = () => (files.has("/index.html") ? `${listener.url}/#code=${codes.issue()}` : null);
+    return {
+      url: listener.url,
+      tokenFile,
+      signInLink,
+      close: unwind,
+      lost: db.lost.then(() => "The database has ended."),
+    };
   } catch (error) {
     await unwind();
     throw error;

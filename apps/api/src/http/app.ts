@@ -21,6 +21,7 @@ import { docsPage } from "./docs.ts";
 import { bodyLimit, checkOrigin, readBody } from "./guard.ts";
 import type { Idempotency } from "./idempotency.ts";
 import { openApi } from "./openapi.ts";
+import { addWeb, cookieToken, type WebDeps } from "./web/index.ts";
 
 export type AppDeps = {
   handlers: Handlers;
@@ -32,6 +33,8 @@ export type AppDeps = {
   onError(error: unknown, requestId: string): void;
   /** Hold every answer against the route table: on in development and tests, where a wrong answer shall be loud. */
   checkAnswers: boolean;
+  /** The web app and its sign-in; absent where only the API is served. */
+  web?: WebDeps;
 };
 
 type Env = { Bindings: HttpBindings; Variables: { requestId: string } };
@@ -76,6 +79,8 @@ export function createApp(deps: AppDeps): Hono<Env> {
     const route: Route = routes[name];
     app.on(route.method, route.path, (c) => serve(c, name, route, deps));
   }
+
+  if (deps.web) addWeb(app, deps.web);
 
   app.notFound(async (c) => {
     // Without a token nothing is told, not even which paths exist.
@@ -182,10 +187,21 @@ function text(c: Ctx, route: Route, value: string | AsyncIterable<string>): Resp
 }
 
 async function authenticate(c: Ctx, deps: AppDeps): Promise<Outcome<Principal>> {
-  const token = /^Bearer ([\x21-\x7e]{1,500})$/.exec(c.req.header("authorization") ?? "")?.[1];
-  if (!token) return refuse("unauthenticated", "The request carries no bearer token.");
+  const token = /^Bearer ([\x21-\x7e]{1,500})$/.exec(c.req.header("authorization") ?? "")?.[1] ?? sessionToken(c);
+  if (!token) return refuse("unauthenticated", "The request carries no token.");
   const principal = await deps.authenticate(token);
   return principal ? accept(principal) : refuse("unauthenticated", "The token is unknown, expired or revoked.");
+}
+
+/**
+ * The token of a browser's session. What changes something counts only with an Origin, which was held against Host
+ * before: SameSite=Strict alone would let other ports of this machine in, since they are the same site.
+ */
+function sessionToken(c: Ctx): string | null {
+  if (c.req.method !== "GET" && c.req.header("origin") === undefined) return null;
+  const site = c.req.header("sec-fetch-site");
+  if (site !== undefined && site !== "same-origin") return null;
+  return cookieToken(c.req.header("cookie"), c.req.header("host"));
 }
 
 function parseJson(c: Ctx, bytes: Uint8Array): Outcome<unknown> {

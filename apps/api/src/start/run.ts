@@ -6,7 +6,7 @@ import { parseStartOptions, type StartOptions } from "./options.ts";
 const SHUTDOWN_MS = 20_000;
 
 /**
- * Runs the service until a signal, and returns the exit code. Nothing it prints is a secret. A start that fails says one
+ * Runs the service until a signal, and returns the exit code. Nothing it prints is a lasting secret: the sign-in link works once. A start that fails says one
  * sentence; a second signal ends at once, since every state survives that.
  */
 export async function runService(argv: readonly string[], env: NodeJS.ProcessEnv, assembly: Assembly): Promise<number> {
@@ -25,6 +25,9 @@ export async function runService(argv: readonly string[], env: NodeJS.ProcessEnv
       ? `${JSON.stringify({ url: service.url, pid: process.pid, dataDir: options.dataDir })}\n`
       : `x1agent is ready at ${service.url} (data in ${options.dataDir}, reference at ${service.url}/docs). Ctrl-C ends it.\n`,
   );
+  // Not with --json: that output is kept by scripts. A terminal shows the link to the person who started the service.
+  const link = options.json ? null : service.signInLink();
+  if (link) process.stdout.write(`Sign in (one browser, within five minutes): ${link}\n`);
   const reason = await Promise.race([stopped, service.lost]);
   const clean = reason === "signal";
   if (!clean) process.stderr.write(`${reason} Ending; start it again.\n`);

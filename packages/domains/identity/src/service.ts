@@ -141,8 +141,8 @@ export function createIdentity(database: Database, options: { secret: string; ba
       return { ...made, token };
     },
 
-    /** Another token for the first owner: when the local token file was lost. */
-    async ownerToken(): Promise<string> {
+    /** Another token for the first owner: when the local token file was lost, or for a browser. */
+    async ownerToken(name = "local", expiresInSeconds?: number): Promise<string> {
       const owner = await database.system((tx) =>
         row(
           tx,
@@ -153,7 +153,7 @@ export function createIdentity(database: Database, options: { secret: string; ba
         ),
       );
       if (!owner) throw new Fault("internal", "There is no owner: the database was not set up by this service.");
-      return (await createToken(owner.userId, owner.organizationId, "local", scopes)).token;
+      return (await createToken(owner.userId, owner.organizationId, name, scopes, expiresInSeconds)).token;
     },
 
     /** The identity behind a token, or null. Membership is looked up anew, so a removed member's token is worthless. */

@@ -1,0 +1,165 @@
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useParams } from "@tanstack/react-router";
+import { formatUsd, isTerminal } from "@x1agent/contract";
+import { useEffect, useState } from "react";
+import { Age } from "../../../components/age.tsx";
+import { Button } from "../../../components/button.tsx";
+import { JobStateMark } from "../../../components/job-state.tsx";
+import { Empty, Failure, Loading } from "../../../components/states.tsx";
+import { client, queryClient } from "../../../lib/client.ts";
+import { visible } from "../../../lib/format.ts";
+import { useShortcuts } from "../../../lib/shortcuts.ts";
+import { useStory } from "../api/events.ts";
+import { DecisionCard } from "./decision.tsx";
+import { Changes, Cost, EvidenceFacts, Tests } from "./review.tsx";
+import { Story } from "./story.tsx";
+import { MessageBox, Question } from "./talk.tsx";
+
+const tabs = ["Story", "Changes", "Tests", "Cost", "Evidence"] as const;
+
+export function JobPage() {
+  const { jobId } = useParams({ from: "/jobs/$jobId" });
+  return <OneJob key={jobId} jobId={jobId} />;
+}
+
+function OneJob({ jobId }: { jobId: string }) {
+  const params = { jobId };
+  const story = useStory(jobId);
+  const [tab, setTab] = useState<(typeof tabs)[number]>("Story");
+  const job = useQuery({
+    queryKey: ["job", jobId],
+    queryFn: ({ signal }) => client.getJob({ params, signal }),
+    refetchInterval: 5_000,
+  });
+  const evidences = useQuery({
+    queryKey: ["job", jobId, "evidence"],
+    queryFn: ({ signal }) => client.listEvidence({ params, signal }),
+  });
+  const refresh = () => queryClient.invalidateQueries({ queryKey: ["job", jobId] });
+  const cancel = useMutation({ mutationFn: () => client.cancelJob({ params }), onSettled: refresh });
+  const retry = useMutation({ mutationFn: () => client.retryJob({ params, body: {} }), onSettled: refresh });
+  const interrupt = useMutation({ mutationFn: () => client.interruptJob({ params }), onSettled: refresh });
+  useShortcuts({ a: () => document.getElementById("approve")?.focus() });
+  const title = job.data ? visible(job.data.title) : "Job";
+  useEffect(() => {
+    document.title = `${title} · x1agent`;
+  }, [title]);
+  if (job.isPending) return <Loading />;
+  if (!job.data) return <Failure error={job.error} retry={() => void job.refetch()} />;
+  const { state } = job.data;
+  const latest = evidences.data?.items[0];
+  const failed = [cancel, retry, interrupt].find(({ isError }) => isError);
+  const facts: [string, string][] = [
+    ["Attempt", `${job.data.attempt}, round ${job.data.round} of ${job.data.maxRounds + 1}`],
+    [
+      "Spent",
+      `${formatUsd(job.data.spentMicros)}${job.data.budgetMicros === null ? "" : ` of ${formatUsd(job.data.budgetMicros)}`}`,
+    ],
+    ["Runtime", `${job.data.runtime}, ${job.data.model}`],
+    ["Isolation", job.data.isolation === "process" ? "process (not isolated)" : job.data.isolation],
+    ["Repository", job.data.repository],
+    ["Base", job.data.baseCommit?.slice(0, 12) ?? job.data.base ?? "not resolved yet"],
+    [
+      "Published",
+      job.data.publishedCommit
+        ? `${job.data.publishedCommit.slice(0, 12)} on ${job.data.targetBranch}`
+        : "not published",
+    ],
+  ];
+  return (
+    <>
+      <div className="head">
+        <h1>{title}</h1>
+        <JobStateMark state={state} />
+        {state === "running" ? (
+          <Button disabled={interrupt.isPending} onClick={() => interrupt.mutate()}>
+            Interrupt
+          </Button>
+        ) : null}
+        {isTerminal(state) ? (
+          state === "succeeded" ? null : (
+            <Button disabled={retry.isPending} onClick={() => retry.mutate()}>
+              Retry
+            </Button>
+          )
+        ) : state === "publishing" ? null : (
+          <Button look="danger" disabled={cancel.isPending} onClick={() => cancel.mutate()}>
+            Cancel job
+          </Button>
+        )}
+      </div>
+      {failed ? <Failure error={failed.error} /> : null}
+      <div className="job">
+        <div className="wide">
+          <div role="tablist" aria-label="Views of the job" className="tabs">
+            {tabs.map((name, index) => (
+              <button
+                key={name}
+                id={`tab-${name}`}
+                type="button"
+                role="tab"
+                aria-selected={tab === name}
+                aria-controls="view"
+                tabIndex={tab === name ? 0 : -1}
+                onClick={() => setTab(name)}
+                onKeyDown={({ key }) => {
+                  const by = key === "ArrowRight" ? 1 : key === "ArrowLeft" ? -1 : 0;
+                  const next = tabs[(index + by + tabs.length) % tabs.length];
+                  if (!by || !next) return;
+                  setTab(next);
+                  document.getElementById(`tab-${next}`)?.focus();
+                }}
+              >
+                {name}
+              </button>
+            ))}
+          </div>
+          <div id="view" role="tabpanel" aria-labelledby={`tab-${tab}`}>
+            {tab === "Story" ? (
+              <Story story={story} runtime={job.data.runtime} />
+            ) : tab === "Cost" ? (
+              <Cost jobId={jobId} />
+            ) : evidences.isError ? (
+              <Failure error={evidences.error} retry={() => void evidences.refetch()} />
+            ) : !latest ? (
+              <Empty>Nothing was collected yet: it appears when the agent's turn ends.</Empty>
+            ) : tab === "Changes" ? (
+              <Changes evidence={latest} />
+            ) : tab === "Tests" ? (
+              <Tests evidence={latest} />
+            ) : (
+              <EvidenceFacts evidence={latest} />
+            )}
+          </div>
+        </div>
+        <aside aria-label="State and decision">
+          {job.data.openQuestions.map((question) => (
+            <Question key={question.requestId} jobId={jobId} question={question} />
+          ))}
+          {state === "awaiting_approval" && latest?.approvalDigest ? (
+            <DecisionCard evidence={latest} current={job.data.approvalDigest} />
+          ) : null}
+          {state === "running" ? <MessageBox jobId={jobId} /> : null}
+          <section className="card" aria-label="Facts">
+            <p>
+              {job.data.reason.replaceAll("_", " ")}
+              {job.data.reasonDetail ? `: ${visible(job.data.reasonDetail)}` : ""} · <Age at={job.data.updatedAt} />
+            </p>
+            <dl className="facts">
+              {facts.map(([name, value]) => (
+                <div key={name}>
+                  <dt>{name}</dt>
+                  <dd className="mono">{visible(value)}</dd>
+                </div>
+              ))}
+            </dl>
+          </section>
+          <details className="card">
+            <summary>Goal</summary>
+            <p className="text">{visible(job.data.goal)}</p>
+          </details>
+        </aside>
+      </div>
+    </>
+  );
+}
