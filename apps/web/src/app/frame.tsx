@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { Inbox, ListChecks, LogOut, Plus } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef } from "react";
 import { Button } from "../components/button.tsx";
 import { Failure, Loading } from "../components/states.tsx";
 import { SignIn } from "../features/sign-in/components/sign-in.tsx";
@@ -17,9 +17,7 @@ const navigation = [
 /** What surrounds every screen: who I am, where I can go, whether the service answers. Signed out, only the sign-in. */
 export function Frame() {
   const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => client.me({ signal }) });
-  // The code is spent once and leaves the address before anything else can read it.
-  const [code, setCode] = useState(() => /^#code=([\w-]{43})$/.exec(window.location.hash)?.[1] ?? null);
-  if (code || isSignedOut(me.error)) return <SignIn code={code} onDone={() => setCode(null)} />;
+  if (isSignedOut(me.error)) return <SignIn />;
   if (me.isPending) return <Loading />;
   if (!me.data) return <Failure error={me.error} retry={() => void me.refetch()} />;
   return <SignedIn organization={me.data.organization} role={me.data.role} />;

@@ -1,0 +1,23 @@
+let refusal: string | null = null;
+/** Why the link in the address did not sign in; null when there was none or it did. */
+export const signInRefusal = (): string | null => refusal;
+
+/**
+ * Trades the code in the address's fragment, if there is one, for a session. Runs before anything is shown: the code
+ * leaves the address first, and no screen asks for data before the cookie is there. Never throws.
+ */
+export async function signInByLink(): Promise<void> {
+  const code = /^#code=([\w-]{43})$/.exec(window.location.hash)?.[1];
+  if (!code) return;
+  window.history.replaceState(null, "", window.location.pathname);
+  try {
+    const response = await fetch("/web/session", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ code }),
+    });
+    if (!response.ok) refusal = ((await response.json()) as { detail: string }).detail;
+  } catch {
+    refusal = "The service gave no answer. Is it running?";
+  }
+}
