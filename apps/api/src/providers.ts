@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
 import { calcPrice, findProvider, type ModelPrice as ListedPrice } from "@pydantic/genai-prices";
 import { type GrantType, type PriceTable, type ProviderRoute, WireFormat } from "@x1agent/contract";
 import { listProviders, openSecret, type ProviderSettings } from "@x1agent/domain-secrets";
@@ -35,8 +38,34 @@ export const providerDefaults: readonly ProviderDefaults[] = [
 /** Name of the secret that holds a provider's key: the provider's own, as `x1 secrets set <provider>` stores it. */
 export const providerSecret = (provider: string): string => provider;
 
-/** Where prices come from: the release of the list that is built in. The list is read at start, never fetched. */
-const priceSource = { source: "@pydantic/genai-prices 0.1.8", asOf: "2026-11-01" } as const;
+/** Name and release of the built-in price list, from its own manifest. The list is read at start, never fetched. */
+function listRelease(): string {
+  // Its exports hide the manifest, so we go there from the entry file.
+  const entry = createRequire(import.meta.url).resolve("@pydantic/genai-prices");
+  const manifest = JSON.parse(readFileSync(new URL("../package.json", pathToFileURL(entry)), "utf8"));
+  return `${manifest.name} ${manifest.version}`;
+}
+
+/**
+ * The newest dated price change that the list knows of these providers and that holds at `now`, as YYYY-MM-DD; "unknown"
+ * where it dates none. The list carries no date of its own: older changes may be missing a date, later ones are not in it.
+ */
+function newestChange(providers: readonly string[], now: Date): string {
+  const today = now.toISOString().slice(0, 10);
+  const dates = providers.flatMap((name) =>
+    (findProvider({ providerId: name })?.models ?? []).flatMap(({ prices }) =>
+      (Array.isArray(prices) ? prices : []).flatMap(({ constraint }) =>
+        constraint && "start_date" in constraint ? [constraint.start_date] : [],
+      ),
+    ),
+  );
+  return (
+    dates
+      .filter((date) => date <= today)
+      .sort()
+      .at(-1) ?? "unknown"
+  );
+}
 
 /** One class's price in micro-dollars per million tokens, for calls with so much input; null where the list has none. */
 function perMillion(price: ListedPrice[string], inputTokens: number): number | null {
@@ -70,14 +99,21 @@ function tierStarts(listed: ListedPrice): number[] {
 }
 
 /**
- * Prices of the listed models in micro-dollars per million tokens, by `provider/model`. A model that is absent has no
- * known price, and the sidecar refuses it.
+ * Prices of the listed models that hold at `now`, in micro-dollars per million tokens, by `provider/model`. A model that
+ * is absent has no known price, and the sidecar refuses it.
  */
-export function priceTable(providers: readonly string[] = providerDefaults.map(({ name }) => name)): PriceTable {
+export function priceTable(
+  providers: readonly string[] = providerDefaults.map(({ name }) => name),
+  now = new Date(),
+): PriceTable {
   const table: PriceTable = {};
+  const priceSource = { source: listRelease(), asOf: newestChange(providers, now) };
   for (const name of providers) {
     for (const { id } of findProvider({ providerId: name })?.models ?? []) {
-      const listed = calcPrice({ input_tokens: 1, output_tokens: 1 }, id, { providerId: name })?.model_price;
+      const listed = calcPrice({ input_tokens: 1, output_tokens: 1 }, id, {
+        providerId: name,
+        timestamp: now,
+      })?.model_price;
       const base = listed ? pricesAt(listed, 0) : null;
       if (!listed || !base) continue;
       const tiers = tierStarts(listed).flatMap((fromInputTokens) => {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { Grant } from "@x1agent/contract";
 import { expect, it } from "vitest";
 import { priceTable, routesOf } from "../providers.ts";
@@ -52,6 +53,15 @@ it("prices what is listed, in micro-dollars a million tokens, and nothing else",
   });
   expect(prices["anthropic/no-such-model"]).toBeUndefined();
   for (const [name, price] of Object.entries(prices)) expect(price.outputMicrosPerMTok, name).toBeGreaterThanOrEqual(0);
+});
+it("takes release and date of prices from the list itself", () => {
+  const prices = Object.values(priceTable(["anthropic"], new Date("2026-03-13T00:00:00Z")));
+  const { version } = JSON.parse(readFileSync("node_modules/@pydantic/genai-prices/package.json", "utf8"));
+  expect(prices.length).toBeGreaterThan(5);
+  // The list's newest dated change of this provider; the day before it is not known yet.
+  for (const { source, asOf } of prices)
+    expect({ source, asOf }).toEqual({ source: `@pydantic/genai-prices ${version}`, asOf: "2026-03-13" });
+  expect(Object.values(priceTable(["anthropic"], new Date("2026-03-12T23:59:59Z")))[0]?.asOf).toBe("unknown");
 });
 it("makes no route without a key unless the operator named the endpoint", () => {
   expect(routesOf("anthropic", undefined, null)).toEqual([]);
