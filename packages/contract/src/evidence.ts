@@ -49,6 +49,24 @@ export const DiffFile = z.object({
 });
 export type DiffFile = z.infer<typeof DiffFile>;
 
+/** A file's change for a reviewer: raw hunks, bounded. Text has control and bidirectional characters as escapes. */
+export const DiffFilePatch = DiffFile.extend({
+  /** Made by a tool, as its name says: lock files, minified and bundled output. */
+  generated: z.boolean(),
+  /** `old` and `new` are 1-based line numbers, null on the side that does not have the line. */
+  lines: z.array(
+    z.object({
+      kind: z.enum(["same", "added", "removed"]),
+      old: z.number().int().nullable(),
+      new: z.number().int().nullable(),
+      text: z.string(),
+    }),
+  ),
+  /** Lines are missing: the file has more than 2,000, one is longer than 4,000 characters, or the change is too large to be kept whole. */
+  truncated: z.boolean(),
+});
+export type DiffFilePatch = z.infer<typeof DiffFilePatch>;
+
 /** One verification: set-up and verify command in a fresh workspace at one commit. */
 export const Verification = z.object({
   commit: Hex,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { ErrorCode } from "./errors.ts";
 import { StoredEvent } from "./event.ts";
+import { DiffFilePatch } from "./evidence.ts";
 import { Grant } from "./grant.ts";
 import { AnswerRequest, InjectRequest, ModelRequest } from "./input.ts";
 import { Actor, JobState } from "./job.ts";
@@ -276,6 +277,24 @@ export const routes = defineRoutes({
     scope: "read",
     query: z.object({ evidenceId: z.string().optional() }),
     response: z.string(),
+    status: 200,
+    errors: ["not_found"],
+  },
+  listDiffFiles: {
+    method: "GET",
+    path: "/api/v1/jobs/:jobId/diff/files",
+    summary: "The change file by file with numbered lines, for review; pages in the diff's order.",
+    kind: "json",
+    scope: "read",
+    query: z.object({
+      evidenceId: z.string().optional(),
+      limit: z.coerce.number().int().min(1).max(100).default(20),
+      cursor: z
+        .string()
+        .regex(/^\d{1,7}$/)
+        .optional(),
+    }),
+    response: page(DiffFilePatch),
     status: 200,
     errors: ["not_found"],
   },

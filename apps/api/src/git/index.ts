@@ -24,6 +24,7 @@ export {
 } from "./evidence.ts";
 export { defaultImportLimits } from "./import.ts";
 export { isBranchName, isCommitId } from "./mirror.ts";
+export { diffPage } from "./patch.ts";
 export { decideByPolicy, type PolicyDecision } from "./policy.ts";
 export * from "./port.ts";
 export { type LocalRules, parseRemote } from "./remote.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { describeFiles } from "./diff.ts";
-import { parsePatch, withRisks } from "./patch.ts";
+import { diffPage, parsePatch, withRisks } from "./patch.ts";
 
 const entry = (path: string, oldMode = "100644", newMode = "100644") => ({
   ...{ oldMode, newMode, oldId: "0".repeat(40), newId: "0".repeat(40) },
@@ -87,6 +87,36 @@ describe("risks", () => {
       [],
       ["mode:-"],
       ["test_deleted:-"],
+    ]);
+  });
+});
+
+describe("a page of a change", () => {
+  const files = describeFiles([entry("a", "100644", "120000"), entry("dist/b.js"), entry("c")], new Map());
+  const diff = [
+    section("a", "@@ -1 +0,0 @@", "-x"),
+    section("a", "@@ -0,0 +1 @@", "+c"),
+    section("dist/b.js", "@@ -0,0 +1 @@", `+${"y".repeat(5_000)}`),
+    section("c", "@@ -0,0 +1,3000 @@", ...Array.from({ length: 3_000 }, () => "+z")),
+  ].join("\n");
+
+  it("has each file with its own lines, wherever the page begins", () => {
+    const [a, b] = diffPage(files, diff, 0, 2);
+    expect(a).toMatchObject({ path: "a", generated: false, truncated: false });
+    expect(a?.lines.map(({ text }) => text)).toEqual(["x", "c"]);
+    expect(b).toMatchObject({ path: "dist/b.js", generated: true, truncated: true });
+    expect(b?.lines[0]?.text).toHaveLength(4_000);
+    const [c, ...rest] = diffPage(files, diff, 2, 2);
+    expect(rest).toEqual([]);
+    expect(c).toMatchObject({ path: "c", truncated: true });
+    expect(c?.lines).toHaveLength(2_000);
+  });
+
+  it("says so where the kept diff was cut", () => {
+    const cut = `${section("a", "@@ -1 +0,0 @@", "-x")}\n[The rest of the change is not shown: it is too long.]\n`;
+    expect(diffPage(files, cut, 1, 5).map(({ truncated, lines }) => [truncated, lines.length])).toEqual([
+      [true, 0],
+      [true, 0],
     ]);
   });
 });

@@ -1,4 +1,4 @@
-import type { DiffFile } from "@x1agent/contract";
+import type { DiffFile, DiffFilePatch } from "@x1agent/contract";
 import { looksSecret, type RawEntry } from "./diff.ts";
 
 /** One line of a hunk: `old` and `new` are its 1-based numbers, null on the side that does not have it. */
@@ -104,4 +104,36 @@ export function withRisks(entries: readonly RawEntry[], files: readonly DiffFile
     const risks = risksOf(file, lines);
     return risks.length ? { ...file, risks } : file;
   });
+}
+
+const MAX_LINES = 2_000;
+const MAX_LINE_CHARS = 4_000;
+const generatedName = /\.min\.(?:js|css)$|\.map$|(?:^|\/)(?:dist|vendor|node_modules)\/|(?:^|[._/-])generated[._/-]/i;
+
+/** One page of a stored change, from the diff that was kept with it. `at` counts files. Pure. */
+export function diffPage(files: readonly DiffFile[], diff: string, at: number, limit: number): DiffFilePatch[] {
+  const sections = parsePatch(diff);
+  const wanted: DiffFilePatch[] = [];
+  const cut = diff.endsWith("\n[The rest of the change is not shown: it is too long.]\n");
+  let section = 0;
+  for (const [index, file] of files.entries()) {
+    if (index >= at + limit) break;
+    const from = section;
+    section += file.status === "type_changed" ? 2 : 1;
+    if (index < at) continue;
+    const all = sections.slice(from, section).flat();
+    const lines = all
+      .slice(0, MAX_LINES)
+      .map((line) =>
+        line.text.length > MAX_LINE_CHARS ? { ...line, text: line.text.slice(0, MAX_LINE_CHARS) } : line,
+      );
+    const long = all.slice(0, MAX_LINES).some(({ text }) => text.length > MAX_LINE_CHARS);
+    wanted.push({
+      ...file,
+      generated: file.flags.includes("lock") || generatedName.test(file.path),
+      lines,
+      truncated: all.length > MAX_LINES || long || (cut && section >= sections.length),
+    });
+  }
+  return wanted;
 }

@@ -3,6 +3,7 @@ import type {
   Approval,
   AuditEntry,
   Budget,
+  DiffFilePatch,
   Doctor,
   Evidence,
   Grant,
@@ -62,6 +63,12 @@ export type UseCases = {
     evidence(caller: Caller, jobId: string): Promise<Evidence[]>;
     /** Unified diff of one round, or of the newest; null when there is none. */
     diff(caller: Caller, jobId: string, evidenceId: string | undefined): Promise<string | null>;
+    /** The same file by file, `limit` of them from the `at`-th on; `more` when others follow. */
+    diffFiles(
+      caller: Caller,
+      jobId: string,
+      query: { evidenceId: string | undefined; at: number; limit: number },
+    ): Promise<{ files: DiffFilePatch[]; more: boolean } | null>;
     approvals(caller: Caller, jobId: string): Promise<Approval[]>;
     publications(caller: Caller, jobId: string): Promise<Publication[]>;
     decide(caller: Caller, jobId: string, body: RouteBody<"decide">): Promise<Outcome<Job>>;

@@ -12,9 +12,10 @@ import {
 import { getJob, type JobRecord, moveJob } from "@x1agent/domain-jobs";
 import { appendEvents, eventNamesBlob, putCommand } from "@x1agent/domain-sessions";
 import type { BlobStore, Database, Tx } from "@x1agent/kernel";
+import { diffPage } from "../git/index.ts";
 import { audited } from "./audit.ts";
 import { checkDecision } from "./decide.ts";
-import type { UseCases } from "./index.ts";
+import type { Caller, UseCases } from "./index.ts";
 
 export type ReviewDeps = {
   db: Pick<Database, "tenant">;
@@ -36,18 +37,26 @@ const reasons: Record<Extract<JobState, "publishing" | "rejected" | "queued">, R
 
 /** Looking at a change, and deciding on exactly what was looked at. */
 export function reviewUseCases({ db, blobs, present, kick }: ReviewDeps): UseCases["review"] {
+  async function storedDiff(caller: Caller, jobId: string, evidenceId: string | undefined) {
+    const evidence = await db.tenant(caller.organizationId, async (tx) =>
+      evidenceId === undefined ? (await listEvidence(tx, jobId))[0] : await getEvidence(tx, evidenceId),
+    );
+    if (evidence?.jobId !== jobId || evidence.diffBlob === null) return null;
+    const diff = await blobs.get(evidence.diffBlob);
+    return diff ? { diff: diff.toString("utf8"), files: evidence.record.files } : null;
+  }
   return {
     evidence: (caller, jobId) =>
       db.tenant(caller.organizationId, async (tx) => (await listEvidence(tx, jobId)).map(shown)),
     approvals: (caller, jobId) => db.tenant(caller.organizationId, (tx) => listApprovals(tx, jobId)),
     publications: (caller, jobId) => db.tenant(caller.organizationId, (tx) => listPublications(tx, jobId)),
 
-    async diff(caller, jobId, evidenceId) {
-      const evidence = await db.tenant(caller.organizationId, async (tx) =>
-        evidenceId === undefined ? (await listEvidence(tx, jobId))[0] : await getEvidence(tx, evidenceId),
-      );
-      if (evidence?.jobId !== jobId || evidence.diffBlob === null) return null;
-      return (await blobs.get(evidence.diffBlob))?.toString("utf8") ?? null;
+    diff: async (caller, jobId, evidenceId) => (await storedDiff(caller, jobId, evidenceId))?.diff ?? null,
+
+    async diffFiles(caller, jobId, { evidenceId, at, limit }) {
+      const stored = await storedDiff(caller, jobId, evidenceId);
+      if (!stored) return null;
+      return { files: diffPage(stored.files, stored.diff, at, limit), more: stored.files.length > at + limit };
     },
 
     async blob(caller, jobId, digest) {

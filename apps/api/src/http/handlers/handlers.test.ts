@@ -69,6 +69,27 @@ describe("handlers", () => {
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: "not_found" });
   });
 
+  it("page a change by files", async () => {
+    const asked: unknown[] = [];
+    const client = await service({
+      jobs: mine,
+      review: {
+        diffFiles: async (_caller, _job, query) => {
+          asked.push(query);
+          return { files: [], more: query.at === 0 };
+        },
+      },
+    });
+    const params = { jobId: "mine" };
+    const first = await client.listDiffFiles({ params, query: { limit: 2 } });
+    expect(first.cursor).toBe("2");
+    expect((await client.listDiffFiles({ params, query: { limit: 2, cursor: "2" } })).cursor).toBeNull();
+    expect(asked).toMatchObject([
+      { at: 0, limit: 2 },
+      { at: 2, limit: 2 },
+    ]);
+  });
+
   it("look up blobs by digest only", async () => {
     const asked: string[] = [];
     const client = await service({

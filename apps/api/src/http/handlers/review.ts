@@ -5,7 +5,7 @@ import { wholePage } from "../presenters.ts";
 import { callerOf, found } from "./common.ts";
 import type { HandlerDeps } from "./index.ts";
 
-type Names = "listEvidence" | "jobDiff" | "listApprovals" | "decide" | "listPublications" | "getBlob";
+type Names = "listEvidence" | "jobDiff" | "listDiffFiles" | "listApprovals" | "decide" | "listPublications" | "getBlob";
 
 export function reviewHandlers({ useCases: { jobs, review } }: HandlerDeps): Pick<Handlers, Names> {
   /** Every list below belongs to a job that the caller must be able to see. */
@@ -25,6 +25,14 @@ export function reviewHandlers({ useCases: { jobs, review } }: HandlerDeps): Pic
     async jobDiff(call) {
       const diff = await ofJob(call, (caller, jobId) => review.diff(caller, jobId, call.query.evidenceId));
       return diff.ok ? found(diff.value, "evidence yet") : diff;
+    },
+    async listDiffFiles(call) {
+      const { evidenceId, limit, cursor } = call.query;
+      const at = Number(cursor ?? 0);
+      const read = await ofJob(call, (caller, jobId) => review.diffFiles(caller, jobId, { evidenceId, at, limit }));
+      const diff = read.ok ? found(read.value, "evidence yet") : read;
+      if (!diff.ok) return diff;
+      return accept({ items: diff.value.files, cursor: diff.value.more ? String(at + limit) : null });
     },
     decide: (call) => review.decide(callerOf(call), call.params.jobId, call.body),
     async getBlob(call) {
