@@ -22,6 +22,8 @@ export type LoopDeps = {
   /** Routes with their keys, unsealed for one sidecar. */
   routes(organizationId: string): Promise<ProviderRoute[]>;
   prices: PriceTable;
+  /** Name of this installation: what an earlier process of it held is free again at once. */
+  instance: string;
   /** Credential for a repository's remote, if one is stored. */
   credential?(organizationId: string, repository: string): Promise<GitCredential | undefined>;
   /** Every organization, for the sweep. */

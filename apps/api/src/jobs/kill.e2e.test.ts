@@ -1,85 +1,280 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmodSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Client, createClient } from "@x1agent/client";
-import { createRepository, type ModelServer, startModelServer } from "@x1agent/testkit";
+import type { JobState, StoredEvent } from "@x1agent/contract";
+import { createRepository, createServerDatabase, type ModelServer, startModelServer } from "@x1agent/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-/** The service as a process of its own, killed without warning in the middle of a job and started again. */
+/** Processes are killed without warning in the middle of a job; the job ends right, once, and nothing is left over. */
+class Service {
+  client!: Client;
+  readonly #data: string;
+  readonly #key: string;
+  readonly #databaseUrl: string | undefined;
+  #child!: ChildProcess;
+
+  constructor(root: string, name: string, databaseUrl?: string) {
+    this.#data = join(root, name);
+    this.#key = join(root, "key");
+    this.#databaseUrl = databaseUrl;
+  }
+
+  async start(): Promise<void> {
+    const { DATABASE_URL: _, ...env } = process.env;
+    this.#child = spawn(
+      process.execPath,
+      [
+        ...[join(import.meta.dirname, "../main.ts"), "--json", "--port", "0"],
+        ...["--data", this.#data, "--master-key", this.#key, "--blobs", join(this.#data, "../blobs")],
+      ],
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+        env: this.#databaseUrl ? { ...env, DATABASE_URL: this.#databaseUrl } : env,
+      },
+    );
+    if (!this.#child.stdout) throw new Error("no standard output");
+    const [line] = (await once(createInterface({ input: this.#child.stdout }), "line", {
+      signal: AbortSignal.timeout(60_000),
+    })) as [string];
+    const { url } = JSON.parse(line) as { url: string };
+    const token = (await readFile(join(this.#data, "token"), "utf8")).trim();
+    this.client = createClient({ baseUrl: url, token });
+  }
+
+  /** Resolves when the process has ended by itself. */
+  get ended(): Promise<unknown> {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+      ? once(this.#child, "exit")
+      : Promise.resolve();
+  }
+
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    const { ended } = this;
+    this.#child.kill(signal);
+    await ended;
+  }
+
+  async prepare(model: ModelServer): Promise<void> {
+    await this.client.setProvider({ params: { name: "anthropic" }, body: { baseUrl: model.url, allowPrivate: true } });
+    await this.client.setSecret({ params: { name: "anthropic" }, body: { value: model.key } });
+    for await (const _ of this.client.lines("installRuntime", { params: { name: "mock" } }));
+  }
+}
+
 let root: string;
-let service: ChildProcess;
-let client: Client;
 let model: ModelServer;
 let repository: string;
-
-async function start(): Promise<void> {
-  service = spawn(
-    process.execPath,
-    [
-      join(import.meta.dirname, "../main.ts"),
-      "--data",
-      join(root, "data"),
-      "--master-key",
-      join(root, "key"),
-      "--port",
-      "0",
-      "--json",
-    ],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
-  if (!service.stdout) throw new Error("no standard output");
-  const [line] = (await once(createInterface({ input: service.stdout }), "line", {
-    signal: AbortSignal.timeout(60_000),
-  })) as [string];
-  const { url } = JSON.parse(line) as { url: string };
-  client = createClient({ baseUrl: url, token: (await readFile(join(root, "data/token"), "utf8")).trim() });
-}
-async function kill(signal: NodeJS.Signals): Promise<void> {
-  const gone = once(service, "exit");
-  service.kill(signal);
-  await gone;
-}
-const job = (jobId: string) => client.getJob({ params: { jobId } });
+let served: { url: string; drop(): Promise<void> } | undefined;
+const services: Service[] = [];
+let service: Service;
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "x1-kill-"));
-  await chmod(root, 0o755);
+  chmodSync(root, 0o755);
   repository = (await createRepository(join(root, "repository"), { "README.md": "x\n" })).directory;
   model = await startModelServer();
-  await start();
-  await client.setProvider({ params: { name: "anthropic" }, body: { baseUrl: model.url, allowPrivate: true } });
-  await client.setSecret({ params: { name: "anthropic" }, body: { value: model.key } });
-  for await (const _ of client.lines("installRuntime", { params: { name: "mock" } }));
+  if (process.env.DATABASE_URL) served = await createServerDatabase(process.env.DATABASE_URL);
+  service = new Service(root, "data", served?.url);
+  services.push(service);
+  await service.start();
+  await service.prepare(model);
 });
 afterAll(async () => {
-  if (service.exitCode === null && service.signalCode === null) await kill("SIGTERM");
+  for (const one of services) await one.kill("SIGTERM").catch(() => {});
   await model?.close();
+  await served?.drop();
   await rm(root, { recursive: true, force: true });
 });
 
-describe("a service that is killed", () => {
-  it.each([
-    ["in a turn", "[[edit first.txt one]][[sleep 20]]", "test -f first.txt", "running"],
-    ["in a verification", "[[edit first.txt one]]", "sleep 3; test -f first.txt", "verifying"],
-  ] as const)("%s goes on with what was done", async (_, goal, verify, state) => {
-    const { id } = await client.createJob({ body: { repository, runtime: "mock", goal, verify, ask: false } });
-    await expect.poll(async () => (await job(id)).state, { timeout: 30_000 }).toBe(state);
-    await new Promise((resolve) => setTimeout(resolve, 700));
-    await kill("SIGKILL");
-    await start();
-    // The dead process' lease has to run out first.
-    for (const end = Date.now() + 90_000; Date.now() < end; ) {
-      const { state, endedAt, reason, reasonDetail } = await job(id);
-      if (state === "awaiting_approval") break;
-      if (endedAt) throw new Error(`The job ended ${state}: ${reason}, ${reasonDetail}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+type Body = { goal: string; verify?: string; setup?: string; ask?: boolean };
+const create = async (body: Body, at = service) =>
+  (await at.client.createJob({ body: { repository, runtime: "mock", verify: "test -f first.txt", ...body } as never }))
+    .id;
+const job = (jobId: string, at = service) => at.client.getJob({ params: { jobId } });
+async function reach(jobId: string, state: JobState, at = service): Promise<Awaited<ReturnType<typeof job>>> {
+  for (const end = Date.now() + 90_000; ; await new Promise((resolve) => setTimeout(resolve, 30))) {
+    const found = await job(jobId, at);
+    if (found.state === state) return found;
+    if (found.endedAt) throw new Error(`The job ended ${found.state}: ${found.reason}, ${found.reasonDetail}`);
+    if (Date.now() > end) throw new Error(`The job is still ${found.state} (${found.reason}), not ${state}.`);
+  }
+}
+async function events(jobId: string, at = service): Promise<StoredEvent[]> {
+  const found: StoredEvent[] = [];
+  const signal = AbortSignal.timeout(700);
+  try {
+    for await (const event of at.client.events(jobId, { signal })) if ("seq" in event) found.push(event as StoredEvent);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  return found;
+}
+const begun = (jobId: string, phase: string) =>
+  expect
+    .poll(
+      async () =>
+        (await events(jobId)).some(({ type, payload }) => type === "phase.started" && payload.phase === phase),
+      { timeout: 60_000 },
+    )
+    .toBe(true);
+const branches = (): string[] =>
+  execFileSync("git", ["-C", repository, "for-each-ref", "--format=%(refname:short)", "refs/heads/x1"], {
+    encoding: "utf8",
+  })
+    .split("\n")
+    .filter(Boolean);
+
+/** Processes whose command line or working folder is this test's, by what runs in them. */
+function processes(pattern: RegExp): number[] {
+  const found: number[] = [];
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
+    try {
+      const command = readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ");
+      if (pattern.test(command) && (command.includes(root) || within(Number(entry)))) found.push(Number(entry));
+    } catch {
+      // It has ended meanwhile.
     }
-    const { attempts } = await job(id);
-    expect(attempts.map(({ outcome }) => outcome)[0]).toBe("lost");
-    const { items } = await client.listEvidence({ params: { jobId: id } });
-    expect(items[0]?.record).toMatchObject({ verification: { passed: true }, files: [{ path: "first.txt" }] });
+  }
+  return found;
+}
+/** Whether the process was started, however indirectly, by something of this test's folder. */
+function within(pid: number): boolean {
+  for (let at = pid; at > 1; ) {
+    const command = readFileSync(`/proc/${at}/cmdline`, "utf8");
+    if (command.includes(root)) return true;
+    at = Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${at}/stat`, "utf8"))?.[1] ?? 0);
+  }
+  return false;
+}
+function killOnly(pattern: RegExp): void {
+  const [pid, ...others] = processes(pattern);
+  if (pid === undefined) throw new Error(`No process of ours looks like ${pattern}.`);
+  for (const one of [pid, ...others]) process.kill(one, "SIGKILL");
+}
+
+/** What must hold after every kill, once the job waits for a decision: its work is there, its money adds up, and it is published once. */
+async function endsRight(jobId: string, at = service): Promise<void> {
+  const waiting = await reach(jobId, "awaiting_approval", at);
+  const { items } = await at.client.listEvidence({ params: { jobId } });
+  const evidence = items.find(({ approvalDigest }) => approvalDigest === waiting.approvalDigest);
+  expect(evidence?.record.files.map(({ path }) => path)).toContain("first.txt");
+  expect(evidence?.record.verification).toMatchObject({ passed: true });
+  await at.client.decide({ params: { jobId }, body: { decision: "approve", digest: waiting.approvalDigest ?? "" } });
+  await endsPublished(jobId, evidence?.record.commit ?? "", at);
+}
+async function endsPublished(jobId: string, commit: string, at = service): Promise<void> {
+  const done = await reach(jobId, "succeeded", at);
+  const branch = done.targetBranch ?? "";
+  expect(execFileSync("git", ["-C", repository, "rev-parse", branch], { encoding: "utf8" }).trim()).toBe(commit);
+  expect(branches().filter((name) => name === branch)).toHaveLength(1);
+  const said = await events(jobId, at);
+  const published = said.filter(({ type, payload }) => type === "publication.ended" && payload.outcome === "published");
+  expect(published).toHaveLength(1);
+  // Events are numbered without a gap, and none is there twice.
+  expect(new Set(said.map(({ seq }) => seq)).size).toBe(said.length);
+  const { items: calls } = await at.client.listCalls({ params: { jobId } });
+  expect(done.spentMicros).toBe(calls.reduce((sum, { costMicros }) => sum + costMicros, 0));
+  await expect.poll(() => processes(/sidecar\.mjs|host\.mjs|cli\.mjs/), { timeout: 20_000 }).toEqual([]);
+}
+
+const edit = "[[edit first.txt one]]";
+
+describe("the service is killed and started again", () => {
+  it.each<[string, Body, (jobId: string) => Promise<unknown>]>([
+    ["right after a job was made", { goal: edit }, async () => {}],
+    ["in a set-up", { goal: edit, setup: "sleep 3" }, (id) => begun(id, "setup")],
+    [
+      "in a turn",
+      { goal: `${edit}[[calls 2 parallel]][[sleep 20]]` },
+      (id) =>
+        expect
+          .poll(async () => (await events(id)).some(({ type }) => type === "model.call"), { timeout: 60_000 })
+          .toBe(true),
+    ],
+    ["while a person is asked", { goal: `${edit}[[ask Shall I?]]` }, (id) => reach(id, "awaiting_input")],
+    ["in a verification", { goal: edit, verify: "sleep 3; test -f first.txt" }, (id) => begun(id, "verify")],
+    ["while a decision is awaited", { goal: edit }, (id) => reach(id, "awaiting_approval")],
+  ])("%s", async (_, body, moment) => {
+    const id = await create(body);
+    await moment(id);
+    await service.kill();
+    await service.start();
+    await endsRight(id);
+  });
+
+  it.each([0, 5, 20, 60, 150])("%i ms after an approval", async (ms) => {
+    const id = await create({ goal: edit });
+    const waiting = await reach(id, "awaiting_approval");
+    const { items } = await service.client.listEvidence({ params: { jobId: id } });
+    await service.client.decide({
+      params: { jobId: id },
+      body: { decision: "approve", digest: waiting.approvalDigest ?? "" },
+    });
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    await service.kill();
+    await service.start();
+    await endsPublished(id, items[0]?.record.commit ?? "");
+  });
+});
+
+describe("one process of a job is killed", () => {
+  it.each([
+    ["its sidecar", /sidecar\.mjs/],
+    ["its agent host", /host\.mjs/],
+    ["its CLI", /cli\.mjs/],
+  ])("%s", async (_, pattern) => {
+    const id = await create({ goal: `${edit}[[calls 2 parallel]][[sleep 20]]` });
+    await expect
+      .poll(async () => (await events(id)).filter(({ type }) => type === "model.call").length, { timeout: 60_000 })
+      .toBe(2);
+    killOnly(pattern);
+    await endsRight(id);
+    expect((await job(id)).attempts[0]).toMatchObject({ outcome: "lost" });
+  });
+});
+
+describe.skipIf(process.env.DATABASE_URL)("the database's server is killed", () => {
+  it("ends the service, which goes on when it is started again", async () => {
+    const id = await create({ goal: `${edit}[[sleep 20]]` });
+    await expect
+      .poll(async () => (await events(id)).some(({ type }) => type === "tool.ended"), { timeout: 60_000 })
+      .toBe(true);
+    const { ended } = service;
+    process.kill(postmaster(), "SIGKILL");
+    await ended;
+    await service.start();
+    await endsRight(id);
+  });
+});
+
+function postmaster(): number {
+  const pid = Number(readFileSync(join(root, "data/pg/data/postmaster.pid"), "utf8").split("\n")[0]);
+  expect(readlinkSync(`/proc/${pid}/exe`)).toMatch(/postgres$/);
+  return pid;
+}
+
+describe.runIf(process.env.DATABASE_URL)("two services on one database", () => {
+  it("share the work, and one takes over from the other within 30 s", async () => {
+    const other = new Service(root, "other", served?.url);
+    services.push(other);
+    await other.start();
+    for await (const _ of other.client.lines("installRuntime", { params: { name: "mock" } }));
+    const id = await create({ goal: `${edit}[[sleep 60]]` });
+    await expect
+      .poll(async () => (await events(id, other)).some(({ type }) => type === "tool.ended"), { timeout: 60_000 })
+      .toBe(true);
+    const killed = Date.now();
+    await service.kill();
+    await expect.poll(async () => (await job(id, other)).attempts.length, { timeout: 60_000, interval: 100 }).toBe(2);
+    expect(Date.now() - killed).toBeLessThan(30_000);
+    // Its work lay in the dead one's data directory, which a service of another host could not reach either.
+    await service.start();
+    await reach(id, "no_changes", other).catch(() => reach(id, "awaiting_approval", other));
   });
 });

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { claimJob, listClaimable, ownedWorkspaces, ownerOf } from "@x1agent/domain-jobs";
+import { claimJob, listClaimable, ownedWorkspaces, ownerOf, releaseInstance } from "@x1agent/domain-jobs";
 import { commandsChannel } from "@x1agent/domain-sessions";
 import { PgBoss } from "pg-boss";
 import { z } from "zod";
@@ -26,12 +26,15 @@ const YOUNG_MS = 60_000;
 export async function startLoop(deps: LoopDeps): Promise<Loop> {
   const { db, driver, log } = deps;
   const timing = { ...defaultTiming, ...deps.timing };
-  const owner = `${process.pid}-${randomUUID()}`;
+  const owner = `${deps.instance}:${randomUUID()}`;
   const runs = new Map<string, { run: JobRun; done: Promise<void> }>();
   const waiting = new Map<string, string>();
   /** Kicked while the run was about to end: it is taken up again. */
   const again = new Set<string>();
   let stopping = false;
+
+  for (const organizationId of await deps.organizations())
+    await db.tenant(organizationId, (tx) => releaseInstance(tx, deps.instance));
 
   const boss = new PgBoss({
     ...(db.queue as object),

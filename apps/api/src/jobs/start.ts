@@ -6,6 +6,7 @@ import { createPlatformGit, type LocalRules, parseRemote } from "../git/index.ts
 import { type NetworkFacts, ownListeners } from "../network.ts";
 import { loadProviderRoutes, priceTable } from "../providers.ts";
 import type { Foundation } from "../service.ts";
+import { readInstance } from "../start/files.ts";
 import type { RuntimeShelf } from "../use-cases/runtimes.ts";
 import { type Loop, startLoop } from "./loop.ts";
 
@@ -31,6 +32,7 @@ export async function startJobs(
       appDir: (name) => runtimes.appDir(name),
       routes: (organizationId) => loadProviderRoutes(db, masterKey, organizationId),
       prices: priceTable(),
+      instance: await readInstance(options.dataDir),
       organizations: () => db.system(listOrganizations),
       async credential(organizationId, repository) {
         const remote = parseRemote(repository, deps.localRules);

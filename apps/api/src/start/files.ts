@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { closeSync, readSync } from "node:fs";
-import { chmod, link, mkdir, open, readFile, rename, rm, stat, unlink } from "node:fs/promises";
+import { chmod, link, mkdir, open, readFile, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Fault } from "@x1agent/contract";
 
@@ -39,6 +39,17 @@ export async function prepareDataDir(dataDir: string): Promise<void> {
       { cause },
     );
   }
+}
+
+/** Name of the installation that works on this data directory, made on its first start. One process at a time bears it. */
+export async function readInstance(dataDir: string): Promise<string> {
+  const file = join(dataDir, "instance");
+  const found = (await readFile(file, "utf8").catch(() => "")).trim();
+  if (/^[0-9a-f-]{36}$/.test(found)) return found;
+  const made = randomUUID();
+  await writeFile(`${file}.new`, `${made}\n`, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+  return made;
 }
 
 /** Stands in a data directory while a restore fills it. */

@@ -194,6 +194,11 @@ export async function releaseJob(tx: Tx, jobId: string, owner: string): Promise<
   await sql`update job set owner = null, owner_until = null where id = ${jobId} and owner = ${owner}`.execute(tx);
 }
 
+/** Frees the jobs of an owner's earlier lives: only one process of an instance lives at a time, so its others are dead. */
+export async function releaseInstance(tx: Tx, instance: string): Promise<void> {
+  await sql`update job set owner = null, owner_until = null where starts_with(owner, ${`${instance}:`})`.execute(tx);
+}
+
 /** Unfinished jobs of the tenant that nobody works on. Those that wait for a person are left out unless a cancel was asked for. */
 export async function listClaimable(tx: Tx, limit = 100): Promise<string[]> {
   const found = await rows(
