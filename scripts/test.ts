@@ -18,7 +18,13 @@ import { failures, isTolerated, type Tally, tallyOf } from "./test/tally.ts";
 
 /** `served` runs what depends on the database once more, on a PostgreSQL server by connection string. */
 const suites = ["unit", "integration", "e2e", "served"] as const;
-const onServer = ["packages/kernel/", "packages/domains/", "apps/api/src/schema", "apps/api/src/jobs/whole-way"];
+const onServer = [
+  "packages/kernel/",
+  "packages/domains/",
+  "apps/api/src/schema",
+  "apps/api/src/jobs/whole-way",
+  "apps/api/src/jobs/kill",
+];
 const args = process.argv.slice(2);
 /** Another project than this checkout: for the tests of this script. */
 const foreign = args[0] === "--root";
