@@ -4,6 +4,8 @@ import { parseStartOptions, type StartOptions } from "./options.ts";
 
 /** Longest clean shutdown; what is not done by then is found again at the next start. */
 const SHUTDOWN_MS = 20_000;
+/** The same without a database: there is nothing left that could be saved. */
+const LOST_MS = 2_000;
 
 /**
  * Runs the service until a signal, and returns the exit code. Nothing it prints is a lasting secret: the sign-in link works once. A start that fails says one
@@ -31,7 +33,7 @@ export async function runService(argv: readonly string[], env: NodeJS.ProcessEnv
   const reason = await Promise.race([stopped, service.lost]);
   const clean = reason === "signal";
   if (!clean) process.stderr.write(`${reason} Ending; start it again.\n`);
-  const timer = setTimeout(() => process.exit(1), SHUTDOWN_MS);
+  const timer = setTimeout(() => process.exit(1), clean ? SHUTDOWN_MS : LOST_MS);
   await service.close();
   clearTimeout(timer);
   return clean ? 0 : 1;
