@@ -46,7 +46,7 @@ export class Capture {
           onLimit();
           continue;
         }
-        if (!sink.write(part)) await Promise.race([once(sink, "drain"), once(sink, "close")]).catch(() => {});
+        if (!sink.write(part)) await writable(sink);
       }
     } catch {
       // A broken pipe is the end of the output.
@@ -59,6 +59,14 @@ export class Capture {
     const all = Buffer.concat(this.#parts);
     return all.length > this.#max ? all.subarray(all.length - this.#max) : all;
   }
+}
+
+/** Until the sink takes more or is gone; whichever came, nothing keeps listening for the other. */
+async function writable(sink: Writable): Promise<void> {
+  const decided = new AbortController();
+  const { signal } = decided;
+  await Promise.race([once(sink, "drain", { signal }), once(sink, "close", { signal })]).catch(() => {});
+  decided.abort();
 }
 
 async function closed(stream: Readable): Promise<void> {
