@@ -101,6 +101,12 @@ export const SidecarPolicy = z.object({
 });
 export type SidecarPolicy = z.infer<typeof SidecarPolicy>;
 
+/** `POST /sidecar/v1/use`: takes a grant for one use before the call that uses it leaves; one of all who ask gets it. */
+export const UseRequest = z.object({ grantId: z.string().max(100) });
+export type UseRequest = z.infer<typeof UseRequest>;
+export const UseReply = z.object({ taken: z.boolean() });
+export type UseReply = z.infer<typeof UseReply>;
+
 /** `POST /sidecar/v1/lease`: asks for a block of the budget. Idempotent by `requestId`. */
 export const LeaseRequest = z.object({
   requestId: z.string(),
@@ -165,6 +171,7 @@ export const sidecarPaths = {
   enrol: "/sidecar/v1/enrol",
   renew: "/sidecar/v1/renew",
   policy: "/sidecar/v1/policy",
+  use: "/sidecar/v1/use",
   lease: "/sidecar/v1/lease",
   settle: "/sidecar/v1/settle",
   events: "/sidecar/v1/events",

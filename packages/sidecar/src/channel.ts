@@ -7,6 +7,7 @@ import {
   type SettleRequest,
   SidecarPolicy,
   sidecarPaths,
+  UseReply,
 } from "@x1agent/contract";
 
 /**
@@ -51,6 +52,15 @@ export class ControlClient {
 
   onPolicy(listener: (policy: SidecarPolicy) => void): void {
     this.#changed.add(listener);
+  }
+
+  /** Takes a grant for one use; false when another was first, it is gone or the control plane cannot be asked. Never rejects. */
+  async use(grantId: string): Promise<boolean> {
+    try {
+      return UseReply.parse(await this.#post(sidecarPaths.use, { grantId })).taken;
+    } catch {
+      return false;
+    }
   }
 
   async lease(ask: LeaseRequest): Promise<LeaseReply> {

@@ -407,6 +407,21 @@ describe("a refusal", () => {
     expect(replies.map(({ status }) => status).sort()).toEqual([200, 403]);
   });
 
+  it("sends nothing under a grant for one use that another sidecar took, and gives its money back", async () => {
+    const { sidecar, upstream } = await start(answers(), {
+      policy: { grants: [{ id: "g1", type: "ai.anthropic", details: { pattern: "*" }, once: true }] },
+    });
+    sidecar.control.taken.add("g1");
+    const reply = await anthropic(sidecar, message());
+    expect([reply.status, errorOf(reply.text).message]).toEqual([403, expect.stringContaining("not_granted")]);
+    expect(upstream.requests).toEqual([]);
+    await until(
+      () => [...sidecar.control.leases.values()].every(({ inFlight }) => inFlight === 0),
+      "nothing in flight",
+    );
+    expect(sidecar.control.spent).toBe(0);
+  });
+
   it("closes when the control plane is silent, and opens again", async () => {
     const { sidecar } = await start(answers());
     expect((await anthropic(sidecar, message())).status).toBe(200);

@@ -26,6 +26,8 @@ export type InferenceDeps = {
   boot: SidecarBoot;
   token: TokenCheck;
   ledger: Ledger;
+  /** Takes a grant for one use from all other sidecars. */
+  use(grantId: string): Promise<boolean>;
   policy(): SidecarPolicy | null;
   onPolicy(listener: (policy: SidecarPolicy) => void): void;
   note(type: string, payload: Record<string, unknown>): void;
@@ -168,6 +170,10 @@ async function forward(
   if ("refused" in reservation) {
     if (chosen.once) open.usedOnce.delete(chosen.grantId);
     return say("budget_exceeded", reservation.detail, model);
+  }
+  if (chosen.once && !(await deps.use(chosen.grantId))) {
+    ledger.cancel(reservation);
+    return say("not_granted", "The grant for one use is used up.", model);
   }
 
   const call = new Call({

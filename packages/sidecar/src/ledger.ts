@@ -89,6 +89,13 @@ export class Ledger {
     return true;
   }
 
+  /** Gives back what was held for a call that did not begin. */
+  cancel(reservation: Reservation): void {
+    for (const { lease, micros } of reservation.parts) lease.reserved -= micros;
+    reservation.parts.length = 0;
+    this.#dirty = true;
+  }
+
   /** Ends a call: its reservation goes, its cost is charged to its first lease and told to the control plane. */
   settle(reservation: Reservation, call: Omit<CallRecord, "leaseId">): void {
     const [first] = reservation.parts;

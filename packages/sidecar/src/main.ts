@@ -44,7 +44,7 @@ async function main(): Promise<void> {
 
   const inference = createServer(
     { requestTimeout: 0, keepAliveTimeout: 60_000, noDelay: true },
-    inferenceHandler({ ...shared, ledger }),
+    inferenceHandler({ ...shared, ledger, use: (grantId) => control.use(grantId) }),
   );
   const api = createServer({ requestTimeout: 0 }, apiHandler(shared));
   const egress = egressHandlers(shared);

@@ -216,6 +216,49 @@ describe("the sidecar channel", () => {
     );
   });
 
+  it("gives a grant for one use to one of two sidecars that ask at once, which keeps it until it is revoked", async () => {
+    const made = await db.tenant(organizationId, (tx) =>
+      createGrant(tx, organizationId, {
+        subject: { kind: "job", id: registration.jobId },
+        type: "ai.anthropic",
+        scope: "once",
+        reason: "",
+        grantedBy: { kind: "user", id: "u" },
+      }),
+    );
+    if (!made.ok) throw new Error(made.detail);
+    const grantId = made.value.id;
+    const sidecars = await Promise.all([enrolled(), enrolled()]);
+    const tries = [...sidecars, ...sidecars].map(async ({ identity }) => {
+      const { status, value } = await post(sidecarPaths.use, { grantId }, identity);
+      expect(status).toBe(200);
+      return { identity, taken: value.taken };
+    });
+    const took = (await Promise.all(tries)).filter(({ taken }) => taken);
+    expect(took).toHaveLength(1);
+    const named = async (identity: string) =>
+      (await (await policies(identity)).next())?.grants.some(({ id }) => id === grantId);
+    for (const { identity } of sidecars) expect(await named(identity)).toBe(identity === took[0]?.identity);
+    await db.tenant(organizationId, (tx) => revokeGrant(tx, organizationId, grantId));
+    for (const { identity } of sidecars) expect(await named(identity)).toBe(false);
+  });
+
+  it("gives no grant that is not the job's", async () => {
+    const made = await db.tenant(organizationId, (tx) =>
+      createGrant(tx, organizationId, {
+        subject: { kind: "job", id: "another" },
+        type: "ai.anthropic",
+        scope: "once",
+        reason: "",
+        grantedBy: { kind: "user", id: "u" },
+      }),
+    );
+    if (!made.ok) throw new Error(made.detail);
+    const { identity } = await enrolled();
+    const { value } = await post(sidecarPaths.use, { grantId: made.value.id }, identity);
+    expect(value).toEqual({ taken: false });
+  });
+
   it("stores the sidecar's own kinds of events once, and refuses every other", async () => {
     const { identity } = await enrolled();
     const event = {

@@ -14,6 +14,8 @@ import {
   SettleRequest,
   SidecarEvents,
   sidecarPaths,
+  type UseReply,
+  UseRequest,
 } from "@x1agent/contract";
 import { jobMoney, lease, settle } from "@x1agent/domain-budgets";
 import { effectiveGrants, grantsChannel, useGrant } from "@x1agent/domain-permissions";
@@ -64,6 +66,8 @@ type Entry = Registration & {
   expiresAt: number;
   version: number;
   streams: Set<ServerResponse>;
+  /** Grants for one use that this sidecar took and whose call is not settled. */
+  taken: Set<string>;
 };
 
 const MAX_BODY = 4 * 1024 ** 2;
@@ -102,7 +106,9 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
     entry.version += 1;
     const version = entry.version;
     const stopped = byWorkspace.get(entry.workspaceId) !== entry;
-    const grants = stopped ? [] : await db.tenant(entry.organizationId, (tx) => effectiveGrants(tx, entry));
+    const grants = stopped
+      ? []
+      : await db.tenant(entry.organizationId, (tx) => effectiveGrants(tx, entry, [...entry.taken]));
     if (version !== entry.version && only === undefined) return;
     const policy = sidecarPolicy({ version, phase: entry.phase, grants, inference: entry.inference, stopped });
     for (const stream of only ? [only] : entry.streams) send(stream, `data: ${JSON.stringify(policy)}\n\n`);
@@ -151,6 +157,25 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
     await push(entry, response);
   }
 
+  /** Consumes a grant for one use. The sidecar that got it keeps it in its policy until its call is settled. */
+  async function takeGrant(entry: Entry, request: IncomingMessage): Promise<UseReply> {
+    const { grantId } = await body(request, UseRequest);
+    if (!entry.inference) throw new Refused("not_granted", "A workspace without an agent calls no model.");
+    if (entry.taken.has(grantId)) return { taken: false };
+    // Before the notice of it can come: the policy that follows must still name it.
+    entry.taken.add(grantId);
+    let taken = false;
+    try {
+      taken = await db.tenant(entry.organizationId, async (tx) => {
+        const own = (await effectiveGrants(tx, entry)).some(({ id, scope }) => id === grantId && scope === "once");
+        return own && (await useGrant(tx, entry.organizationId, grantId));
+      });
+    } finally {
+      if (!taken) entry.taken.delete(grantId);
+    }
+    return { taken };
+  }
+
   async function takeLease(entry: Entry, request: IncomingMessage): Promise<LeaseReply> {
     const asked = await body(request, LeaseRequest);
     if (!entry.inference) throw new Refused("not_granted", "A workspace without an agent calls no model.");
@@ -168,6 +193,7 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
         await useGrant(tx, entry.organizationId, grantId);
       if (fresh.length > 0) await storeCost(tx, entry, fresh);
     });
+    for (const { grantId } of asked.calls) entry.taken.delete(grantId);
     return {};
   }
 
@@ -201,6 +227,8 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
     switch (path) {
       case sidecarPaths.renew:
         return json(response, renew(entry, request));
+      case sidecarPaths.use:
+        return json(response, await takeGrant(entry, request));
       case sidecarPaths.lease:
         return json(response, await takeLease(entry, request));
       case sidecarPaths.settle:
@@ -282,6 +310,7 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
         expiresAt: 0,
         version: 0,
         streams: new Set(),
+        taken: new Set(),
       };
       byWorkspace.set(entry.workspaceId, entry);
       byEnrolment.set(hash(token), entry);

@@ -94,12 +94,15 @@ export async function listGrants(tx: Tx, filter: { subject?: string | undefined;
   ).map(present);
 }
 
-/** What a job may use now: its own grants, its project's and its organization's. */
-export async function effectiveGrants(tx: Tx, holder: GrantHolder): Promise<Grant[]> {
+/**
+ * What a job may use now: its own grants, its project's and its organization's. `taken` are ids of grants for one use
+ * that the asker has consumed and still uses: they end when they are revoked.
+ */
+export async function effectiveGrants(tx: Tx, holder: GrantHolder, taken: readonly string[] = []): Promise<Grant[]> {
   return (
     await rows(
       tx,
-      sql<GrantRow>`select * from permission_grant where revoked_at is null and consumed_at is null and ((subject_kind = 'organization' and subject_id = ${holder.organizationId})
+      sql<GrantRow>`select * from permission_grant where revoked_at is null and (consumed_at is null or id = any(${[...taken]})) and ((subject_kind = 'organization' and subject_id = ${holder.organizationId})
     or (subject_kind = 'project' and subject_id = ${holder.projectId}) or (subject_kind = 'job' and subject_id = ${holder.jobId})) order by id limit 1000`,
     )
   ).map(present);

@@ -55,6 +55,8 @@ export class FakeControl {
   leaseRequests: LeaseRequest[] = [];
   settles: SettleRequest[] = [];
   silent = false;
+  /** Grants for one use that some sidecar took. */
+  taken = new Set<string>();
   /** Held back until it resolves. */
   gate: Promise<void> = Promise.resolve();
   #streams = new Set<ServerResponse>();
@@ -101,6 +103,12 @@ export class FakeControl {
         this.#version += 1;
         response.write(`data: ${JSON.stringify({ ...this.#policy, version: this.#version })}\n\n`);
         return;
+      case sidecarPaths.use: {
+        const { grantId } = body as { grantId: string };
+        const taken = !this.taken.has(grantId);
+        this.taken.add(grantId);
+        return void say({ taken });
+      }
       case sidecarPaths.lease: {
         const asked = body as LeaseRequest;
         this.leaseRequests.push(asked);
