@@ -46,7 +46,7 @@ describe("addresses", () => {
   const look = (address: string) => async () => [{ address, family: address.includes(":") ? 6 : 4 }];
   it("refuses a name that resolves inside, unless its rule names the range; our own listeners always", async () => {
     const at = (address: string, rule = {}, forbidden: { address: string; port?: number }[] = []) =>
-      resolveAllowed("mirror.example", 443, rule, forbidden, look(address));
+      resolveAllowed("mirror.example", 443, [rule], forbidden, look(address));
     expect(await at("10.0.0.5")).toMatchObject({ ok: false, code: "address_refused" });
     expect(await at("10.0.0.5", { address: "10.0.0.0/24" })).toMatchObject({ ok: true, address: "10.0.0.5" });
     expect(await at("10.0.1.5", { address: "10.0.0.0/24" })).toMatchObject({ ok: false });

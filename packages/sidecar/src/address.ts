@@ -54,19 +54,26 @@ function reaches(address: string, own: string): boolean {
   return (here(to) && here(listener)) || to.toString() === listener.toString();
 }
 
+/** Which addresses a rule lets be dialled: the public ones, or those of the range that an operator named. */
+export type AddressRule = { address?: string | undefined; allowPrivate?: boolean };
+
+/** Pure. */
+export const permits = (rule: AddressRule, address: string): boolean =>
+  rule.allowPrivate || (rule.address ? inRange(address, rule.address) : isGlobal(address));
+
 export type Resolved = { ok: true; address: string; family: number } | { ok: false; code: ErrorCode; detail: string };
 type Forbidden = readonly { address: string; port?: number | undefined }[];
 export type Lookup = (host: string) => Promise<{ address: string; family: number }[]>;
 const systemLookup: Lookup = (host) => lookup(host, { all: true, verbatim: true });
 
 /**
- * Resolves a name once and picks an address that may be dialled. The caller connects to exactly that address, so that a
+ * Resolves a name once and picks an address that one of the rules lets be dialled. The caller connects to exactly that address, so that a
  * name that answers differently the second time gains nothing.
  */
 export async function resolveAllowed(
   host: string,
   port: number,
-  rule: { address?: string | undefined; allowPrivate?: boolean },
+  rules: readonly AddressRule[],
   forbidden: Forbidden,
   look: Lookup = systemLookup,
 ): Promise<Resolved> {
@@ -85,8 +92,7 @@ export async function resolveAllowed(
   for (const { address, family } of addresses) {
     if (forbidden.some((own) => (own.port === undefined || own.port === port) && reaches(address, own.address)))
       continue;
-    const allowed = rule.allowPrivate || (rule.address ? inRange(address, rule.address) : isGlobal(address));
-    if (allowed) return { ok: true, address, family };
+    if (rules.some((rule) => permits(rule, address))) return { ok: true, address, family };
   }
   return {
     ok: false,

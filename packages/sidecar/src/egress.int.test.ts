@@ -67,6 +67,31 @@ const fetchThrough = (
   });
 
 describe("the way out", () => {
+  it("leads to an address that an operator allowed though an older rule for the host knows of none, until that is revoked", async () => {
+    const far = await echo();
+    const older = rule("localhost", far.port);
+    const sidecar = await start({ policy: { egress: [older, rule("localhost", far.port, "127.0.0.0/8")] } });
+    const { status, socket } = await tunnel(sidecar, `localhost:${far.port}`);
+    expect(status).toBe(200);
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    sidecar.control.push({ egress: [older] });
+    await closed;
+    expect((await tunnel(sidecar, `localhost:${far.port}`)).text).toContain("403");
+  });
+
+  it("is judged behind an operator's proxy too where an address is written out", async () => {
+    const proxy = await web();
+    const sidecar = await start({
+      boot: { upstreamProxy: `http://127.0.0.1:${proxy.port}` },
+      policy: { egress: [rule("*", 80), rule("10.1.2.3", 80, "10.1.2.0/24")] },
+    });
+    expect((await fetchThrough(sidecar, "http://name.example/")).status).toBe(200);
+    expect((await fetchThrough(sidecar, "http://10.1.2.3/")).status).toBe(200);
+    for (const host of ["10.9.9.9", "0x7f000001", "[::1]", "[::ffff:192.168.0.1]", "169.254.169.254"])
+      expect((await fetchThrough(sidecar, `http://${host}/`)).text, host).toContain("address_refused");
+    expect(proxy.requests.map(({ path }) => path)).toEqual(["http://name.example/", "http://10.1.2.3/"]);
+  });
+
   it("asks for the token", async () => {
     const sidecar = await start({});
     await expect(tunnel(sidecar, "localhost:443", null)).resolves.toMatchObject({ status: 407 });

@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
   type EgressRule,
@@ -8,7 +8,7 @@ import {
   type SidecarBoot,
   type SidecarPolicy,
 } from "@x1agent/contract";
-import { normalizeHost, resolveAllowed } from "./address.ts";
+import { normalizeHost, permits, resolveAllowed } from "./address.ts";
 import { refuse, responseHeaders, type TokenCheck } from "./http.ts";
 
 export type EgressDeps = {
@@ -28,9 +28,9 @@ const TLS_HANDSHAKE = 22;
 /** The same refusal is told once in this time, so that a retry loop does not fill the record. */
 const REPEAT_MS = 10_000;
 
-/** The rule that lets this host and port be reached in the policy's phase. Pure. */
-export function findRule(policy: SidecarPolicy, host: string, port: number): EgressRule | undefined {
-  return policy.egress.find(
+/** The rules that let this host and port be reached in the policy's phase; what one of them allows is allowed. Pure. */
+export function findRules(policy: SidecarPolicy, host: string, port: number): EgressRule[] {
+  return policy.egress.filter(
     (rule) => rule.phases.includes(policy.phase) && rule.ports.includes(port) && matchesPattern(rule.host, host),
   );
 }
@@ -40,7 +40,7 @@ export function findRule(policy: SidecarPolicy, host: string, port: number): Egr
  * after that and dialled as it is. Tunnels are closed when their rule no longer holds, with the phase first of all.
  */
 export function egressHandlers(deps: EgressDeps) {
-  const tunnels = new Set<{ host: string; port: number; end: () => void }>();
+  const tunnels = new Set<{ host: string; address: string; port: number; end: () => void }>();
   const told = new Map<string, number>();
   let bytes = 0;
   let quotaTold = false;
@@ -54,7 +54,10 @@ export function egressHandlers(deps: EgressDeps) {
       for (const tunnel of tunnels) tunnel.end();
       return;
     }
-    for (const tunnel of tunnels) if (policy.stopped || !findRule(policy, tunnel.host, tunnel.port)) tunnel.end();
+    for (const tunnel of tunnels) {
+      const rules = policy.stopped ? [] : findRules(policy, tunnel.host, tunnel.port);
+      if (!rules.some((rule) => isIP(tunnel.address) === 0 || permits(rule, tunnel.address))) tunnel.end();
+    }
   });
 
   const blocked = (host: string, port: number, code: ErrorCode, detail?: string) => {
@@ -86,8 +89,8 @@ export function egressHandlers(deps: EgressDeps) {
       return { ok: false as const, code, detail };
     };
     if (!policy || policy.stopped) return no("control_unreachable", "Rules could not be refreshed.");
-    const rule = findRule(policy, host, port);
-    if (!rule)
+    const rules = findRules(policy, host, port);
+    if (rules.length === 0)
       return no(
         "egress_blocked",
         `${host}:${port} is not allowed in the phase ${policy.phase}: x1 egress allow ${host}`,
@@ -95,9 +98,9 @@ export function egressHandlers(deps: EgressDeps) {
     if (bytes > deps.boot.limits.egressBytes)
       return no("quota_exceeded", `The phase's limit of ${deps.boot.limits.egressBytes} bytes is used up.`);
     if (tunnels.size >= deps.boot.limits.maxTunnels) return no("rate_limited", "Too many connections at once.");
-    // Behind the machine's own proxy that proxy resolves: addresses cannot be judged here, only names.
-    if (deps.boot.upstreamProxy) return { ok: true, host, address: host };
-    const resolved = await resolveAllowed(host, port, rule, deps.boot.forbidden);
+    // Behind the machine's own proxy that proxy resolves: of names no address can be judged here.
+    if (deps.boot.upstreamProxy && isIP(host) === 0) return { ok: true, host, address: host };
+    const resolved = await resolveAllowed(host, port, rules, deps.boot.forbidden);
     return resolved.ok ? { ok: true, host, address: resolved.address } : no(resolved.code, resolved.detail);
   }
 
@@ -145,6 +148,7 @@ export function egressHandlers(deps: EgressDeps) {
     let down = 0;
     const tunnel = {
       host: target.host,
+      address: target.address,
       port,
       end: () => {
         client.destroy();
@@ -254,6 +258,7 @@ export function egressHandlers(deps: EgressDeps) {
     });
     const tunnel = {
       host: target.host,
+      address: target.address,
       port,
       end: () => {
         upstream.destroy();

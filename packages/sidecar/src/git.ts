@@ -63,7 +63,7 @@ async function fetchFrom(
   const resolved = await resolveAllowed(
     url.hostname.replace(/^\[|\]$/g, ""),
     port,
-    { allowPrivate: true },
+    [{ allowPrivate: true }],
     deps.boot.forbidden,
   );
   if (!resolved.ok) return refuse(response, resolved.code, resolved.detail);

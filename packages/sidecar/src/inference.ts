@@ -240,7 +240,7 @@ class Call {
     const resolved = await resolveAllowed(
       base.hostname.replace(/^\[|\]$/g, ""),
       port,
-      { allowPrivate: route.allowPrivate },
+      [{ allowPrivate: route.allowPrivate }],
       route.allowPrivate ? [] : deps.boot.forbidden,
     );
     if (!resolved.ok) {
