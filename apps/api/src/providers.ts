@@ -82,11 +82,13 @@ function pricesAt(listed: ListedPrice, inputTokens: number) {
   const input = perMillion(listed.input_mtok, inputTokens);
   const output = perMillion(listed.output_mtok, inputTokens);
   if (input === null || output === null) return null;
+  const hour = perMillion(listed.cache_write_1h_mtok, inputTokens);
   return {
     inputMicrosPerMTok: input,
     outputMicrosPerMTok: output,
     cacheReadMicrosPerMTok: perMillion(listed.cache_read_mtok, inputTokens) ?? input,
     cacheWriteMicrosPerMTok: perMillion(listed.cache_write_mtok, inputTokens) ?? input,
+    ...(hour === null ? {} : { cacheWrite1hMicrosPerMTok: hour }),
   };
 }
 

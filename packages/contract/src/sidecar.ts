@@ -18,6 +18,8 @@ const PerMillion = {
   outputMicrosPerMTok: z.number().min(0),
   cacheReadMicrosPerMTok: z.number().min(0),
   cacheWriteMicrosPerMTok: z.number().min(0),
+  /** Writes that are kept for an hour; where it is absent they are refused. */
+  cacheWrite1hMicrosPerMTok: z.number().min(0).optional(),
 };
 export const ModelPrice = z.object({
   ...PerMillion,

@@ -1,7 +1,7 @@
 import type { ModelPrice } from "@x1agent/contract";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkBody, costOf, findPrice, formats, inputBound, Meter } from "./formats.ts";
+import { checkBody, costOf, findPrice, formats, inputBound, Meter, pricesHour } from "./formats.ts";
 
 const format = (api: string) => {
   const found = formats.find((entry) => entry.api === api);
@@ -41,15 +41,6 @@ describe("what may be sent", () => {
       {
         model: "m",
         messages: [{ role: "user", content: [{ type: "image", source: { type: "url", url: "https://x" } }] }],
-      },
-    ],
-    [
-      "anthropic-messages",
-      {
-        model: "m",
-        messages: [
-          { role: "user", content: [{ type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "1h" } }] },
-        ],
       },
     ],
     ["openai-responses", { model: "m", input: "hi", background: true }],
@@ -106,6 +97,24 @@ describe("money", () => {
     expect(costOf({ inputTokens: 1, outputTokens: 0, cacheReadTokens: 199_999, cacheWriteTokens: 0 }, price)).toBe(
       120_006,
     );
+  });
+  it("counts writes for an hour at their own price, where the list has one", () => {
+    const cache_control = { type: "ephemeral", ttl: "1h" };
+    const body = { model: "m", messages: [{ role: "user", content: [{ type: "text", text: "x", cache_control }] }] };
+    expect(checkBody(format("anthropic-messages"), JSON.stringify(body))).toMatchObject({ value: { hour: true } });
+    expect(pricesHour(price)).toBe(false);
+    const { tiers: _, ...flat } = price;
+    const listed = { ...flat, cacheWrite1hMicrosPerMTok: 6_000_000 };
+    expect([pricesHour(listed), pricesHour({ ...price, ...listed, tiers: price.tiers })]).toEqual([true, false]);
+    const meter = new Meter(format("anthropic-messages"), false);
+    const cache_creation = { ephemeral_5m_input_tokens: 10, ephemeral_1h_input_tokens: 20 };
+    const usage = { input_tokens: 1, output_tokens: 1, cache_creation_input_tokens: 30, cache_creation };
+    meter.feed(Buffer.from(JSON.stringify({ type: "message", usage })));
+    meter.end();
+    // 3 + 15 + 10 * 3.75 + 20 * 6 micro-dollars, rounded up.
+    expect(costOf(meter.counted(), listed)).toBe(176);
+    expect(meter.usage()).toEqual({ inputTokens: 1, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 30 });
+    expect([inputBound(1_000, listed), inputBound(1_000, listed, true)]).toEqual([3_750, 6_000]);
   });
   it("never bounds an input below what it can cost", () => {
     fc.assert(

@@ -13,7 +13,7 @@ export type Format = {
   clientTools: RegExp;
   maxTokens: readonly string[];
   /** Usage of one parsed event or body, or null; totals, later ones replace earlier ones. */
-  usage(value: Json): { usage: Partial<Usage>; final: boolean } | null;
+  usage(value: Json): { usage: Partial<Counted>; final: boolean } | null;
   error(code: ErrorCode, message: string): Json;
   streamError(code: ErrorCode, message: string): string;
 };
@@ -25,9 +25,14 @@ const count = (value: unknown): number =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : 0;
 const words = (text: string) => new Set(text.split(" "));
 
-const anthropicUsage = (raw: unknown): Partial<Usage> => {
+/** Token counts of a call; `hourWrites` is the part of `cacheWriteTokens` that is kept for an hour. */
+export type Counted = Usage & { hourWrites?: number };
+
+const anthropicUsage = (raw: unknown): Partial<Counted> => {
   const usage = object(raw);
-  const found: Partial<Usage> = {};
+  const found: Partial<Counted> = {};
+  const { ephemeral_1h_input_tokens: hour } = object(usage.cache_creation);
+  if (hour !== undefined) found.hourWrites = count(hour);
   if ("input_tokens" in usage) found.inputTokens = count(usage.input_tokens);
   if ("output_tokens" in usage) found.outputTokens = count(usage.output_tokens);
   if ("cache_read_input_tokens" in usage) found.cacheReadTokens = count(usage.cache_read_input_tokens);
@@ -111,7 +116,13 @@ export const formats: readonly Format[] = [
   },
 ];
 
-export type Checked = { /** What is sent. */ bytes: Buffer; model: string; maxTokens: number | null; stream: boolean };
+export type Checked = {
+  /** What is sent. */ bytes: Buffer;
+  model: string;
+  maxTokens: number | null;
+  stream: boolean /** Asks for cache writes that are kept for an hour. */;
+  hour: boolean;
+};
 export type Verdict = { ok: true; value: Checked } | { ok: false; code: ErrorCode; detail: string };
 const no = (code: ErrorCode, detail: string): Verdict => ({ ok: false, code, detail });
 
@@ -150,10 +161,9 @@ export function checkBody(format: Format, text: string): Verdict {
   const limits = format.maxTokens.map((name) => body[name]).filter((limit) => typeof limit === "number");
   const serialized = JSON.stringify(body);
   // Inside a string its quotes would be escaped, so this finds the setting and not somebody's text.
-  if (serialized.includes('"ttl":"1h"'))
-    return no("field_refused", "Cache writes for an hour are not priced; use the default lifetime.");
+  const hour = serialized.includes('"ttl":"1h"');
   const maxTokens = limits.length > 0 ? Math.min(...(limits as number[])) : null;
-  return { ok: true, value: { bytes: Buffer.from(serialized), model: body.model, maxTokens, stream } };
+  return { ok: true, value: { bytes: Buffer.from(serialized), model: body.model, maxTokens, stream, hour } };
 }
 
 /** A tool that would run at the provider. Namespaces are named groups of tools; a shell may ask for a container there. */
@@ -222,7 +232,11 @@ export function findPrice(prices: PriceTable, provider: string, model: string): 
 
 type Prices = Pick<
   ModelPrice,
-  "inputMicrosPerMTok" | "outputMicrosPerMTok" | "cacheReadMicrosPerMTok" | "cacheWriteMicrosPerMTok"
+  | "inputMicrosPerMTok"
+  | "outputMicrosPerMTok"
+  | "cacheReadMicrosPerMTok"
+  | "cacheWriteMicrosPerMTok"
+  | "cacheWrite1hMicrosPerMTok"
 >;
 
 /** The prices that hold for a call with so much input. Pure. */
@@ -231,21 +245,34 @@ export function tierOf(price: ModelPrice, inputTokens: number): Prices {
 }
 
 /** Cost in micro-dollars, rounded up once. Pure. */
-export function costOf(usage: Usage, price: ModelPrice): number {
+export function costOf(usage: Counted, price: ModelPrice): number {
   const at = tierOf(price, usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens);
+  const hour = Math.min(usage.hourWrites ?? 0, usage.cacheWriteTokens);
   const sum =
     usage.inputTokens * at.inputMicrosPerMTok +
     usage.outputTokens * at.outputMicrosPerMTok +
     usage.cacheReadTokens * at.cacheReadMicrosPerMTok +
-    usage.cacheWriteTokens * at.cacheWriteMicrosPerMTok;
+    (usage.cacheWriteTokens - hour) * at.cacheWriteMicrosPerMTok +
+    hour * (at.cacheWrite1hMicrosPerMTok ?? at.cacheWriteMicrosPerMTok);
   return Math.ceil(sum / 1_000_000);
 }
 
+/** Whether writes for an hour have a price at every size of input. Pure. */
+export const pricesHour = (price: ModelPrice): boolean =>
+  [price, ...(price.tiers ?? [])].every((at) => at.cacheWrite1hMicrosPerMTok !== undefined);
+
 /** Upper bound of the input's cost: a token is at least one byte, and each may be of the dearest class. Pure. */
-export function inputBound(bytes: number, price: ModelPrice): number {
+export function inputBound(bytes: number, price: ModelPrice, hour = false): number {
   const at = tierOf(price, bytes);
   return Math.ceil(
-    (bytes * Math.max(at.inputMicrosPerMTok, at.cacheReadMicrosPerMTok, at.cacheWriteMicrosPerMTok)) / 1_000_000,
+    (bytes *
+      Math.max(
+        at.inputMicrosPerMTok,
+        at.cacheReadMicrosPerMTok,
+        at.cacheWriteMicrosPerMTok,
+        (hour && at.cacheWrite1hMicrosPerMTok) || 0,
+      )) /
+      1_000_000,
   );
 }
 
@@ -264,7 +291,7 @@ export class Meter {
   readonly #stream: boolean;
   #tail: Buffer[] = [];
   #tailBytes = 0;
-  #usage: Partial<Usage> = {};
+  #usage: Partial<Counted> = {};
   #overflow = false;
   final = false;
   outputTokens = 0;
@@ -301,6 +328,11 @@ export class Meter {
 
   usage(): Usage {
     return Usage.parse(this.#usage);
+  }
+
+  /** What is paid for: usage with the writes for an hour apart. */
+  counted(): Counted {
+    return { ...this.usage(), hourWrites: this.#usage.hourWrites ?? 0 };
   }
 
   #keep(piece: Buffer): void {

@@ -399,6 +399,13 @@ describe("a refusal", () => {
     expect(errorOf((await anthropic(sidecar, message())).text).message).toContain("not_granted");
   });
 
+  it("meets cache writes for an hour where they have no price", async () => {
+    const { sidecar, upstream } = await start(answers());
+    const system = [{ type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "1h" } }];
+    expect((await anthropic(sidecar, message({ system }))).text).toContain("field_refused");
+    expect(upstream.requests).toEqual([]);
+  });
+
   it("uses a grant of scope once for one call", async () => {
     const { sidecar } = await start(answers(), {
       policy: { grants: [{ id: "g1", type: "ai.anthropic", details: { pattern: "*" }, once: true }] },

@@ -18,7 +18,17 @@ import {
   type SidecarPolicy,
 } from "@x1agent/contract";
 import { resolveAllowed } from "./address.ts";
-import { checkBody, costOf, type Format, findPrice, formats, inputBound, Meter, outputCost } from "./formats.ts";
+import {
+  checkBody,
+  costOf,
+  type Format,
+  findPrice,
+  formats,
+  inputBound,
+  Meter,
+  outputCost,
+  pricesHour,
+} from "./formats.ts";
 import { readBody, refuse, responseHeaders, type TokenCheck } from "./http.ts";
 import type { Ledger, Reservation } from "./ledger.ts";
 
@@ -158,15 +168,19 @@ async function forward(
     return checked.code === "invalid_request"
       ? deny(response, format, checked.code, checked.detail, false, 400)
       : say(checked.code, checked.detail);
-  const { bytes: body, model, maxTokens, stream } = checked.value;
+  const { bytes: body, model, maxTokens, stream, hour } = checked.value;
   const chosen = chooseRoute(boot, policy, format, model, open.usedOnce);
   if ("code" in chosen) return say(chosen.code, chosen.detail, model);
   const price = findPrice(boot.prices, chosen.route.provider, model);
   if (!price) return say("price_unknown", `No price is known for "${model}".`, model);
+  if (hour && !pricesHour(price))
+    return say("field_refused", "Cache writes for an hour are not priced; use the default lifetime.", model);
   const slice = Math.min(boot.sliceTokens, maxTokens ?? boot.sliceTokens);
   // Taken before the first wait: of two calls at once only one may find it.
   if (chosen.once) open.usedOnce.add(chosen.grantId);
-  const reservation = await ledger.reserve(inputBound(body.length, price) + outputCost(slice, price, body.length));
+  const reservation = await ledger.reserve(
+    inputBound(body.length, price, hour) + outputCost(slice, price, body.length),
+  );
   if ("refused" in reservation) {
     if (chosen.once) open.usedOnce.delete(chosen.grantId);
     return say("budget_exceeded", reservation.detail, model);
@@ -405,8 +419,13 @@ class Call {
     this.#settled = true;
     const { deps, reservation, price, format, model, provider, grantId, startedAt } = this.#parts;
     const usage = this.#meter.usage();
+    const counted = this.#meter.counted();
     const known = this.#meter.final;
-    const costMicros = known ? costOf(usage, price) : charged ? Math.max(reservation.total, costOf(usage, price)) : 0;
+    const costMicros = known
+      ? costOf(counted, price)
+      : charged
+        ? Math.max(reservation.total, costOf(counted, price))
+        : 0;
     deps.ledger.settle(reservation, {
       callId: randomUUID(),
       provider,
