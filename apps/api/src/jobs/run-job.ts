@@ -212,13 +212,6 @@ export class JobRun {
       made = await this.#cuttable((signal) =>
         provision(deps, this.#job, this.#mailbox, signal, (live) => {
           this.#live = live;
-          this.#baselineCut = new AbortController();
-          const baselineSignal = this.#baselineCut.signal;
-          // Beside the agent's work; asked for when the first evidence is made. A baseline that breaks is a missing one.
-          this.#baseline = baseline(deps, this.#job, live, baselineSignal).catch((error: unknown) => {
-            if (!baselineSignal.aborted) deps.log.warn("the baseline could not be run", { error, jobId: this.#job.id });
-            return null;
-          });
         }),
       );
     } catch (error) {
@@ -229,7 +222,18 @@ export class JobRun {
       return this.#lose("workspace_lost", (error as Error).message);
     }
     this.#job = made.job;
-    if (!made.ok) await this.#end({ to: "failed", reason: made.reason, detail: made.detail });
+    if (!made.ok) return this.#end({ to: "failed", reason: made.reason, detail: made.detail });
+    this.#startBaseline(made.live);
+  }
+
+  /** Beside the agent's work, once that has begun; asked for when the first evidence is made. One that breaks is a missing one. */
+  #startBaseline(live: Live): void {
+    this.#baselineCut = new AbortController();
+    const { signal } = this.#baselineCut;
+    this.#baseline = baseline(this.#deps, this.#job, live, signal).catch((error: unknown) => {
+      if (!signal.aborted) this.#deps.log.warn("the baseline could not be run", { error, jobId: this.#job.id });
+      return null;
+    });
   }
 
   async #turn(usedMs: number): Promise<void> {
