@@ -204,85 +204,88 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 });
 
-describe(`a service under load (seed ${seed}${full ? "" : ", scaled; X1_FULL=1 runs 200 jobs and 100,000 events"})`, () => {
-  it(
-    `ends ${size.jobs} jobs right while ${size.kills} parts are killed, and leaves nothing behind`,
-    async () => {
-      const waiting = [...plan.jobs.entries()];
-      const ended: { kind: Kind; job: Job }[] = [];
-      const worker = async () => {
-        for (let next = waiting.shift(); next; next = waiting.shift())
-          ended.push(await throughOneJob(next[1], next[0]));
-      };
-      // What is looked for afterwards has to be seen while it is there.
-      const watched = new Set<string>();
-      let over = false;
-      const killer = async () => {
-        for (const { victim, afterMs } of plan.kills) {
-          for (const until = Date.now() + afterMs; Date.now() < until && !over; ) await pause(100);
-          if (!over) await killOne(victim);
+describe.runIf(full)(
+  `a service under load (seed ${seed}${full ? "" : ", scaled; X1_FULL=1 runs 200 jobs and 100,000 events"})`,
+  () => {
+    it(
+      `ends ${size.jobs} jobs right while ${size.kills} parts are killed, and leaves nothing behind`,
+      async () => {
+        const waiting = [...plan.jobs.entries()];
+        const ended: { kind: Kind; job: Job }[] = [];
+        const worker = async () => {
+          for (let next = waiting.shift(); next; next = waiting.shift())
+            ended.push(await throughOneJob(next[1], next[0]));
+        };
+        // What is looked for afterwards has to be seen while it is there.
+        const watched = new Set<string>();
+        let over = false;
+        const killer = async () => {
+          for (const { victim, afterMs } of plan.kills) {
+            for (const until = Date.now() + afterMs; Date.now() < until && !over; ) await pause(100);
+            if (!over) await killOne(victim);
+          }
+        };
+        const watcher = async () => {
+          for (; !over; await pause(500)) {
+            most = Math.max(most, privateBytes([service.pid ?? -1]));
+            if (watched.size < 3) for (const one of leftovers()) watched.add(one.split(" ")[0] ?? "");
+          }
+        };
+        const beside = [killer(), watcher()];
+        try {
+          await Promise.all(Array.from({ length: 6 }, worker));
+        } finally {
+          over = true;
+          await Promise.all(beside);
         }
-      };
-      const watcher = async () => {
-        for (; !over; await pause(500)) {
-          most = Math.max(most, privateBytes([service.pid ?? -1]));
-          if (watched.size < 3) for (const one of leftovers()) watched.add(one.split(" ")[0] ?? "");
-        }
-      };
-      const beside = [killer(), watcher()];
-      try {
-        await Promise.all(Array.from({ length: 6 }, worker));
-      } finally {
-        over = true;
-        await Promise.all(beside);
-      }
 
-      expect(ended).toHaveLength(size.jobs);
-      const wrong = ended
-        .filter(({ kind, job }) => !(kinds[kind].ends as JobState[]).includes(job.state) && job.state !== "lost")
-        // A killed sleeper goes on in its next attempt without its order, and may be through before it is cancelled.
-        .filter(({ kind, job }) => !(kind === "cancel" && job.attempt > 1 && job.state === "no_changes"))
-        .map(({ kind, job }) => `${kind} ${job.id} ended ${job.state} in attempt ${job.attempt}: ${job.reason}`);
-      expect(wrong).toEqual([]);
-      // Only who was hit three times is lost: with so few kills hardly anybody.
-      expect(ended.filter(({ job }) => job.state === "lost").length).toBeLessThanOrEqual(Math.floor(size.kills / 3));
-      for (const { job } of ended.filter(({ job }) => job.state === "succeeded")) {
-        const { items } = await client.listPublications({ params: { jobId: job.id } });
-        const branch = execFileSync("git", ["-C", repository, "rev-parse", job.targetBranch ?? ""], {
-          encoding: "utf8",
-        });
-        expect(items.map(({ commit }) => commit)).toEqual([branch.trim()]);
-      }
-      const expected = process.getuid?.() === 0 ? ["process", "folder", "uid"] : ["process", "folder"];
-      expect([...watched]).toEqual(expect.arrayContaining(expected));
-      await expect.poll(leftovers, { timeout: SWEPT_MS, interval: 500 }).toEqual([]);
-      expect(most).toBeLessThan(MAX_MEMORY);
-    },
-    full ? 60 * 60_000 : 480_000,
-  );
+        expect(ended).toHaveLength(size.jobs);
+        const wrong = ended
+          .filter(({ kind, job }) => !(kinds[kind].ends as JobState[]).includes(job.state) && job.state !== "lost")
+          // A killed sleeper goes on in its next attempt without its order, and may be through before it is cancelled.
+          .filter(({ kind, job }) => !(kind === "cancel" && job.attempt > 1 && job.state === "no_changes"))
+          .map(({ kind, job }) => `${kind} ${job.id} ended ${job.state} in attempt ${job.attempt}: ${job.reason}`);
+        expect(wrong).toEqual([]);
+        // Only who was hit three times is lost: with so few kills hardly anybody.
+        expect(ended.filter(({ job }) => job.state === "lost").length).toBeLessThanOrEqual(Math.floor(size.kills / 3));
+        for (const { job } of ended.filter(({ job }) => job.state === "succeeded")) {
+          const { items } = await client.listPublications({ params: { jobId: job.id } });
+          const branch = execFileSync("git", ["-C", repository, "rev-parse", job.targetBranch ?? ""], {
+            encoding: "utf8",
+          });
+          expect(items.map(({ commit }) => commit)).toEqual([branch.trim()]);
+        }
+        const expected = process.getuid?.() === 0 ? ["process", "folder", "uid"] : ["process", "folder"];
+        expect([...watched]).toEqual(expect.arrayContaining(expected));
+        await expect.poll(leftovers, { timeout: SWEPT_MS, interval: 500 }).toEqual([]);
+        expect(most).toBeLessThan(MAX_MEMORY);
+      },
+      full ? 60 * 60_000 : 480_000,
+    );
 
-  it(
-    `keeps all ${size.events} events of one job in order, with bounded memory`,
-    async () => {
-      const { id } = await client.createJob({ body: { repository, runtime, goal: `[[events ${size.events}]]` } });
-      let seen = 0;
-      let last = 0;
-      let highest = 0;
-      for await (const event of client.events(id)) {
-        if (event.seq !== null) {
-          expect(event.seq).toBe(last + 1);
-          last = event.seq;
+    it(
+      `keeps all ${size.events} events of one job in order, with bounded memory`,
+      async () => {
+        const { id } = await client.createJob({ body: { repository, runtime, goal: `[[events ${size.events}]]` } });
+        let seen = 0;
+        let last = 0;
+        let highest = 0;
+        for await (const event of client.events(id)) {
+          if (event.seq !== null) {
+            expect(event.seq).toBe(last + 1);
+            last = event.seq;
+          }
+          if (event.type === "agent.text") {
+            seen += 1;
+            if (seen % 1_000 === 0) highest = Math.max(highest, privateBytes([service.pid ?? -1]));
+          }
+          if (event.type === "job.state" && isTerminal(event.payload.to as JobState)) break;
         }
-        if (event.type === "agent.text") {
-          seen += 1;
-          if (seen % 1_000 === 0) highest = Math.max(highest, privateBytes([service.pid ?? -1]));
-        }
-        if (event.type === "job.state" && isTerminal(event.payload.to as JobState)) break;
-      }
-      expect(seen).toBe(size.events);
-      expect(highest).toBeLessThan(MAX_MEMORY);
-      await expect.poll(leftovers, { timeout: SWEPT_MS, interval: 500 }).toEqual([]);
-    },
-    full ? 15 * 60_000 : 300_000,
-  );
-});
+        expect(seen).toBe(size.events);
+        expect(highest).toBeLessThan(MAX_MEMORY);
+        await expect.poll(leftovers, { timeout: SWEPT_MS, interval: 500 }).toEqual([]);
+      },
+      full ? 15 * 60_000 : 300_000,
+    );
+  },
+);

@@ -1,5 +1,9 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { cgroupCandidates } from "./cgroups.ts";
+import { Cgroups, cgroupCandidates } from "./cgroups.ts";
 
 const v1 = (name: string, root = "/") =>
   `35 31 0:32 ${root} /sys/fs/cgroup/${name} rw,relatime - cgroup cgroup rw,${name}`;
@@ -41,5 +45,21 @@ describe("where control groups could be made", () => {
     );
     expect(cgroupCandidates(v2(), "0::/../other\n")).toEqual([]);
     expect(cgroupCandidates("", "0::/\n")).toEqual([]);
+  });
+});
+
+describe("groups of a service that is gone", () => {
+  test("are removed whenever it is asked for, and nobody else's", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "x1-groups-"));
+    const { pid: gone } = spawnSync("true");
+    try {
+      for (const name of [`x1-${gone}-ws-a/1`, `x1-${process.pid}-ws-b`, "other"])
+        await mkdir(join(dir, name), { recursive: true });
+      const groups = new Cgroups([{ dir, version: 1, controllers: ["pids"] }]);
+      await groups.sweep();
+      expect((await readdir(dir)).sort()).toEqual(["other", `x1-${process.pid}-ws-b`]);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
   });
 });

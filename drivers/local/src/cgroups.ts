@@ -157,8 +157,17 @@ export class Cgroups {
         break;
       }
     }
-    for (const base of bases) await sweep(base.dir);
-    return new Cgroups(bases);
+    const found = new Cgroups(bases);
+    await found.sweep();
+    return found;
+  }
+
+  /**
+   * Removes groups of services that are gone. Asked for again and again: right after a service was killed its processes may
+   * still be ending, and a group with processes stays. Never rejects.
+   */
+  async sweep(): Promise<void> {
+    for (const { dir } of this.bases) await sweep(dir);
   }
 
   /** Version of the hierarchy that limits this, or null: watched, or not limited. */

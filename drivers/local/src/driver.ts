@@ -195,6 +195,7 @@ class LocalDriver implements WorkspaceDriver {
     const stored = await Promise.all(names.map((name) => readStored(join(this.#root, name))));
     for (const [at, name] of names.entries())
       if (stored[at] === null && !this.#live.has(name)) await removeTorn(join(this.#root, name));
+    await this.#context?.then(({ cgroups }) => cgroups.sweep()).catch(() => {});
     return stored
       .filter((spec) => spec !== null)
       .map(({ id, organizationId, jobId, attemptId, purpose, startedAt, ownerPid }) => ({
