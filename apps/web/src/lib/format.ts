@@ -23,16 +23,19 @@ export function formatDuration(ms: number): string {
 }
 
 /**
- * Text of an agent, safe to read: terminal sequences are dropped, and every control, bidirectional or invisible
- * character is shown as its code, so that what is displayed is what is there.
+ * Text of an agent, safe to read: colour sequences are dropped, and every other control, bidirectional, invisible or
+ * tag character is shown as its code, so that what is displayed is what is there. Nothing that carries text goes: a
+ * terminal's title or link sequence (OSC) stays readable, whether or not it ends.
  */
 export function visible(text: string): string {
-  return text
-    .replace(/\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)?/g, "")
-    .replace(/\u001b\[[0-?]*[ -/]*[@-~]/g, "")
-    .replace(/\r\n/g, "\n")
-    .replace(
-      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
-      (c) => `⟨U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`,
-    );
+  return (
+    text
+      // Colour and weight only (SGR): its parameters are digits, so it can hold no words.
+      .replace(/\u001b\[[\d;:]*m/g, "")
+      .replace(/\r\n/g, "\n")
+      .replace(
+        /(?![\t\n])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/gu,
+        (c) => `⟨U+${(c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`,
+      )
+  );
 }
