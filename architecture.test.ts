@@ -25,6 +25,8 @@ const allowed: Record<string, readonly string[]> = {
 };
 /** Tests may also use these, whatever their layer. */
 const allowedInTests = ["testkit", "overlay", "agent", "workspaces", "client", "kernel"];
+/** And these, by layer: a browser needs a whole service before it. */
+const allowedInTestsOf: Record<string, readonly string[]> = { "app-web": ["app-api"] };
 const runtimeEntry = "@x1agent/agent/adapter";
 
 type Unit = { name: string; dir: string; layer: string };
@@ -91,7 +93,10 @@ function importFindings(unit: Unit, source: Source, all: readonly Unit[]): Findi
       continue;
     }
     if (target.name === unit.name) continue;
-    const layers = [...(allowed[unit.layer] ?? []), ...(test ? allowedInTests : [])];
+    const layers = [
+      ...(allowed[unit.layer] ?? []),
+      ...(test ? [...allowedInTests, ...(allowedInTestsOf[unit.layer] ?? [])] : []),
+    ];
     if (!layers.includes(target.layer))
       findings.push(
         `${source.path} (layer ${unit.layer}) may not import ${specifier} (layer ${target.layer}): allowed are ${layers.join(", ") || "none of ours"}.`,

@@ -1,9 +1,8 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { closeSync, createReadStream, existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { closeSync, createReadStream } from "node:fs";
 import { constants } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AuditEntry, auditStart, auditText, type RouteResponse } from "@x1agent/contract";
 import { type Command, InvalidArgumentError } from "commander";
@@ -277,7 +276,7 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
 
 /** Runs the service as a child in the foreground, passes signals on and ends as it ends. */
 async function serve(argv: string[], descriptor?: string): Promise<number> {
-  buildWebOnce();
+  buildWeb();
   const main = fileURLToPath(new URL("../../../api/src/main.ts", import.meta.url));
   const passed = descriptor === undefined ? [] : Array<"ignore">(Number(descriptor) - 3).fill("ignore");
   const child = spawn(process.execPath, [main, ...argv], {
@@ -293,30 +292,12 @@ async function serve(argv: string[], descriptor?: string): Promise<number> {
   return code ?? 128 + (signal ? constants.signals[signal] : 0);
 }
 
-/**
- * A fresh checkout has no built web app: the first start makes it, in a folder of its own, so that two starts at once
- * never serve half of one. Without it the service still runs, with the API alone.
- */
-function buildWebOnce(): void {
-  const web = fileURLToPath(new URL("../../../web", import.meta.url));
-  const dist = join(web, "dist");
-  if (existsSync(dist)) return;
-  process.stderr.write("Building the web app (once, a few seconds) ...\n");
-  const made = mkdtempSync(join(web, "dist-"));
-  const vite = join(web, "../../node_modules/vite/bin/vite.js");
-  const built = spawnSync(process.execPath, [vite, "build", "--outDir", made, "--emptyOutDir"], {
-    cwd: web,
-    stdio: "pipe",
-  });
-  try {
-    if (built.status === 0) renameSync(made, dist);
-    else process.stderr.write("The web app could not be built; `npm run build` says why. The API runs without it.\n");
-  } catch (error) {
-    // Another start was first.
-    if (!existsSync(dist)) throw error;
-  } finally {
-    rmSync(made, { recursive: true, force: true });
-  }
+/** A fresh or changed checkout has no built web app yet. Without it the service still runs, with the API alone. */
+function buildWeb(): void {
+  const script = fileURLToPath(new URL("../../../web/build.ts", import.meta.url));
+  const built = spawnSync(process.execPath, [script], { stdio: ["ignore", "ignore", "inherit"] });
+  if (built.status !== 0)
+    process.stderr.write("The web app could not be built; `npm run build` says why. The API runs without it.\n");
 }
 
 /** Verifies an exported chain with nothing but the file. */

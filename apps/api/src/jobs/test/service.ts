@@ -24,6 +24,8 @@ export class TestService {
   repository!: string;
   model!: ModelServer;
   #root!: string;
+  /** The same at each start, so that an open page finds a restarted service again. */
+  #port = "0";
   /** Where DATABASE_URL names a server: this service's own database there. */
   #served: { url: string; drop(): Promise<void> } | undefined;
   #service!: Service;
@@ -51,7 +53,7 @@ export class TestService {
   async start(): Promise<void> {
     this.#service = await startService(
       parseStartOptions(
-        ["--data", join(this.#root, "data"), "--master-key", join(this.#root, "key"), "--port", "0"],
+        ["--data", join(this.#root, "data"), "--master-key", join(this.#root, "key"), "--port", this.#port],
         this.#served ? { DATABASE_URL: this.#served.url } : {},
       ),
       createAssembly({
@@ -66,8 +68,19 @@ export class TestService {
         startLoop: startJobs,
       }),
     );
+    this.#port = new URL(this.#service.url).port;
     const token = (await readFile(this.#service.tokenFile, "utf8")).trim();
     this.client = createClient({ baseUrl: this.#service.url, token });
+  }
+  /** Where the service answers. */
+  get url(): string {
+    return this.#service.url;
+  }
+  /** A one-time link that signs a browser in; throws when the web app is not built. */
+  signInLink(): string {
+    const link = this.#service.signInLink();
+    if (!link) throw new Error("The web app is not built: run `npm run build`.");
+    return link;
   }
   /** Ends the service cleanly; the data stays. */
   stop(): Promise<void> {

@@ -1,0 +1,101 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { TestService } from "@x1agent/api/test";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+
+const names = ["chromium", "chromium-browser", "google-chrome"];
+const executable = names
+  .flatMap((name) => (process.env.PATH ?? "").split(":").map((folder) => join(folder, name)))
+  .find((path) => spawnSync(path, ["--version"], { stdio: "ignore" }).status === 0);
+
+/** What a browser test lacks here, for its name when it is skipped; null when nothing. With CI=true it fails instead. */
+export const lacksBrowser: string | null = executable || process.env.CI === "true" ? null : "needs chromium on PATH";
+
+/** Screens of a desk, a small laptop and a phone, in CSS pixels. */
+export const sizes = {
+  desk: { width: 1440, height: 900 },
+  laptop: { width: 1024, height: 768 },
+  phone: { width: 390, height: 844 },
+} as const;
+
+/** The built app, served by a whole service with the scripted runtime, and a browser before it. */
+export class TestSite {
+  readonly service: TestService;
+  readonly #browser: Browser;
+  /** What no page may do: ask another origin for anything, break its policy, throw, or log an error. */
+  readonly trespasses: string[] = [];
+
+  private constructor(service: TestService, browser: Browser) {
+    this.service = service;
+    this.#browser = browser;
+  }
+
+  static async open(): Promise<TestSite> {
+    if (!executable) throw new Error(`No browser found: install one of ${names.join(", ")}.`);
+    const build = spawnSync(process.execPath, [join(import.meta.dirname, "../build.ts")], { stdio: "inherit" });
+    if (build.status !== 0) throw new Error("The web app could not be built.");
+    const [service, browser] = await Promise.all([
+      TestService.open(),
+      chromium.launch({
+        executablePath: executable,
+        args: ["--no-sandbox", "--disable-quic", "--disable-background-networking"],
+      }),
+    ]);
+    return new TestSite(service, browser);
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.close();
+    await this.service.close();
+  }
+
+  /** A browser of its own that nobody is signed in with. */
+  async stranger(options: BrowserContextOptions = {}): Promise<Page> {
+    const context = await this.#browser.newContext({ viewport: sizes.desk, ...options });
+    const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
+    page.on("request", (request) => {
+      const { origin, protocol } = new URL(request.url());
+      if (protocol !== "data:" && protocol !== "blob:" && origin !== new URL(this.service.url).origin)
+        this.trespasses.push(`asked ${request.url()}`);
+    });
+    page.on("pageerror", (error) => this.trespasses.push(`threw ${error.message}`));
+    page.on("dialog", (dialog) => {
+      this.trespasses.push(`opened a dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    page.on("console", (message) => {
+      // An answer of 4xx and a service that is away are logged by the browser itself, whatever the page does with them.
+      if (message.type() === "error" && !/Failed to load resource|net::ERR/.test(message.text()))
+        this.trespasses.push(`logged ${message.text()}`);
+    });
+    return page;
+  }
+
+  /** A browser that the owner has signed in with, at `path`. */
+  async signedIn(path = "/", options: BrowserContextOptions = {}): Promise<Page> {
+    const page = await this.stranger(options);
+    await page.goto(this.service.signInLink());
+    await page.getByRole("navigation", { name: "Main" }).waitFor();
+    if (path !== "/") await page.goto(`${this.service.url}${path}`);
+    return page;
+  }
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe finds against WCAG 2.2 AA on the page as it stands: `rule: element`, each. */
+export async function accessibilityFindings(page: Page): Promise<string[]> {
+  // By the debugger, since the page's policy lets no script in.
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    type Result = { violations: { id: string; nodes: { html: string }[] }[] };
+    const { axe } = window as unknown as { axe: { run(root: Document, options: object): Promise<Result> } };
+    const { violations } = await axe.run(document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    });
+    return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
+  });
+}
