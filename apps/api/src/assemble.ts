@@ -34,6 +34,7 @@ import { reviewUseCases } from "./use-cases/review.ts";
 import { createRuntimeShelf, type RuntimeShelf } from "./use-cases/runtimes.ts";
 import { sessionUseCases } from "./use-cases/sessions.ts";
 import { budgetUseCases, providerUseCases, secretUseCases } from "./use-cases/settings.ts";
+import { spendUseCases } from "./use-cases/spend.ts";
 
 /** Folder of the checkout: it holds `runtimes/` and `packages/`. */
 const root = join(import.meta.dirname, "../../..");
@@ -123,6 +124,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           review: reviewUseCases({ db, blobs, present: presentJob, kick }),
           grants: grantUseCases(db),
           budgets: budgetUseCases(db),
+          spend: spendUseCases(db),
           providers: providerUseCases(db, providerDefaults),
           secrets: secretUseCases(db, masterKey, log),
           audit: auditUseCases(db),

@@ -1,8 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { TestService } from "@x1agent/api/test";
+import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 const names = ["chromium", "chromium-browser", "google-chrome"];
@@ -84,12 +83,10 @@ export class TestSite {
   }
 }
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
 /** What axe finds against WCAG 2.2 AA on the page as it stands: `rule: element`, each. */
 export async function accessibilityFindings(page: Page): Promise<string[]> {
   // By the debugger, since the page's policy lets no script in.
-  await page.evaluate(axe);
+  await page.evaluate(axe.source);
   return page.evaluate(async () => {
     type Result = { violations: { id: string; nodes: { html: string }[] }[] };
     const { axe } = window as unknown as { axe: { run(root: Document, options: object): Promise<Result> } };

@@ -236,6 +236,58 @@ export const Budget = z.object({
 export type Budget = z.infer<typeof Budget>;
 export const BudgetSet = z.object({ scope: Budget.shape.scope, window: Budget.shape.window, limitMicros: Micros });
 
+const Share = z.object({
+  key: z.string(),
+  name: z.string(),
+  micros: Micros,
+  calls: z.number().int(),
+  jobs: z.number().int(),
+});
+/** Money spent on model calls between two times, as the sidecars metered it; days are UTC. */
+export const Spend = z.object({
+  since: time,
+  until: time,
+  totalMicros: Micros,
+  /** The part of it that was charged by estimate, since a call ended without its usage. */
+  estimatedMicros: Micros,
+  jobs: z.number().int(),
+  /** Jobs with calls in this time whose change was published. */
+  publishedJobs: z.number().int(),
+  /** All that was spent, failures included, over what was published; null when nothing was. */
+  microsPerPublished: Micros.nullable(),
+  /** Median time from evidence to a person's decision, in milliseconds; null when nobody decided. */
+  medianDecisionMs: z.number().nullable(),
+  days: z.array(z.object({ day: z.iso.date(), projectId: z.string(), project: z.string(), micros: Micros })),
+  by: z.object({
+    project: z.array(Share),
+    runtime: z.array(Share),
+    model: z.array(Share),
+    member: z.array(Share),
+  }),
+  /** The most expensive jobs, at most 20. */
+  top: z.array(
+    z.object({
+      jobId: id,
+      title: z.string(),
+      state: JobState,
+      project: z.string(),
+      runtime: z.string(),
+      micros: Micros,
+    }),
+  ),
+});
+export type Spend = z.infer<typeof Spend>;
+
+/** What an approval policy would have done with the newest evidence of past jobs. */
+export const PolicyTrial = z.object({
+  considered: z.number().int(),
+  approved: z.number().int(),
+  items: z.array(
+    z.object({ jobId: id, title: z.string(), state: JobState, approved: z.boolean(), reasons: z.array(z.string()) }),
+  ),
+});
+export type PolicyTrial = z.infer<typeof PolicyTrial>;
+
 export const GrantCreate = z.object({
   subject: GrantSubject,
   type: GrantType,

@@ -36,6 +36,8 @@ const PageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(200).optional(),
 });
+/** From the first moment of a time to before the second; without them the 30 days before now. */
+const SpendQuery = z.object({ since: z.iso.datetime().optional(), until: z.iso.datetime().optional() });
 const none = z.null();
 const Created = z.object({ id: z.string() });
 
@@ -122,13 +124,40 @@ export const routes = defineRoutes({
     errors: ["not_found"],
   },
 
+  tryApprovalPolicy: {
+    method: "POST",
+    path: "/api/v1/projects/:projectId/approval-trial",
+    summary: "What an approval policy would have done with past jobs; changes nothing.",
+    kind: "json",
+    scope: "read",
+    body: z.object({ policy: r.ApprovalPolicy }),
+    response: r.PolicyTrial,
+    status: 200,
+    errors: ["not_found"],
+  },
+
   listJobs: {
     method: "GET",
     path: "/api/v1/jobs",
     summary: "Jobs, newest first.",
     kind: "json",
     scope: "read",
-    query: PageQuery.extend({ state: JobState.optional(), projectId: z.string().optional() }),
+    query: PageQuery.extend({
+      state: JobState.optional(),
+      /** Several states, between commas. */
+      states: z
+        .string()
+        .max(400)
+        .transform((text) => text.split(","))
+        .pipe(z.array(JobState))
+        .optional(),
+      projectId: z.string().optional(),
+      runtime: z.string().max(100).optional(),
+      /** Id of whoever made the job. */
+      createdBy: z.string().max(100).optional(),
+      /** Words that all occur in title, goal or repository. */
+      q: z.string().max(200).optional(),
+    }),
     response: page(r.Job),
     status: 200,
     errors: [],
@@ -431,6 +460,29 @@ export const routes = defineRoutes({
     response: r.Budget,
     status: 200,
     errors: [],
+  },
+
+  getSpend: {
+    method: "GET",
+    path: "/api/v1/spend",
+    summary: "What was spent: by day, project, runtime, model and person.",
+    kind: "json",
+    scope: "read",
+    query: SpendQuery,
+    response: r.Spend,
+    status: 200,
+    errors: ["invalid_request"],
+  },
+  exportSpend: {
+    method: "GET",
+    path: "/api/v1/spend.csv",
+    summary: "The same by job and model as CSV, with money in dollars.",
+    kind: "text",
+    scope: "read",
+    query: SpendQuery,
+    response: z.string(),
+    status: 200,
+    errors: ["invalid_request"],
   },
 
   listProviders: {

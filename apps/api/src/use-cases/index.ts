@@ -1,6 +1,7 @@
 import type {
   Actor,
   Approval,
+  ApprovalPolicy,
   AuditEntry,
   Budget,
   DiffFilePatch,
@@ -9,16 +10,19 @@ import type {
   Grant,
   InjectRequest,
   Job,
-  JobState,
   Outcome,
+  PolicyTrial,
   Project,
   Provider,
   Publication,
   RouteBody,
+  RouteQuery,
   RouteResponse,
+  Spend,
   StoredEvent,
   Token,
 } from "@x1agent/contract";
+import type { JobFilter } from "@x1agent/domain-jobs";
 import type { RuntimeShelf } from "./runtimes.ts";
 
 /** For whom a use-case works: every one sees only the caller's organization, and writes the caller down as the actor. */
@@ -39,12 +43,10 @@ export type UseCases = {
     create(caller: Caller, body: RouteBody<"createProject">): Promise<Outcome<Project>>;
     get(caller: Caller, projectId: string): Promise<Project | null>;
     update(caller: Caller, projectId: string, body: RouteBody<"updateProject">): Promise<Outcome<Project>>;
+    tryPolicy(caller: Caller, projectId: string, policy: ApprovalPolicy): Promise<PolicyTrial | null>;
   };
   jobs: {
-    list(
-      caller: Caller,
-      page: PageRequest & { state?: JobState | undefined; projectId?: string | undefined },
-    ): Promise<PageOf<Job>>;
+    list(caller: Caller, filter: JobFilter): Promise<PageOf<Job>>;
     create(caller: Caller, body: RouteBody<"createJob">): Promise<Outcome<Job>>;
     get(caller: Caller, jobId: string): Promise<JobDetail | null>;
     cancel(caller: Caller, jobId: string): Promise<Outcome<Job>>;
@@ -83,6 +85,10 @@ export type UseCases = {
   budgets: {
     list(caller: Caller): Promise<Budget[]>;
     set(caller: Caller, body: RouteBody<"setBudget">): Promise<Outcome<Budget>>;
+  };
+  spend: {
+    report(caller: Caller, query: RouteQuery<"getSpend">): Promise<Outcome<Spend>>;
+    csv(caller: Caller, query: RouteQuery<"exportSpend">): Promise<Outcome<string>>;
   };
   providers: {
     list(caller: Caller): Promise<Provider[]>;

@@ -1,6 +1,7 @@
-import { accept, type Outcome } from "@x1agent/contract";
+import { accept, EvidenceRecord, type JobState, type Outcome, type PolicyTrial } from "@x1agent/contract";
 import { createProject, getProject, listProjects, updateProject } from "@x1agent/domain-projects";
-import type { Database } from "@x1agent/kernel";
+import { type Database, rows, sql, type Tx } from "@x1agent/kernel";
+import { decideByPolicy } from "../git/index.ts";
 import { audited } from "./audit.ts";
 import type { UseCases } from "./index.ts";
 
@@ -30,7 +31,41 @@ export function projectUseCases({ db, canonicalRepository }: ProjectDeps): UseCa
         if (changed.ok) await audited(tx, caller, "project.changed", projectId, { fields: Object.keys(body) });
         return changed.ok ? accept(changed.value) : changed;
       }),
+    tryPolicy: (caller, projectId, policy) =>
+      db.tenant(caller.organizationId, async (tx) => {
+        if (!(await getProject(tx, projectId))) return null;
+        const items: PolicyTrial["items"] = [];
+        for (const { jobId, title, state, record } of await newestEvidence(tx, projectId)) {
+          const decision = decideByPolicy(record, policy);
+          const approved = decision.kind === "auto";
+          items.push({ jobId, title, state, approved, reasons: approved ? [] : decision.reasons });
+        }
+        return { considered: items.length, approved: items.filter(({ approved }) => approved).length, items };
+      }),
   };
+}
+
+/** Past jobs over which a policy is tried. */
+const MAX_TRIED = 200;
+
+/** The last evidence of each of a project's newest jobs that had any. */
+async function newestEvidence(
+  tx: Tx,
+  projectId: string,
+): Promise<{ jobId: string; title: string; state: JobState; record: EvidenceRecord }[]> {
+  type Row = { id: string; title: string; state: JobState; record: unknown };
+  const found = await rows(
+    tx,
+    sql<Row>`select job.id, job.title, job.state, last.record from job
+    cross join lateral (select record from evidence where job_id = job.id order by evidence.id desc limit 1) last
+    where job.project_id = ${projectId} order by job.id desc limit ${MAX_TRIED}`,
+  );
+  return found.map(({ id, title, state, record }) => ({
+    jobId: id,
+    title,
+    state,
+    record: EvidenceRecord.parse(record),
+  }));
 }
 
 const definedOnly = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>

@@ -81,6 +81,22 @@ describe("a job", () => {
     expect(queued.items).toEqual([]);
   });
 
+  it("is found by state, runtime, maker and words", async () => {
+    const { id } = await make("org_b", { goal: "Mend the PARSER", runtime: "one" });
+    await make("org_b", { goal: "Write a manual_100%", runtime: "two" });
+    const found = async (filter: object) =>
+      (await db.tenant("org_b", (tx) => listJobs(tx, { limit: 9, ...filter }))).items.map((job) => job.id);
+    expect(await found({ q: "parser mend" })).toEqual([id]);
+    expect(await found({ q: "mend manual" })).toEqual([]);
+    // A pattern's signs are letters here.
+    expect(await found({ q: "l_1" })).toHaveLength(1);
+    expect(await found({ q: "m_n" })).toEqual([]);
+    expect(await found({ runtime: "one", q: "mend" })).toEqual([id]);
+    expect(await found({ states: ["queued", "running"], q: "mend" })).toEqual([id]);
+    expect(await found({ states: ["running"] })).toEqual([]);
+    expect(await found({ createdBy: "nobody" })).toEqual([]);
+  });
+
   it("keeps facts and settings that were not spoken of", async () => {
     const { id } = await make();
     await within((tx) => setJobFacts(tx, id, { baseCommit: "c".repeat(40), round: 2 }));

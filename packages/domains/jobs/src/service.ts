@@ -92,16 +92,38 @@ export async function getJob(tx: Tx, jobId: string): Promise<JobRecord | null> {
   return found && present(found);
 }
 
-/** Newest first; the cursor is the last id of the page before. */
-export async function listJobs(
-  tx: Tx,
-  filter: { limit: number; cursor?: string | undefined; state?: JobState | undefined; projectId?: string | undefined },
-): Promise<{ items: JobRecord[]; cursor: string | null }> {
+/** Which jobs a list shows; what is absent does not narrow it. */
+export type JobFilter = {
+  limit: number;
+  cursor?: string | undefined;
+  state?: JobState | undefined;
+  /** Any of these. */
+  states?: readonly JobState[] | undefined;
+  projectId?: string | undefined;
+  runtime?: string | undefined;
+  /** Id of whoever made the job. */
+  createdBy?: string | undefined;
+  /** Words that all occur in title, goal or repository, whatever their case. */
+  q?: string | undefined;
+};
+
+/** Jobs of the tenant, newest first; the cursor is the last id of the page before. */
+export async function listJobs(tx: Tx, filter: JobFilter): Promise<{ items: JobRecord[]; cursor: string | null }> {
+  // A goal may be a megabyte: its beginning is searched, as people read it.
+  const words = (filter.q ?? "").toLowerCase().split(/\s+/).filter(Boolean).slice(0, 10);
+  const conditions = [
+    sql`true`,
+    ...(filter.cursor === undefined ? [] : [sql`id < ${filter.cursor}`]),
+    ...(filter.state === undefined ? [] : [sql`state = ${filter.state}`]),
+    ...(filter.states === undefined ? [] : [sql`state = any(${[...filter.states]})`]),
+    ...(filter.projectId === undefined ? [] : [sql`project_id = ${filter.projectId}`]),
+    ...(filter.runtime === undefined ? [] : [sql`settings->>'runtime' = ${filter.runtime}`]),
+    ...(filter.createdBy === undefined ? [] : [sql`created_by->>'id' = ${filter.createdBy}`]),
+    ...words.map((word) => sql`position(${word} in lower(title || ' ' || left(goal, 4000) || ' ' || repository)) > 0`),
+  ];
   const found = await rows(
     tx,
-    sql<JobRow>`select * from job where (${filter.cursor ?? null}::text is null or id < ${filter.cursor ?? ""})
-    and (${filter.state ?? null}::text is null or state = ${filter.state ?? ""}) and (${filter.projectId ?? null}::text is null or project_id = ${filter.projectId ?? ""})
-    order by id desc limit ${filter.limit + 1}`,
+    sql<JobRow>`select * from job where ${sql.join(conditions, sql` and `)} order by id desc limit ${filter.limit + 1}`,
   );
   return {
     items: found.slice(0, filter.limit).map(present),

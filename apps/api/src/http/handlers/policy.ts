@@ -4,9 +4,9 @@ import { wholePage } from "../presenters.ts";
 import { callerOf, found } from "./common.ts";
 import type { HandlerDeps } from "./index.ts";
 
-type Names = "listGrants" | "createGrant" | "revokeGrant" | "listBudgets" | "setBudget";
+type Names = "listGrants" | "createGrant" | "revokeGrant" | "listBudgets" | "setBudget" | "getSpend" | "exportSpend";
 
-export function policyHandlers({ useCases: { grants, budgets } }: HandlerDeps): Pick<Handlers, Names> {
+export function policyHandlers({ useCases: { grants, budgets, spend } }: HandlerDeps): Pick<Handlers, Names> {
   return {
     async listGrants(call) {
       const { subject, all } = call.query;
@@ -18,6 +18,8 @@ export function policyHandlers({ useCases: { grants, budgets } }: HandlerDeps): 
     },
     revokeGrant: async (call) => found(await grants.revoke(callerOf(call), call.params.grantId), "grant"),
     listBudgets: async (call) => accept(wholePage(await budgets.list(callerOf(call)))),
+    getSpend: (call) => spend.report(callerOf(call), call.query),
+    exportSpend: (call) => spend.csv(callerOf(call), call.query),
     setBudget: (call) => budgets.set(callerOf(call), call.body),
   };
 }

@@ -3,7 +3,7 @@ import type { Handlers } from "../call.ts";
 import { callerOf, found } from "./common.ts";
 import type { HandlerDeps } from "./index.ts";
 
-type Names = "listProjects" | "createProject" | "getProject" | "updateProject";
+type Names = "listProjects" | "createProject" | "getProject" | "updateProject" | "tryApprovalPolicy";
 
 export function projectHandlers({ useCases: { projects } }: HandlerDeps): Pick<Handlers, Names> {
   return {
@@ -11,5 +11,7 @@ export function projectHandlers({ useCases: { projects } }: HandlerDeps): Pick<H
     createProject: (call) => projects.create(callerOf(call), call.body),
     getProject: async (call) => found(await projects.get(callerOf(call), call.params.projectId), "project"),
     updateProject: (call) => projects.update(callerOf(call), call.params.projectId, call.body),
+    tryApprovalPolicy: async (call) =>
+      found(await projects.tryPolicy(callerOf(call), call.params.projectId, call.body.policy), "project"),
   };
 }
