@@ -17,6 +17,7 @@ import { buildOverlay, buildRuntimeApp } from "@x1agent/overlay";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { routeDrivers } from "./drivers.ts";
 import { collectMirrors, parseRemote } from "./git/index.ts";
+import { createLimiter } from "./http/web/index.ts";
 import { machineAuthorities, type NetworkFacts } from "./network.ts";
 import { providerDefaults } from "./providers.ts";
 import { readRegistries } from "./registries.ts";
@@ -24,10 +25,12 @@ import { type CatalogueEntry, loadCatalogue } from "./runtimes/catalogue.ts";
 import { installRuntime, sweepPartialInstalls } from "./runtimes/install.ts";
 import { isSample } from "./sample.ts";
 import type { Assembly, Foundation, Parts } from "./service.ts";
-import { auditUseCases } from "./use-cases/audit.ts";
+import { accountUseCases, signInUseCases } from "./use-cases/account.ts";
+import { audited, auditUseCases } from "./use-cases/audit.ts";
 import { examine } from "./use-cases/doctor.ts";
 import { gcUseCase } from "./use-cases/gc.ts";
 import { grantAtStart, grantUseCases } from "./use-cases/grants.ts";
+import type { Caller } from "./use-cases/index.ts";
 import { jobUseCases, presentJob } from "./use-cases/jobs.ts";
 import { projectUseCases } from "./use-cases/projects.ts";
 import { reviewUseCases } from "./use-cases/review.ts";
@@ -38,8 +41,8 @@ import { spendUseCases } from "./use-cases/spend.ts";
 
 /** Folder of the checkout: it holds `runtimes/` and `packages/`. */
 const root = join(import.meta.dirname, "../../..");
-/** How long a browser stays signed in. */
-const SESSION_SECONDS = 12 * 3_600;
+/** Wrong passwords a signed-in person may give in a minute. */
+const CONFIRMATIONS = 5;
 /** How often idempotency keys that have grown old are removed. */
 const PRUNE_MS = 3_600_000;
 /** How long a look at what the machine can isolate stays good. */
@@ -103,6 +106,9 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
       // Before the loop runs nothing is lost: it begins by sweeping the jobs that nobody works on.
       const kick = (organizationId: string, jobId: string) => loop?.kick(organizationId, jobId);
       const choices = await runtimes.list();
+      const confirmations = createLimiter(CONFIRMATIONS, 60_000);
+      const noted = (caller: Caller, action: string, subject: string, data: Record<string, unknown> = {}) =>
+        db.tenant(caller.organizationId, (tx) => audited(tx, caller, action, subject, data));
 
       return {
         useCases: {
@@ -129,11 +135,22 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           secrets: secretUseCases(db, masterKey, log),
           audit: auditUseCases(db),
           identity: {
-            createToken: (caller, { name, scopes, expiresInSeconds }) =>
-              identity.createToken(caller.actor.id, caller.organizationId, name, scopes, expiresInSeconds),
+            async createToken(caller, { name, scopes, expiresInSeconds }) {
+              const made = await identity.createToken(
+                ...([caller.actor.id, caller.organizationId, name, scopes, expiresInSeconds] as const),
+              );
+              await noted(caller, "token.created", made.id, { name, scopes });
+              return made;
+            },
             listTokens: (caller) => identity.listTokens(caller.organizationId),
-            revokeToken: (caller, tokenId) => identity.revokeToken(caller.organizationId, tokenId),
+            async revokeToken(caller, tokenId) {
+              const gone = await identity.revokeToken(caller.organizationId, tokenId);
+              if (gone) await noted(caller, "token.revoked", tokenId);
+              return gone;
+            },
           },
+          account: accountUseCases({ db, identity, limit: (key) => confirmations.take(key) }),
+          noted,
           runtimes,
           gc: gcUseCase({
             ...{ db, blobs, dataDir: options.dataDir },
@@ -162,14 +179,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           return first && { token: first.token };
         },
         issueLocalToken: () => identity.ownerToken(),
-        openSession: async () => ({
-          token: await identity.ownerToken("browser", SESSION_SECONDS),
-          expiresInSeconds: SESSION_SECONDS,
-        }),
-        async closeSession(token) {
-          const known = await identity.authenticate(token);
-          if (known) await identity.revokeToken(known.organizationId, known.tokenId);
-        },
+        signIn: signInUseCases({ db, identity }),
         async start(url) {
           const network = { upstreamProxy: options.upstreamProxy, ca: machineAuthorities() };
           loop = await startLoop({ ...foundation, driver, runtimes, localRules, network, url });

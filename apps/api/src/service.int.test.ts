@@ -41,8 +41,7 @@ function assembly(change: Partial<Parts> = {}, tokens = new Set<string>()): Asse
         tokens.add("again");
         return "again";
       },
-      openSession: async () => ({ token: "browser", expiresInSeconds: 60 }),
-      closeSession: async () => undefined,
+      signIn: {} as Parts["signIn"],
       start: async () => void steps.push("start"),
       stop: async () => void steps.push("stop"),
       ...change,

@@ -31,6 +31,7 @@ import {
 import { listen } from "./start/listen.ts";
 import { lockDataDir } from "./start/lock.ts";
 import type { StartOptions } from "./start/options.ts";
+import type { SignIn } from "./use-cases/account.ts";
 import type { UseCases } from "./use-cases/index.ts";
 
 export const VERSION = "0.1.0";
@@ -54,9 +55,8 @@ export type Parts = {
   bootstrap(): Promise<{ token: string } | null>;
   /** A new token for the local owner, when its file was lost. */
   issueLocalToken(): Promise<string>;
-  /** A token of the owner for one browser. */
-  openSession(): Promise<{ token: string; expiresInSeconds: number }>;
-  closeSession(token: string): Promise<void>;
+  /** How browsers come in. */
+  signIn: SignIn;
   /** Starts taking jobs; called once requests can be answered, with the address at which they are. */
   start(url: string): Promise<void>;
   /** Ends sessions and loop within bounds. */
@@ -127,14 +127,26 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     const codes = createSignInCodes();
     const files = await readWebFiles(join(import.meta.dirname, "../../web/dist"));
     let status: "ok" | "stopping" = "ok";
+    // In the fragment: it reaches no server's log and no Referer.
+    const linkFor = (userId: string | null) => {
+      if (!files.has("/index.html")) return null;
+      const { code, expiresAt } = codes.issue(userId);
+      return { path: `/#code=${code}`, expiresAt };
+    };
     const app = createApp({
-      handlers: createHandlers({ useCases: parts.useCases, streams, version: VERSION, status: () => status }),
+      handlers: createHandlers({
+        useCases: parts.useCases,
+        streams,
+        version: VERSION,
+        status: () => status,
+        signInLink: linkFor,
+      }),
       authenticate: parts.authenticate,
       idempotency: createIdempotency(createIdempotencyStore(db)),
       hosts: new Set(options.allowHosts),
       onError: (error, requestId) => log.error("a request failed", { error, requestId }),
       checkAnswers: process.env.NODE_ENV === "test",
-      web: { files, codes, openSession: parts.openSession, closeSession: parts.closeSession },
+      web: { files, codes, signIn: parts.signIn },
     });
     const listener = await listen(app.fetch, options);
     undo.push(() => {
@@ -150,8 +162,10 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     await writeServiceFile(options.dataDir, { url: listener.url, pid: process.pid });
     undo.push(() => removeServiceFile(options.dataDir));
     await parts.start(listener.url);
-    // In the fragment: it reaches no server's log and no Referer.
-    const signInLink = () => (files.has("/index.html") ? `${listener.url}/#code=${codes.issue()}` : null);
+    const signInLink = () => {
+      const link = linkFor(null);
+      return link && `${listener.url}${link.path}`;
+    };
     return {
       url: listener.url,
       tokenFile,

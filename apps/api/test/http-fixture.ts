@@ -11,6 +11,7 @@ export const principal: Principal = {
   organization: "Acme",
   role: "owner",
   scopes: ["read", "write", "approve", "admin"],
+  via: { kind: "token", id: "tok_1" },
 };
 
 /** Keys in memory: the rules without a database. */

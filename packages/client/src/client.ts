@@ -149,7 +149,8 @@ export function createClient(options: ClientOptions): Client {
   return client as Client;
 }
 
-async function failure(response: Response, baseUrl: string): Promise<Error> {
+/** The error that an unsuccessful answer stands for. */
+export async function failure(response: Response, baseUrl: string): Promise<Error> {
   const text = await response.text().catch(() => "");
   try {
     return new ApiError(Problem.parse(JSON.parse(text)));

@@ -385,5 +385,6 @@ export const Token = z.object({
   scopes: z.array(z.string()),
   createdAt: z.string(),
   expiresAt: z.string().nullable(),
+  lastUsedAt: z.string().nullable(),
 });
 export type Token = z.infer<typeof Token>;

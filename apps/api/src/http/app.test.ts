@@ -104,6 +104,7 @@ describe("every route of the table", () => {
         scope: 1,
         model: 4,
         requestId: 0,
+        current: 5,
       }),
     ];
     for (const body of bodies) {

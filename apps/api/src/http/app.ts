@@ -122,6 +122,7 @@ async function serve(c: Ctx, name: RouteName, route: Route, deps: AppDeps): Prom
     requestId: requestIdOf(c),
     stillValid: async () => (await authenticate(c, deps)).ok,
     idempotencyKey,
+    origin: c.req.header("origin") ?? null,
     lastEventId: lastEventId === undefined ? null : Number(lastEventId),
   } as unknown as Call<RouteName>;
   const run = () => perform(c, name, route, call, deps);
@@ -187,7 +188,9 @@ function text(c: Ctx, route: Route, value: string | AsyncIterable<string>): Resp
 }
 
 async function authenticate(c: Ctx, deps: AppDeps): Promise<Outcome<Principal>> {
-  const token = /^Bearer ([\x21-\x7e]{1,500})$/.exec(c.req.header("authorization") ?? "")?.[1] ?? sessionToken(c);
+  const bearer = /^Bearer ([\x21-\x7e]{1,500})$/.exec(c.req.header("authorization") ?? "")?.[1];
+  // A session is good for the browser that holds its cookie, and for nothing else.
+  const token = bearer?.startsWith("x1s_") ? null : (bearer ?? sessionToken(c));
   if (!token) return refuse("unauthenticated", "The request carries no token.");
   const principal = await deps.authenticate(token);
   return principal ? accept(principal) : refuse("unauthenticated", "The token is unknown, expired or revoked.");

@@ -17,6 +17,8 @@ export type Principal = {
   organization: string;
   role: string;
   scopes: readonly string[];
+  /** What was shown to be let in: an API token, or a browser's session and when it was opened (ISO). */
+  via: { kind: "token"; id: string } | { kind: "session"; id: string; since: string };
 };
 
 /** One authenticated, validated request, as a handler sees it. */
@@ -29,6 +31,8 @@ export type Call<N extends RouteName> = {
   /** Id of the request: in the answer's header, in problems and in the log. */
   requestId: string;
   idempotencyKey: string | null;
+  /** Origin of the page that asks, which is ours; null outside browsers. */
+  origin: string | null;
   /** Whether the token still stands for somebody: asked again while a stream is open. */
   stillValid(): Promise<boolean>;
   /** SSE: number after which to go on, from Last-Event-ID. */

@@ -23,6 +23,7 @@ import type {
   Token,
 } from "@x1agent/contract";
 import type { JobFilter } from "@x1agent/domain-jobs";
+import type { AccountUseCases } from "./account.ts";
 import type { RuntimeShelf } from "./runtimes.ts";
 
 /** For whom a use-case works: every one sees only the caller's organization, and writes the caller down as the actor. */
@@ -108,6 +109,9 @@ export type UseCases = {
     listTokens(caller: Caller): Promise<Token[]>;
     revokeToken(caller: Caller, tokenId: string): Promise<boolean>;
   };
+  account: AccountUseCases;
+  /** Writes an audit entry of what was done beside the database. */
+  noted(caller: Caller, action: string, subject: string): Promise<void>;
   runtimes: Pick<RuntimeShelf, "list" | "install">;
   gc(caller: Caller, body: RouteBody<"collectGarbage">): Promise<Outcome<RouteResponse<"collectGarbage">>>;
   doctor(): Promise<Doctor>;

@@ -243,6 +243,16 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
       context.print({ revoked: tokenId }, `${visibleLine(tokenId)} is revoked`);
     });
 
+  program
+    .command("sign-in")
+    .description("print a link that signs one browser in as you, once, within five minutes")
+    .action(async (_, command: Command) => {
+      const { client, print } = contextOf(command);
+      const { path, expiresAt } = await client.createSignInLink();
+      const url = `${client.baseUrl}${path}`;
+      print({ url, expiresAt }, url);
+    });
+
   const audit = program.command("audit").description("the hash-chained audit log");
   audit
     .command("verify [file]")

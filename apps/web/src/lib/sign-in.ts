@@ -1,4 +1,8 @@
+import { createSignInClient } from "@x1agent/client";
+
 let refusal: string | null = null;
+const signIn = createSignInClient({ baseUrl: window.location.origin });
+
 /** Why the link in the address did not sign in; null when there was none or it did. */
 export const signInRefusal = (): string | null => refusal;
 
@@ -11,13 +15,8 @@ export async function signInByLink(): Promise<void> {
   if (!code) return;
   window.history.replaceState(null, "", window.location.pathname);
   try {
-    const response = await fetch("/web/session", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ code }),
-    });
-    if (!response.ok) refusal = ((await response.json()) as { detail: string }).detail;
-  } catch {
-    refusal = "The service gave no answer. Is it running?";
+    await signIn.byCode(code);
+  } catch (error) {
+    refusal = error instanceof Error ? error.message : "The service gave no answer. Is it running?";
   }
 }

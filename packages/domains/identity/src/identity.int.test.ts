@@ -2,7 +2,7 @@ import { sql } from "@x1agent/kernel";
 import { type TemporaryDatabase, temporaryDatabase } from "@x1agent/testkit";
 import { getMigrations } from "better-auth/db/migration";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createIdentity, type IdentityService, listOrganizations, migrations, scopes } from "./index.ts";
+import { createIdentity, type IdentityService, listOrganizations, migrations, pageOrigin, scopes } from "./index.ts";
 
 let db: TemporaryDatabase;
 const open = () => createIdentity(db, { secret: "s".repeat(32), baseUrl: "http://127.0.0.1:1" });
@@ -92,5 +92,97 @@ describe("identity", () => {
     const off = await identity.createToken(owner.userId, owner.organizationId, "x", ["read"]);
     await db.asAdmin(`update apikey set enabled = false where id = '${off.id}'`);
     expect(await open().authenticate(off.token)).toBeNull();
+  });
+});
+
+const how = { method: "link", address: "127.0.0.1", agent: "Browser/1" } as const;
+describe("browser sessions", () => {
+  it("stand for their user, and the database holds no token", async () => {
+    const opened = await identity.openSession(owner.userId, how);
+    expect(await identity.authenticate(opened!.token)).toMatchObject({
+      actor: { kind: "user", id: owner.userId },
+      organizationId: owner.organizationId,
+      scopes: [...scopes],
+      via: { kind: "session", id: opened!.id },
+    });
+    const all = JSON.stringify((await db.asAdmin("select * from session")).rows);
+    expect(all).toContain(opened!.id);
+    expect(all).not.toContain(opened!.token);
+    // What the database holds signs nobody in.
+    const { rows } = await db.asAdmin(`select token from session where id = '${opened!.id}'`);
+    expect(await open().authenticate(`x1s_${rows[0].token}`)).toBeNull();
+  });
+
+  it("are listed and ended, one or all others, and by nobody else", async () => {
+    const mine = (await identity.openSession(owner.userId, { ...how, method: "password" }))!;
+    const other = (await identity.openSession(owner.userId, how))!;
+    expect((await identity.listSessions(owner.userId)).find(({ id }) => id === mine.id)).toMatchObject({
+      method: "password",
+      address: "127.0.0.1",
+      agent: "Browser/1",
+    });
+    expect(await identity.endSessions("usr_stranger", { id: other.id })).toBe(0);
+    expect(await identity.authenticate(other.token)).not.toBeNull();
+    expect(await identity.endSessions(owner.userId, { id: other.id })).toBe(1);
+    expect(await identity.authenticate(other.token)).toBeNull();
+    await identity.openSession(owner.userId, how);
+    await identity.endSessions(owner.userId, { allBut: mine.id });
+    expect((await identity.listSessions(owner.userId)).map(({ id }) => id)).toEqual([mine.id]);
+    expect(await identity.authenticate(mine.token)).not.toBeNull();
+  });
+
+  it("end with their time and with the membership", async () => {
+    const late = (await identity.openSession(owner.userId, how))!;
+    await db.asAdmin(`update session set "expiresAt" = now() - interval '1 second' where id = '${late.id}'`);
+    expect(await open().authenticate(late.token)).toBeNull();
+    expect(await identity.openSession("usr_stranger", how)).toBeNull();
+  });
+});
+
+describe("passwords", () => {
+  it("are kept as scrypt hashes and found by name, whatever its letters", async () => {
+    expect(await identity.passwords.inUse()).toBe(false);
+    await identity.passwords.set(owner.userId, "correct horse battery");
+    expect(await identity.passwords.inUse()).toBe(true);
+    expect(JSON.stringify((await db.asAdmin("select * from account")).rows)).not.toContain("correct horse");
+    expect(await identity.passwords.userOf("OWNER@localhost ", "correct horse battery")).toBe(owner.userId);
+    expect(await identity.passwords.userOf("owner@localhost", "correct horse batterz")).toBeNull();
+    expect(await identity.passwords.userOf("nobody", "no such password")).toBeNull();
+    expect(await identity.passwords.matches(owner.userId, "correct horse battery")).toBe(true);
+  });
+
+  it("bound the work that guesses make", async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => identity.passwords.userOf("owner@localhost", "guess")),
+    );
+    expect(new Set(answers)).toEqual(new Set([null, "busy"]));
+  });
+
+  it("go when they are removed, and follow a renamed user", async () => {
+    expect(await identity.renameUser(owner.userId, { name: "Ada", signInName: "Ada" })).toBe(true);
+    expect(await identity.listMembers(owner.organizationId)).toEqual([
+      { id: owner.userId, name: "Ada", signInName: "ada", role: "owner" },
+    ]);
+    expect(await identity.passwords.userOf("ada", "correct horse battery")).toBe(owner.userId);
+    expect(await identity.passwords.remove(owner.userId)).toBe(true);
+    expect(await identity.passwords.userOf("ada", "correct horse battery")).toBeNull();
+  });
+});
+
+describe("passkeys", () => {
+  it("belong to names", () => {
+    expect(pageOrigin("http://localhost:4380")).toEqual({ origin: "http://localhost:4380", host: "localhost" });
+    for (const address of ["http://127.0.0.1:4380", "http://[::1]:4380", null, "nonsense"])
+      expect(pageOrigin(address)).toBeNull();
+  });
+
+  it("refuse an answer to no challenge of ours", async () => {
+    const page = pageOrigin("http://localhost:1")!;
+    const options = await identity.passkeys.creation({ id: owner.userId, name: "ada", displayName: "Ada" }, page);
+    expect(options?.authenticatorSelection).toMatchObject({ residentKey: "required", userVerification: "required" });
+    const forged = { id: "a", rawId: "a", type: "public-key", clientExtensionResults: {}, response: {} };
+    expect(await identity.passkeys.add(owner.userId, "x", forged, page)).toBeNull();
+    expect(await identity.passkeys.userOf(forged, page)).toBeNull();
+    expect(await identity.passkeys.list(owner.userId)).toEqual([]);
   });
 });

@@ -1,2 +1,4 @@
 export * from "./migrations.ts";
+export { type PageOrigin, type PasskeyFacts, pageOrigin } from "./passkeys.ts";
 export * from "./service.ts";
+export { SESSION_SECONDS, type SessionFacts, type SignInMethod } from "./sessions.ts";

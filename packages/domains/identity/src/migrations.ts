@@ -27,4 +27,12 @@ export const migrations: readonly Migration[] = [
     create index "apikey_key_idx" on "apikey" ("key");
     grant select, insert, update, delete on "user", "session", "account", "verification", "organization", "member", "invitation", "apikey" to x1_service;`,
   },
+  {
+    // `passkey` is the table of better-auth's passkey plug-in; ours besides: how a session began and when a passkey was used.
+    name: "identity-002",
+    sql: `alter table "session" add column "method" text;
+    create table "passkey" ("id" text not null primary key, "name" text, "publicKey" text not null, "userId" text not null references "user" ("id") on delete cascade, "credentialID" text not null unique, "counter" integer not null, "deviceType" text not null, "backedUp" boolean not null, "transports" text, "createdAt" timestamptz default CURRENT_TIMESTAMP not null, "aaguid" text, "lastUsedAt" timestamptz);
+    create index "passkey_userId_idx" on "passkey" ("userId");
+    grant select, insert, update, delete on "passkey" to x1_service;`,
+  },
 ];

@@ -4,18 +4,25 @@ import { type Actor, Fault } from "@x1agent/contract";
 import { type Database, newId, row, rows, sql, type Tx } from "@x1agent/kernel";
 import { betterAuth } from "better-auth";
 import { organization } from "better-auth/plugins/organization";
+import { passkeyStore } from "./passkeys.ts";
+import { passwordStore } from "./password.ts";
+import { isSessionToken, type SessionFacts, sessionStore } from "./sessions.ts";
 
 export const scopes = ["read", "write", "approve", "admin"] as const;
 export type Scope = (typeof scopes)[number];
-/** Who a token belongs to and what it may do. */
+/** What somebody showed to be let in: an API token, or a browser's session with the time it was opened (ISO). */
+export type Credential = { kind: "token"; id: string } | { kind: "session"; id: string; since: string };
+/** Who a credential belongs to and what it may do. */
 export type Identity = {
   actor: Actor;
   organizationId: string;
   organization: string;
   role: string;
   scopes: Scope[];
-  tokenId: string;
+  via: Credential;
 };
+/** A person of an organization. `signInName` is what they type beside their password. */
+export type MemberFacts = { id: string; name: string; signInName: string; role: string };
 
 /** A verified token is taken as good for this long: a revoked one dies within it. */
 const CACHE_MS = 5_000;
@@ -29,6 +36,7 @@ type TokenRow = {
   metadata: string | null;
   createdAt: Date;
   expiresAt: Date | null;
+  lastRequest: Date | null;
 };
 export type TokenFacts = {
   id: string;
@@ -38,6 +46,7 @@ export type TokenFacts = {
   scopes: string[];
   createdAt: string;
   expiresAt: string | null;
+  lastUsedAt: string | null;
 };
 /** better-auth stores metadata as JSON text, older versions of it as JSON in JSON. */
 function organizationOf(metadata: string | null): string | null {
@@ -65,6 +74,7 @@ export function createIdentity(database: Database, options: { secret: string; ba
     ],
   });
   const cache = new Map<string, { until: number; identity: Identity | null }>();
+  const sessions = sessionStore(database);
 
   async function createToken(
     userId: string,
@@ -88,22 +98,68 @@ export function createIdentity(database: Database, options: { secret: string; ba
   return {
     auth,
     createToken,
+    passwords: passwordStore(database),
+    passkeys: passkeyStore(database),
+    openSession: sessions.open,
+    listSessions: (userId: string): Promise<SessionFacts[]> => sessions.list(userId),
+
+    /** Ends browser sessions of a user, here at once and in other processes within the cache's time. Returns how many. */
+    async endSessions(userId: string, which: { id: string } | { allBut: string }): Promise<number> {
+      const ended = await sessions.end(userId, which);
+      if (ended > 0) cache.clear();
+      return ended;
+    },
+
+    /** People of an organization, by name. */
+    listMembers(organizationId: string): Promise<MemberFacts[]> {
+      return database.system((tx) =>
+        rows(
+          tx,
+          sql<MemberFacts>`select u.id, u.name, u.email as "signInName", m.role from member m join "user" u on u.id = m."userId" where m."organizationId" = ${organizationId} order by u.name, u.id limit 1000`,
+        ),
+      );
+    },
+
+    /** Changes how a user is called; false when another one signs in by that name. */
+    async renameUser(
+      userId: string,
+      change: { name?: string | undefined; signInName?: string | undefined },
+    ): Promise<boolean> {
+      const changed = await database.system(async (tx) => {
+        const wanted = change.signInName?.trim().toLowerCase() ?? null;
+        if (wanted && (await row(tx, sql`select 1 from "user" where lower(email) = ${wanted} and id <> ${userId}`)))
+          return null;
+        return row(
+          tx,
+          sql<{
+            id: string;
+          }>`update "user" set name = coalesce(${change.name ?? null}, name), email = coalesce(${wanted}, email), "updatedAt" = now() where id = ${userId} returning id`,
+        );
+      });
+      return changed !== null;
+    },
+
+    /** The user who owns the first organization: whom a link printed at start signs in. */
+    async ownerId(): Promise<string> {
+      return (await owner()).userId;
+    },
 
     /** Tokens of an organization, newest first. */
     async listTokens(organizationId: string): Promise<TokenFacts[]> {
       const found = await database.system((tx) =>
         rows(
           tx,
-          sql<TokenRow>`select id, name, start, permissions, metadata, "createdAt", "expiresAt" from apikey order by "createdAt" desc, id`,
+          sql<TokenRow>`select id, name, start, permissions, metadata, "createdAt", "expiresAt", "lastRequest" from apikey order by "createdAt" desc, id`,
         ),
       );
       return found
         .filter(({ metadata }) => organizationOf(metadata) === organizationId)
-        .map(({ id, name, start, permissions, createdAt, expiresAt }) => ({
+        .map(({ id, name, start, permissions, createdAt, expiresAt, lastRequest }) => ({
           ...{ id, name, start },
           scopes: (JSON.parse(permissions ?? "{}") as { x1?: string[] }).x1 ?? [],
           createdAt: createdAt.toISOString(),
           expiresAt: expiresAt?.toISOString() ?? null,
+          lastUsedAt: lastRequest?.toISOString() ?? null,
         }));
     },
 
@@ -141,22 +197,13 @@ export function createIdentity(database: Database, options: { secret: string; ba
       return { ...made, token };
     },
 
-    /** Another token for the first owner: when the local token file was lost, or for a browser. */
-    async ownerToken(name = "local", expiresInSeconds?: number): Promise<string> {
-      const owner = await database.system((tx) =>
-        row(
-          tx,
-          sql<{
-            userId: string;
-            organizationId: string;
-          }>`select "userId", "organizationId" from member where role = 'owner' order by "createdAt", id limit 1`,
-        ),
-      );
-      if (!owner) throw new Fault("internal", "There is no owner: the database was not set up by this service.");
-      return (await createToken(owner.userId, owner.organizationId, name, scopes, expiresInSeconds)).token;
+    /** Another token for the first owner, when the local token file was lost. */
+    async ownerToken(name = "local"): Promise<string> {
+      const { userId, organizationId } = await owner();
+      return (await createToken(userId, organizationId, name, scopes)).token;
     },
 
-    /** The identity behind a token, or null. Membership is looked up anew, so a removed member's token is worthless. */
+    /** The identity behind an API token or a session's token, or null. Membership is looked up anew, so a removed member's token is worthless. */
     async authenticate(token: string): Promise<Identity | null> {
       const key = createHash("sha256").update(token).digest("base64");
       const known = cache.get(key);
@@ -168,7 +215,22 @@ export function createIdentity(database: Database, options: { secret: string; ba
     },
   };
 
+  async function owner(): Promise<{ userId: string; organizationId: string }> {
+    const found = await database.system((tx) =>
+      row(
+        tx,
+        sql<{
+          userId: string;
+          organizationId: string;
+        }>`select "userId", "organizationId" from member where role = 'owner' order by "createdAt", id limit 1`,
+      ),
+    );
+    if (!found) throw new Fault("internal", "There is no owner: the database was not set up by this service.");
+    return found;
+  }
+
   async function verify(token: string): Promise<Identity | null> {
+    if (isSessionToken(token)) return sessions.identify(token);
     if (!/^x1_[\w-]{20,200}$/.test(token)) return null;
     const checked = await auth.api.verifyApiKey({ body: { key: token } });
     if (!checked.valid || !checked.key) return null;
@@ -194,7 +256,7 @@ export function createIdentity(database: Database, options: { secret: string; ba
       organization: member.name,
       role: member.role,
       scopes: scopes.filter((scope) => held.permissions?.x1?.includes(scope)),
-      tokenId: held.id,
+      via: { kind: "token", id: held.id },
     };
   }
 }

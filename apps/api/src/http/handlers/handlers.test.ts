@@ -22,7 +22,9 @@ async function service(
       useCases.sessions.events({ organizationId, actor: { kind: "platform", id: "x1" } }, jobId, after, limit),
     onError: () => undefined,
   });
-  fixture = await serveHandlers(createHandlers({ useCases, streams, version: "0.1.0", status: () => "ok" }));
+  fixture = await serveHandlers(
+    createHandlers({ useCases, streams, version: "0.1.0", status: () => "ok", signInLink: () => null }),
+  );
   return createClient({ baseUrl: fixture.url, token });
 }
 const mine = { get: async (_: Caller, id: string) => (id === "mine" ? ({ id } as never) : null) };

@@ -1,8 +1,9 @@
-import { accept, CONTRACT_VERSION, type Health } from "@x1agent/contract";
+import { accept, CONTRACT_VERSION, type Health, type RouteResponse } from "@x1agent/contract";
 import type { z } from "zod";
 import type { EventStreams } from "../../events/streams.ts";
 import type { UseCases } from "../../use-cases/index.ts";
 import type { Handlers } from "../call.ts";
+import { accountHandlers } from "./account.ts";
 import { jobHandlers } from "./jobs.ts";
 import { policyHandlers } from "./policy.ts";
 import { projectHandlers } from "./projects.ts";
@@ -14,6 +15,8 @@ export type HandlerDeps = {
   streams: EventStreams;
   version: string;
   status(): z.infer<typeof Health>["status"];
+  /** A link that signs one browser in as this user; null when the web app is not built. */
+  signInLink(userId: string): RouteResponse<"createSignInLink"> | null;
 };
 
 /** A handler for every route of the contract. */
@@ -25,5 +28,6 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...reviewHandlers(deps),
     ...policyHandlers(deps),
     ...serviceHandlers(deps),
+    ...accountHandlers(deps),
   };
 }

@@ -17,9 +17,6 @@ type Names =
   | "deleteSecret"
   | "listAudit"
   | "verifyAudit"
-  | "createToken"
-  | "listTokens"
-  | "revokeToken"
   | "collectGarbage";
 
 /** Names of secrets: a provider, or `git:` and a host. */
@@ -27,7 +24,7 @@ const secretName = /^(git:[a-z0-9.-]{1,253}(:\d{1,5})?|[a-z][a-z0-9-]{0,60})$/;
 const providerName = /^[a-z][a-z0-9-]{0,60}$/;
 
 export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names> {
-  const { runtimes, providers, secrets, audit, identity } = useCases;
+  const { runtimes, providers, secrets, audit } = useCases;
   return {
     async me({ principal }) {
       const { actor, organizationId, organization, role, scopes } = principal;
@@ -63,17 +60,5 @@ export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names
     },
     verifyAudit: async (call) => accept(await audit.verify(callerOf(call))),
     collectGarbage: (call) => useCases.gc(callerOf(call), call.body),
-    listTokens: async (call) => accept(wholePage(await identity.listTokens(callerOf(call)))),
-    async revokeToken(call) {
-      return (await identity.revokeToken(callerOf(call), call.params.tokenId))
-        ? accept(null)
-        : refuse("not_found", "No such token.");
-    },
-    async createToken(call) {
-      // Nobody hands on more than they hold.
-      const missing = call.body.scopes.find((scope) => !call.principal.scopes.includes(scope));
-      if (missing) return refuse("forbidden", `Your own token lacks the scope "${missing}".`);
-      return accept(await identity.createToken(callerOf(call), call.body));
-    },
   };
 }

@@ -5,25 +5,32 @@ const LINK_MS = 5 * 60_000;
 /** Links that may be open at once; the oldest goes first. */
 const MAX_LINKS = 20;
 
-/** One-time sign-in codes. Only their hashes are held, in memory: a restart ends them all. */
-export type SignInCodes = { issue(): string; redeem(code: string): boolean };
+/**
+ * One-time sign-in codes. Only their hashes are held, in memory: a restart ends them all. A code is for one user, or for
+ * the first owner (null).
+ */
+export type SignInCodes = {
+  issue(userId: string | null): { code: string; expiresAt: string };
+  redeem(code: string): { userId: string | null } | null;
+};
 
 /** Makes the store of one-time codes; `now` in milliseconds. */
 export function createSignInCodes(now: () => number = Date.now): SignInCodes {
-  const open = new Map<string, number>();
+  const open = new Map<string, { until: number; userId: string | null }>();
   const hash = (code: string) => createHash("sha256").update(code).digest("base64");
   return {
-    issue() {
+    issue(userId) {
       const code = randomBytes(32).toString("base64url");
+      const until = now() + LINK_MS;
       if (open.size >= MAX_LINKS) open.delete(open.keys().next().value ?? "");
-      open.set(hash(code), now() + LINK_MS);
-      return code;
+      open.set(hash(code), { until, userId });
+      return { code, expiresAt: new Date(until).toISOString() };
     },
     redeem(code) {
       const key = hash(code);
-      const until = open.get(key);
+      const found = open.get(key);
       open.delete(key);
-      return until !== undefined && until > now();
+      return found && found.until > now() ? { userId: found.userId } : null;
     },
   };
 }
@@ -36,7 +43,7 @@ export function cookieToken(cookies: string | undefined, host: string | undefine
   const name = cookieName(host);
   for (const part of (cookies ?? "").split(";")) {
     const [key, value] = part.trim().split("=", 2);
-    if (key === name && value && /^[\w-]{20,500}$/.test(value)) return value;
+    if (key === name && value && /^x1s_[\w-]{43}$/.test(value)) return value;
   }
   return null;
 }
