@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 
 /**
@@ -80,21 +79,30 @@ const steered: string[] = [];
 type Answered = { optionId?: string; text?: string };
 const questions = new Map<string, (answer: Answered) => void>();
 
-createInterface({ input: process.stdin })
-  .on("line", (line) => {
-    const command = JSON.parse(line) as Json & { type: string };
-    if (command.type === "prompt") void runTurn(String(command.text));
-    else if (command.type === "steer") steered.push(String(command.text));
-    else if (command.type === "interrupt" && turn && !turn.deaf) turn.abort.abort();
-    else if (command.type === "answer") questions.get(String(command.requestId))?.(command as Answered);
-    else if (command.type === "instructions") instructions = String(command.text);
-    else if (command.type === "set_model") {
-      model = String(command.model);
-      say({ type: "model_set", model });
-    }
+// Not by readline: that also cuts at U+2028 and U+2029, which JSON carries as they are.
+let unread = "";
+process.stdin
+  .setEncoding("utf8")
+  .on("data", (part: string) => {
+    const lines = (unread + part).split("\n");
+    unread = lines.pop() ?? "";
+    for (const line of lines) obey(line);
   })
-  .on("close", () => process.exit(0));
+  .on("end", () => process.exit(0));
 say({ type: "ready", sessionId, model, resumed: resume !== undefined });
+
+function obey(line: string): void {
+  const command = JSON.parse(line) as Json & { type: string };
+  if (command.type === "prompt") void runTurn(String(command.text));
+  else if (command.type === "steer") steered.push(String(command.text));
+  else if (command.type === "interrupt" && turn && !turn.deaf) turn.abort.abort();
+  else if (command.type === "answer") questions.get(String(command.requestId))?.(command as Answered);
+  else if (command.type === "instructions") instructions = String(command.text);
+  else if (command.type === "set_model") {
+    model = String(command.model);
+    say({ type: "model_set", model });
+  }
+}
 
 async function runTurn(text: string): Promise<void> {
   const abort = new AbortController();

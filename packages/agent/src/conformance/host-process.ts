@@ -186,9 +186,11 @@ export class HostProcess {
             const blocks = (rest + text).split("\n\n");
             rest = blocks.pop() ?? "";
             for (const block of blocks) {
-              const data = /^data: (.*)$/m.exec(block)?.[1];
+              // `.` of a pattern would end at U+2028, which JSON carries as it is.
+              const lines = block.split("\n");
+              const data = lines.find((line) => line.startsWith("data: "))?.slice(6);
               if (data === undefined) continue;
-              const id = /^id: (.*)$/m.exec(block)?.[1] ?? null;
+              const id = lines.find((line) => line.startsWith("id: "))?.slice(4) ?? null;
               if (!take(EventEnvelope.parse(JSON.parse(data)), id)) continue;
               call.destroy();
               return resolve(head);
@@ -283,6 +285,18 @@ export function isRunning(text: string): boolean {
       return false;
     }
   });
+}
+
+/** Ends every process whose command line holds `text`. */
+export function endAll(text: string): void {
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (readFileSync(`/proc/${name}/cmdline`, "utf8").includes(text)) process.kill(Number(name), "SIGKILL");
+    } catch {
+      // Gone meanwhile.
+    }
+  }
 }
 
 /** Waits until no such process lives; false when it still does after three seconds. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { isSupportedContract, RuntimeManifest } from "@x1agent/contract";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { compareIds } from "../journal.ts";
-import { HostProcess, type HostProcessOptions, isGone, isRunning } from "./host-process.ts";
+import { endAll, HostProcess, type HostProcessOptions, isGone, isRunning } from "./host-process.ts";
 
 export { HostProcess, type HostProcessOptions, isGone, isRunning, makeFolders } from "./host-process.ts";
 
@@ -270,6 +270,55 @@ export function runtimeConformance(options: ConformanceOptions): void {
       await first.post("/inject", say("m3", "which word?"));
       expect(await first.turnEnd(3)).toMatchObject({ turn: 3, stopReason: "end_turn" });
       await first.until("the word", () => first.events.some((event) => event.payload.text === "it was mango"));
+    });
+
+    it("takes a message with Unicode's own line ends as one, and the next one too", async () => {
+      const whole = "cut\u2028by\u2029these\u0085marks";
+      script(
+        { match: { prompt: literally(whole) }, action: { kind: "text", text: "whole" } },
+        { match: { prompt: "^after" }, action: { kind: "text", text: "next" } },
+        { action: { kind: "text", text: "in parts" } },
+      );
+      const host = await boot();
+      await host.start();
+      await host.post("/inject", say("m1", whole));
+      expect(await host.turnEnd(1)).toMatchObject({ stopReason: "end_turn" });
+      await host.post("/inject", say("m2", "after"));
+      expect(await host.turnEnd(2)).toMatchObject({ stopReason: "end_turn" });
+      expect(host.all("agent.text").flatMap((event) => event.payload.text ?? [])).toEqual(["whole", "next"]);
+    });
+
+    it("loses no event that was seen when its host is killed in a turn; the next host goes on with later ids", async () => {
+      const mark = `9873${Math.floor(Math.random() * 1e6)}`;
+      script(
+        {
+          match: { prompt: "^hang", afterTool: false },
+          times: 1,
+          action: { kind: "shell", commands: [`sleep ${mark}`] },
+        },
+        { action: { kind: "text", text: "hello again" } },
+      );
+      const first = await boot();
+      await first.start();
+      await first.post("/inject", say("m1", "hang"));
+      await first.until("the command", () => first.last("tool.started"));
+      for (let tries = 0; tries < 100 && !isRunning(`sleep\0${mark}`); tries += 1)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      const seen = first.events.map((event) => event.id);
+      await first.kill();
+      // A workspace's pid namespace ends the command with the host; there is none here.
+      endAll(`sleep\0${mark}`);
+      const second = await boot({ folders: first.folders });
+      const resume = can("resume") ? { resume: first.last("session.init")?.payload.sessionId } : {};
+      expect((await second.post("/start", { sessionKey: "session-2", ...resume })).status).toBe(200);
+      await second.until("the session again", () => second.all("session.init")[1], 60_000);
+      await second.post("/inject", say("m2", "hello"));
+      const end = await second.until("the turn's end", () => second.last("turn.ended"), 60_000);
+      expect(end.payload).toMatchObject({ stopReason: "end_turn" });
+      const ids = second.events.map((event) => event.id);
+      expect(ids.slice(0, seen.length)).toEqual(seen);
+      expect(ids.toSorted(compareIds)).toEqual(ids);
+      expect(new Set(ids).size).toBe(ids.length);
     });
 
     it("sends its questions out and takes each answer once", async () => {
