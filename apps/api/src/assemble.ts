@@ -19,18 +19,20 @@ import { routeDrivers } from "./drivers.ts";
 import { collectMirrors, parseRemote } from "./git/index.ts";
 import { createLimiter } from "./http/web/index.ts";
 import { machineAuthorities, type NetworkFacts } from "./network.ts";
-import { providerDefaults } from "./providers.ts";
+import { testRoute } from "./provider-test.ts";
+import { loadProviderRoute, priceTable, providerDefaults } from "./providers.ts";
 import { readRegistries } from "./registries.ts";
 import { type CatalogueEntry, loadCatalogue } from "./runtimes/catalogue.ts";
 import { installRuntime, sweepPartialInstalls } from "./runtimes/install.ts";
 import { isSample } from "./sample.ts";
-import type { Assembly, Foundation, Parts } from "./service.ts";
+import { type Assembly, type Foundation, type Parts, VERSION } from "./service.ts";
 import { accountUseCases, signInUseCases } from "./use-cases/account.ts";
 import { audited, auditUseCases } from "./use-cases/audit.ts";
 import { examine } from "./use-cases/doctor.ts";
 import { gcUseCase } from "./use-cases/gc.ts";
 import { grantAtStart, grantUseCases } from "./use-cases/grants.ts";
 import type { Caller } from "./use-cases/index.ts";
+import { installationUseCases } from "./use-cases/installation.ts";
 import { jobUseCases, presentJob } from "./use-cases/jobs.ts";
 import { projectUseCases } from "./use-cases/projects.ts";
 import { reviewUseCases } from "./use-cases/review.ts";
@@ -106,6 +108,14 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
       // Before the loop runs nothing is lost: it begins by sweeping the jobs that nobody works on.
       const kick = (organizationId: string, jobId: string) => loop?.kick(organizationId, jobId);
       const choices = await runtimes.list();
+      const doctor = () =>
+        examine({
+          driver,
+          runtimes,
+          dataDir: options.dataDir,
+          blobsDir: options.blobsDir,
+          pingDatabase: () => db.system(async (tx) => void (await sql`select 1`.execute(tx))),
+        });
       const confirmations = createLimiter(CONFIRMATIONS, 60_000);
       const noted = (caller: Caller, action: string, subject: string, data: Record<string, unknown> = {}) =>
         db.tenant(caller.organizationId, (tx) => audited(tx, caller, action, subject, data));
@@ -131,7 +141,11 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           grants: grantUseCases(db),
           budgets: budgetUseCases(db),
           spend: spendUseCases(db),
-          providers: providerUseCases(db, providerDefaults),
+          providers: providerUseCases(db, providerDefaults, {
+            route: (organizationId, name) => loadProviderRoute(db, masterKey, organizationId, name),
+            test: testRoute,
+            prices: priceTable,
+          }),
           secrets: secretUseCases(db, masterKey, log),
           audit: auditUseCases(db),
           identity: {
@@ -158,14 +172,18 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
             organizations: () => db.system(identities.listOrganizations),
             collectMirrors: (olderThanMs, dryRun) => collectMirrors(options.dataDir, olderThanMs, dryRun),
           }),
-          doctor: () =>
-            examine({
-              driver,
-              runtimes,
-              dataDir: options.dataDir,
-              blobsDir: options.blobsDir,
-              pingDatabase: () => db.system(async (tx) => void (await sql`select 1`.execute(tx))),
-            }),
+          doctor,
+          installation: installationUseCases({
+            ...{ db, doctor, version: VERSION, dataDir: options.dataDir, blobsDir: options.blobsDir },
+            databaseServer: options.databaseUrl !== undefined,
+            masterKeyFile: options.masterKeyFrom ? null : options.masterKeyFile,
+            runtimes: async () =>
+              (await runtimes.list()).map(({ manifest: { name, version }, installed }) => ({
+                name,
+                version,
+                installed,
+              })),
+          }),
         },
         authenticate: (token) => identity.authenticate(token),
         async bootstrap() {

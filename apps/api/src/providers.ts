@@ -150,6 +150,19 @@ export function routesOf(name: string, settings: ProviderSettings | undefined, k
   });
 }
 
+/** One provider's route with its key unsealed, for a test call; undefined when neither key nor address is known. */
+export async function loadProviderRoute(
+  db: Pick<Database, "tenant">,
+  masterKey: Buffer,
+  organizationId: string,
+  name: string,
+): Promise<ProviderRoute | undefined> {
+  return db.tenant(organizationId, async (tx) => {
+    const settings = (await listProviders(tx)).find((provider) => provider.name === name);
+    return routesOf(name, settings, await openSecret(tx, masterKey, organizationId, providerSecret(name)))[0];
+  });
+}
+
 /** Unseals an organization's keys and makes its routes, for handing to one job's sidecar and nothing else. */
 export async function loadProviderRoutes(
   db: Pick<Database, "tenant">,

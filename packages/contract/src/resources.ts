@@ -362,6 +362,49 @@ export const Doctor = z.object({
 });
 export type Doctor = z.infer<typeof Doctor>;
 
+/** What and where this installation is. */
+export const Installation = z.object({
+  version: z.string(),
+  contract: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  startedAt: time,
+  /** Who the service runs as. */
+  user: z.string(),
+  dataDir: z.string(),
+  blobsDir: z.string(),
+  /** Null when the key was handed over by a descriptor or a variable. */
+  masterKey: z.object({ file: z.string().nullable() }),
+  database: z.object({
+    kind: z.enum(["embedded", "server"]),
+    version: z.string(),
+    bytes: z.number().int(),
+  }),
+});
+
+/** One model's price, in micro-dollars per million tokens. */
+export const PricedModel = z.object({
+  provider: z.string(),
+  model: z.string(),
+  inputMicrosPerMTok: z.number(),
+  outputMicrosPerMTok: z.number(),
+  cacheReadMicrosPerMTok: z.number(),
+  cacheWriteMicrosPerMTok: z.number(),
+  /** Other prices hold from this much input on. */
+  tiersFrom: z.array(z.number().int()),
+  source: z.string(),
+  asOf: z.string(),
+});
+
+/** What one free call with the stored key found. */
+export const ProviderTest = z.object({
+  outcome: z.enum(["accepted", "refused", "unsure", "unreachable"]),
+  detail: z.string(),
+  latencyMs: z.number().int(),
+  /** Models that the provider says it has. */
+  models: z.array(z.string()),
+});
+
 export const GarbageCollection = z.object({
   dryRun: z.boolean(),
   retentionDays: z.number().int(),

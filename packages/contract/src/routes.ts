@@ -507,6 +507,26 @@ export const routes = defineRoutes({
     status: 200,
     errors: [],
   },
+  testProvider: {
+    method: "POST",
+    path: "/api/v1/providers/:name/test",
+    summary: "Ask the provider for its models with the stored key: one call, free of charge.",
+    kind: "json",
+    scope: "admin",
+    response: r.ProviderTest,
+    status: 200,
+    errors: ["not_found", "provider_unconfigured"],
+  },
+  listPrices: {
+    method: "GET",
+    path: "/api/v1/prices",
+    summary: "Models with a known price, its source and date. A model without one is refused.",
+    kind: "json",
+    scope: "read",
+    response: page(r.PricedModel),
+    status: 200,
+    errors: [],
+  },
   listSecrets: {
     method: "GET",
     path: "/api/v1/secrets",
@@ -542,12 +562,23 @@ export const routes = defineRoutes({
   listAudit: {
     method: "GET",
     path: "/api/v1/audit",
-    summary: "Audit entries in order.",
+    summary:
+      "Audit entries in order, or newest first. `cursor` goes into `after`, or into `before` when newest come first.",
     kind: "json",
     scope: "admin",
     query: z.object({
       after: z.coerce.number().int().min(0).default(0),
       limit: z.coerce.number().int().min(1).max(1_000).default(200),
+      order: z.enum(["oldest", "newest"]).default("oldest"),
+      before: z.coerce.number().int().min(1).optional(),
+      /** Words that must all occur in an entry: its action, subject, actor or data. */
+      q: z.string().max(200).optional(),
+      /** An action or the beginning of some, such as `grant.`. */
+      action: z.string().max(100).optional(),
+      /** Id of an actor. */
+      actor: z.string().max(100).optional(),
+      since: z.iso.datetime().optional(),
+      until: z.iso.datetime().optional(),
     }),
     response: page(r.AuditEntry),
     status: 200,
@@ -569,6 +600,26 @@ export const routes = defineRoutes({
     errors: [],
   },
 
+  getInstallation: {
+    method: "GET",
+    path: "/api/v1/installation",
+    summary: "What and where this installation is: versions, folders, database.",
+    kind: "json",
+    scope: "admin",
+    response: r.Installation,
+    status: 200,
+    errors: [],
+  },
+  diagnostics: {
+    method: "GET",
+    path: "/api/v1/diagnostics",
+    summary: "Facts for somebody who helps, as JSON text: versions, doctor, counts. No secret, goal, event or address.",
+    kind: "text",
+    scope: "admin",
+    response: z.string(),
+    status: 200,
+    errors: [],
+  },
   collectGarbage: {
     method: "POST",
     path: "/api/v1/gc",

@@ -117,6 +117,11 @@ export async function startModelServer(
       send(status, errorBody(api, status, message, requestId), headers);
 
     if (text === null) return fail(413, "Request exceeds the maximum size");
+    // What a test of a key asks: free of charge, and told to nobody without the key.
+    if (!target && url.pathname === "/v1/models" && request.method === "GET")
+      return entry.key === key
+        ? send(200, { data: [{ id: "scripted", object: "model" }] })
+        : fail(401, "invalid x-api-key");
     if (!target) return fail(404, `Not found: ${request.method} ${url.pathname}`);
     if (request.method !== "POST") return fail(405, "Method Not Allowed");
     if (entry.key !== key)

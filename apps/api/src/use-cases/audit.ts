@@ -1,4 +1,4 @@
-import { appendAudit, listAudit, verifyAudit } from "@x1agent/domain-audit";
+import { appendAudit, searchAudit, verifyAudit } from "@x1agent/domain-audit";
 import type { Database, Tx } from "@x1agent/kernel";
 import type { Caller, UseCases } from "./index.ts";
 
@@ -19,7 +19,7 @@ export async function audited(
 /** Reading and checking the chain. */
 export function auditUseCases(db: Pick<Database, "tenant">): UseCases["audit"] {
   return {
-    list: (caller, after, limit) => db.tenant(caller.organizationId, (tx) => listAudit(tx, after, limit)),
+    list: (caller, { limit, ...search }) => db.tenant(caller.organizationId, (tx) => searchAudit(tx, search, limit)),
     verify: (caller) => db.tenant(caller.organizationId, (tx) => verifyAudit(tx, caller.organizationId)),
   };
 }

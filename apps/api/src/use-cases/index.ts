@@ -24,6 +24,7 @@ import type {
 } from "@x1agent/contract";
 import type { JobFilter } from "@x1agent/domain-jobs";
 import type { AccountUseCases } from "./account.ts";
+import type { InstallationUseCases } from "./installation.ts";
 import type { RuntimeShelf } from "./runtimes.ts";
 
 /** For whom a use-case works: every one sees only the caller's organization, and writes the caller down as the actor. */
@@ -94,6 +95,9 @@ export type UseCases = {
   providers: {
     list(caller: Caller): Promise<Provider[]>;
     set(caller: Caller, name: string, body: RouteBody<"setProvider">): Promise<Outcome<Provider>>;
+    /** One free call with the stored key. */
+    test(caller: Caller, name: string): Promise<Outcome<RouteResponse<"testProvider">>>;
+    prices(caller: Caller): Promise<RouteResponse<"listPrices">["items"]>;
   };
   secrets: {
     list(caller: Caller): Promise<Secret[]>;
@@ -101,7 +105,7 @@ export type UseCases = {
     delete(caller: Caller, name: string): Promise<boolean>;
   };
   audit: {
-    list(caller: Caller, after: number, limit: number): Promise<AuditEntry[]>;
+    list(caller: Caller, query: RouteQuery<"listAudit">): Promise<AuditEntry[]>;
     verify(caller: Caller): Promise<RouteResponse<"verifyAudit">>;
   };
   identity: {
@@ -110,6 +114,7 @@ export type UseCases = {
     revokeToken(caller: Caller, tokenId: string): Promise<boolean>;
   };
   account: AccountUseCases;
+  installation: InstallationUseCases;
   /** Writes an audit entry of what was done beside the database. */
   noted(caller: Caller, action: string, subject: string): Promise<void>;
   runtimes: Pick<RuntimeShelf, "list" | "install">;

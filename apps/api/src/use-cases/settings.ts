@@ -1,4 +1,11 @@
-import { accept, type Provider, refuse } from "@x1agent/contract";
+import {
+  accept,
+  type PriceTable,
+  type Provider,
+  type ProviderRoute,
+  type RouteResponse,
+  refuse,
+} from "@x1agent/contract";
 import { listBudgets, setBudget } from "@x1agent/domain-budgets";
 import { getJob } from "@x1agent/domain-jobs";
 import { getProject } from "@x1agent/domain-projects";
@@ -63,11 +70,41 @@ export function secretUseCases(db: Db, masterKey: Buffer, log: Logger): UseCases
 }
 
 /** Routes to model providers: the known ones, laid over by what the operator set. */
-export function providerUseCases(db: Db, defaults: readonly DefaultProvider[]): UseCases["providers"] {
+export function providerUseCases(
+  db: Db,
+  defaults: readonly DefaultProvider[],
+  ways: {
+    /** The provider's route with its key unsealed; undefined when neither key nor address is known. */
+    route(organizationId: string, name: string): Promise<ProviderRoute | undefined>;
+    test(route: ProviderRoute): Promise<RouteResponse<"testProvider">>;
+    prices(): PriceTable;
+  },
+): UseCases["providers"] {
   const list = async (tx: Tx): Promise<Provider[]> =>
     presentProviders(defaults, await listProviders(tx), await listSecrets(tx));
   return {
     list: (caller) => db.tenant(caller.organizationId, list),
+    async test(caller, name) {
+      const route = await ways.route(caller.organizationId, name);
+      if (!route) return refuse("provider_unconfigured", `There is no key for "${name}" yet: store one first.`);
+      const found = await ways.test(route);
+      await db.tenant(caller.organizationId, (tx) =>
+        audited(tx, caller, "provider.tested", name, { outcome: found.outcome }),
+      );
+      return accept(found);
+    },
+    prices: async () =>
+      Object.entries(ways.prices()).map(([id, { tiers, ...price }]) => ({
+        provider: id.slice(0, id.indexOf("/")),
+        model: id.slice(id.indexOf("/") + 1),
+        inputMicrosPerMTok: price.inputMicrosPerMTok,
+        outputMicrosPerMTok: price.outputMicrosPerMTok,
+        cacheReadMicrosPerMTok: price.cacheReadMicrosPerMTok,
+        cacheWriteMicrosPerMTok: price.cacheWriteMicrosPerMTok,
+        tiersFrom: (tiers ?? []).map(({ fromInputTokens }) => fromInputTokens),
+        source: price.source,
+        asOf: price.asOf,
+      })),
     set: (caller, name, body) =>
       db.tenant(caller.organizationId, async (tx) => {
         const known =

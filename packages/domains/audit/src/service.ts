@@ -68,6 +68,36 @@ export async function listAudit(tx: Tx, after: number, limit: number): Promise<A
   );
 }
 
+/** What to look for in the log; every given part must hold. */
+export type AuditSearch = {
+  order: "oldest" | "newest";
+  /** Numbers between which entries lie, themselves excluded. */
+  after?: number | undefined;
+  before?: number | undefined;
+  /** Words that must all occur, in any letters, in action, subject, actor or data. */
+  q?: string | undefined;
+  /** Beginning of the action. */
+  action?: string | undefined;
+  actor?: string | undefined;
+  /** ISO times; `until` is excluded. */
+  since?: string | undefined;
+  until?: string | undefined;
+};
+
+/** Entries that fit, in the order asked for. */
+export async function searchAudit(tx: Tx, search: AuditSearch, limit: number): Promise<AuditEntry[]> {
+  const { after = 0, before = null, q = "", action = "", actor = null, since = null, until = null } = search;
+  // A word is text to find, not a pattern.
+  const like = (word: string) => `%${word.replaceAll(/[\\%_]/g, "\\$&")}%`;
+  const words = q.split(/\s+/).filter(Boolean).slice(0, 10).map(like);
+  const found = sql<AuditRow>`select * from audit where seq > ${after} and (${before}::bigint is null or seq < ${before})
+    and starts_with(action, ${action}) and (${actor}::text is null or actor->>'id' = ${actor})
+    and (${since}::timestamptz is null or ts >= ${since}) and (${until}::timestamptz is null or ts < ${until})
+    and (action || ' ' || subject || ' ' || actor::text || ' ' || data::text) ilike all (${words}::text[])
+    order by seq ${search.order === "newest" ? sql.raw("desc") : sql.raw("asc")} limit ${limit}`;
+  return (await rows(tx, found)).map(present);
+}
+
 /** Recomputes the whole chain and holds it against the head, which an export and the log keep too: a cut tail shows. */
 export async function verifyAudit(
   tx: Tx,

@@ -12,11 +12,15 @@ type Names =
   | "installRuntime"
   | "listProviders"
   | "setProvider"
+  | "testProvider"
+  | "listPrices"
   | "listSecrets"
   | "setSecret"
   | "deleteSecret"
   | "listAudit"
   | "verifyAudit"
+  | "getInstallation"
+  | "diagnostics"
   | "collectGarbage";
 
 /** Names of secrets: a provider, or `git:` and a host. */
@@ -39,6 +43,8 @@ export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names
         return refuse("invalid_request", "A provider's name is lower-case letters, digits and dashes.");
       return providers.set(callerOf(call), call.params.name, call.body);
     },
+    testProvider: (call) => providers.test(callerOf(call), call.params.name),
+    listPrices: async (call) => accept(wholePage(await providers.prices(callerOf(call)))),
     listSecrets: async (call) => accept(wholePage(await secrets.list(callerOf(call)))),
     async setSecret(call) {
       if (!secretName.test(call.params.name))
@@ -55,10 +61,11 @@ export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names
         : refuse("not_found", "No such secret.");
     },
     async listAudit(call) {
-      const { after, limit } = call.query;
-      return accept(numberedPage(await audit.list(callerOf(call), after, limit), limit));
+      return accept(numberedPage(await audit.list(callerOf(call), call.query), call.query.limit));
     },
     verifyAudit: async (call) => accept(await audit.verify(callerOf(call))),
+    getInstallation: async () => accept(await useCases.installation.describe()),
+    diagnostics: async (call) => accept(await useCases.installation.diagnostics(callerOf(call))),
     collectGarbage: (call) => useCases.gc(callerOf(call), call.body),
   };
 }
