@@ -1,7 +1,9 @@
 import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { RuntimeManifest, SidecarBoot } from "@x1agent/contract";
@@ -52,10 +54,10 @@ for (const mechanism of mechanisms) {
 
 /** A host, forwarder and sidecar of a few lines: the driver's part is tested, not theirs. */
 const hostProgram = `
-import net from "node:net"; import { spawn } from "node:child_process";
+import net from "node:net"; import { spawn, spawnSync } from "node:child_process";
 let text = ""; for await (const part of process.stdin) text += part;
 const boot = JSON.parse(text);
-const probe = "ls /proc | grep -c '^[0-9]'; ls -A /x1/run | wc -l; tr '\\\\0' '\\\\n' </proc/*/cmdline 2>/dev/null | grep -c host.mjs; unshare -U true 2>/dev/null; echo $?; id -u; echo end; sleep 7654";
+const probe = "ls /proc | grep -c '^[0-9]'; ls -A /x1/run | wc -l; cat /proc/[0-9]*/cmdline | tr '\\\\0' '\\\\n' | grep -c 'host[.]mjs$'; unshare -U true 2>/dev/null; echo $?; id -u; echo end; sleep 7654";
 const [file, ...args] = [...boot.spawnPrefix, "/bin/bash", "-c", probe];
 let output = "";
 const child = spawn(file, args, { env: boot.env });
@@ -63,6 +65,8 @@ child.stdout.on("data", (part) => { output += part; });
 child.on("exit", (code, signal) => { output += "exit " + signal; });
 for (const name of ["events", "input"]) net.createServer((socket) => {
   if (name === "input") child.kill("SIGKILL");
+  // What the probe would see without namespaces of its own.
+  if (name === "input") output += "plain " + spawnSync("/bin/bash", ["-c", probe.split("; unshare")[0]]).stdout.toString().trim().replaceAll("\\n", " ") + "\\n";
   const timer = setInterval(() => { if (output.includes(name === "input" ? "exit" : "end")) { clearInterval(timer); socket.end(output + "\\ntoken " + boot.token); } }, 10);
 }).listen(boot.runDir + "/" + name + ".sock");
 `;
@@ -78,8 +82,9 @@ import fs from "node:fs"; import net from "node:net";
 const boot = JSON.parse(fs.readFileSync(3, "utf8"));
 if (boot.jobId === "broken") { console.error("cannot enrol"); process.exit(3); }
 const see = (path) => { try { return fs.readdirSync(path).length } catch (error) { return error.code } };
-const memory = () => { try { fs.readFileSync("/proc/self/maps"); return "dumpable" } catch (error) { return error.code } };
-net.createServer((socket) => socket.end(JSON.stringify({ id: boot.workspaceId, workspace: see("/workspace"), memory: memory() }))).listen(process.argv[3] + "/api.sock", () => console.log("ready"));
+// The kernel gives the files of a process that may not be dumped to root.
+const memory = () => fs.statSync("/proc/self/mem").uid === process.getuid() ? "dumpable" : "closed";
+net.createServer((socket) => socket.end(JSON.stringify({ id: boot.workspaceId, workspace: see("/workspace"), tmp: see("/tmp"), run: see("/run"), memory: memory() }))).listen(process.argv[3] + "/api.sock", () => console.log("ready"));
 process.stdin.on("end", () => process.exit(0)).resume();
 `;
 
@@ -145,7 +150,11 @@ for (const mechanism of mechanisms) {
           expect(seen.slice(1, 6)).toEqual(["0", "0", "1", "1000", "end"]);
           expect(seen.at(-1)).toBe("token host-token-0123456789");
           expect(await countProcesses("7654")).toBe(1);
-          expect(await readSocket(endpoint.inputPath)).toContain("exit SIGKILL");
+          const after = await readSocket(endpoint.inputPath);
+          expect(after).toContain("exit SIGKILL");
+          // Planted: started without its prefix, the same probe finds the host and what lies in its folder.
+          const [, files, hosts] = /^plain \d+ (\d+) (\d+)$/m.exec(after) ?? [];
+          expect([Number(files), Number(hosts)].every((count) => count > 0)).toBe(true);
           for (let round = 0; round < 200 && (await countProcesses("7654")) > 0; round++)
             await new Promise((resolve) => setTimeout(resolve, 10));
           expect(await countProcesses("7654")).toBe(0);
@@ -155,7 +164,8 @@ for (const mechanism of mechanisms) {
             ...{ network: "egress" as const, maxOutputBytes: 10_000, timeoutMs: 20_000 },
           });
           const [answer, ...rest] = through.output.toString().split("\n");
-          expect(JSON.parse(answer ?? "")).toMatchObject({ id: "w", workspace: "ENOENT" });
+          const sees = { id: "w", workspace: "ENOENT", tmp: 0, run: "ENOENT", memory: "closed" };
+          expect(JSON.parse(answer ?? "")).toEqual(sees);
           expect(rest).not.toContain("run");
           expect(rest).toContain("http://x1:job-token@127.0.0.1:3128");
           // Without egress the sockets are not even there.
@@ -175,6 +185,21 @@ for (const mechanism of mechanisms) {
           await local.stop(spec.id);
         }
         expect(await workspace.sidecarExited).toEqual({ exitCode: 0, signal: null });
+      });
+
+      test("a sidecar outside of its sandbox, by a binary that may be read, is found out by the same questions", async () => {
+        const sock = join(dir, `bare-${mechanism}`);
+        await mkdir(sock);
+        const bare = spawn(process.execPath, [join(overlayDir, "sidecar/sidecar.mjs"), "--sock", sock], {
+          stdio: ["pipe", "pipe", "inherit", "pipe"],
+        });
+        (bare.stdio[3] as Writable).end(JSON.stringify(boot()));
+        await once(bare.stdout as Readable, "data");
+        const sees = JSON.parse(await readSocket(join(sock, "api.sock")));
+        bare.stdin?.end();
+        await once(bare, "exit");
+        expect(sees.tmp).toBeGreaterThan(0);
+        expect([typeof sees.run, sees.memory]).toEqual(["number", "dumpable"]);
       });
 
       test("a sidecar that does not get ready is a fault with its words, and leaves nothing", async () => {
