@@ -18,7 +18,7 @@ import { Cgroups, type ProcessGroup } from "./cgroups.ts";
 import { readJournal } from "./journal.ts";
 import { exists, findTools, makeEtc, tryProgram, usrEntries } from "./machine.ts";
 import { ProcessLevelWorkspace } from "./process-level.ts";
-import { type Identity, type Machine, type Mechanism, type Sandbox, startSandbox } from "./sandbox.ts";
+import { type Identity, type Machine, type Mechanism, OutputPipes, type Sandbox, startSandbox } from "./sandbox.ts";
 import { seccompFilter } from "./seccomp.ts";
 import {
   baseEnv,
@@ -244,7 +244,7 @@ export async function prepareMachine(options: LocalDriverOptions, watch: LimitWa
   const cgroups = await findCgroups(options);
   return {
     options,
-    machine: { mechanism, tools, filters, stage },
+    machine: { mechanism, tools, filters, stage, pipes: new OutputPipes(join(shared, "pipes")) },
     usr: await usrEntries(),
     alternatives: await exists("/etc/alternatives"),
     watch,
@@ -306,15 +306,7 @@ const volumePaths = (dir: string): WorkspacePaths => ({
 async function makeVolume(dir: string, uid: number | null): Promise<WorkspacePaths> {
   const paths = volumePaths(dir);
   await mkdir(dir, { mode: uid === null ? 0o700 : 0o711 });
-  for (const path of [
-    paths.work,
-    paths.home,
-    paths.tmp,
-    paths.host,
-    paths.sock,
-    join(dir, "scratch"),
-    join(dir, "root"),
-  ])
+  for (const path of [paths.work, paths.home, paths.tmp, paths.host, paths.sock, join(dir, "root")])
     await mkdir(path, { mode: 0o700 });
   if (uid !== null) {
     for (const path of [paths.work, paths.home, paths.tmp, paths.host]) await chown(path, uid, uid);
@@ -422,7 +414,7 @@ class LocalWorkspace implements Workspace {
 
   /** Starts one sandbox of this workspace and counts it until it is gone. */
   async #launch(
-    request: Omit<Parameters<typeof startSandbox>[1], "scratch" | "newRoot" | "groups">,
+    request: Omit<Parameters<typeof startSandbox>[1], "newRoot" | "groups">,
     onLimit: (limit: "memory" | "disk") => void,
     memoryBytes: number,
     group = this.#group,
@@ -431,7 +423,6 @@ class LocalWorkspace implements Workspace {
     const own = await group.sandbox(memoryBytes);
     const started = await startSandbox(this.#context.machine, {
       ...request,
-      scratch: join(this.#dir, "scratch"),
       newRoot: join(this.#dir, "root"),
       groups: own.joinFiles,
     }).catch(async (error: unknown) => {
@@ -443,7 +434,8 @@ class LocalWorkspace implements Workspace {
       ended: started.ended.finally(async () => {
         // The kernel ends one process; whether it did is known only while the group is there.
         if (await own.outOfMemory?.()) onLimit("memory");
-        await own.remove();
+        // A process that is being reaped keeps its group busy for some milliseconds; nobody has to wait for that.
+        void own.remove();
       }),
     };
     sandbox.ended.catch(() => {});

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, openSync } from "node:fs";
-import { readFile, unlink } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -11,9 +11,11 @@ import { Fault } from "@x1agent/contract";
 import { type Architecture, type FilterKind, seccompFilter } from "./seccomp.ts";
 import {
   bwrapArguments,
-  closeDescriptors,
+  launchScript,
+  noexecTargets,
   readScript,
   type SandboxPlan,
+  stageFstab,
   stagePlan,
   stageScript,
   utilLinuxScript,
@@ -46,6 +48,7 @@ export type Machine = {
   filters: Record<FilterKind, string>;
   /** Folder over which root mounts its private stage. */
   stage: string;
+  pipes: OutputPipes;
 };
 
 export type SandboxRequest = {
@@ -55,8 +58,6 @@ export type SandboxRequest = {
   identity: Identity | null;
   /** Empty folder for the new root, util-linux started by an ordinary user. */
   newRoot: string;
-  /** Folder where output pipes are made for a moment. */
-  scratch: string;
   stdin: "none" | "pipe";
   /** Written to descriptor 3 of the command, then closed. */
   boot?: Buffer;
@@ -84,23 +85,60 @@ export type Sandbox = {
   kill(): void;
 };
 
-const makeFifo = promisify(execFile);
+type OutputPipe = { readFd: number; writeFd: number };
+const SPARE_PIPES = 12;
+const run = promisify(execFile);
 
-/** A real pipe for the command: `/dev/stderr` cannot be opened again when it is the socket that Node would make. */
-async function outputPipe(scratch: string): Promise<{ read: Socket; writeFd: number }> {
-  const path = join(scratch, `pipe-${randomBytes(8).toString("hex")}`);
-  await makeFifo("/usr/bin/mkfifo", ["-m", "0622", path], { env: {} });
-  try {
-    const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const writeFd = openSync(path, constants.O_WRONLY);
-      return { read: new Socket({ fd: readFd, readable: true, writable: false }), writeFd };
-    } catch (cause) {
-      closeSync(readFd);
-      throw cause;
+/**
+ * Real pipes for commands: `/dev/stderr` cannot be opened again when it is the socket that Node would make. They are made
+ * several at once by one `mkfifo` and kept open without a name, so that a command does not wait for it.
+ */
+export class OutputPipes {
+  readonly #folder: string;
+  readonly #spare: OutputPipe[] = [];
+  #making: Promise<void> | null = null;
+
+  /** `folder` is made for its owner alone; it holds names for a moment only. */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** One pipe; the caller closes both ends. */
+  async take(): Promise<OutputPipe> {
+    for (;;) {
+      const pipe = this.#spare.pop();
+      if (this.#spare.length < SPARE_PIPES / 3) this.#more();
+      if (pipe) return pipe;
+      await this.#making;
     }
-  } finally {
-    await unlink(path);
+  }
+
+  #more(): void {
+    this.#making ??= this.#make().finally(() => {
+      this.#making = null;
+    });
+    // Whoever waits hears of a failure; making spare ones is tried again by the next command.
+    this.#making.catch(() => {});
+  }
+
+  async #make(): Promise<void> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const batch = randomBytes(8).toString("hex");
+    const paths = Array.from({ length: SPARE_PIPES }, (_, at) => join(this.#folder, `${batch}-${at}`));
+    try {
+      await run("/usr/bin/mkfifo", ["-m", "0622", ...paths], { env: {} });
+      for (const path of paths) {
+        const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+        try {
+          this.#spare.push({ readFd, writeFd: openSync(path, constants.O_WRONLY) });
+        } catch (cause) {
+          closeSync(readFd);
+          throw cause;
+        }
+      }
+    } finally {
+      await Promise.all(paths.map((path) => rm(path, { force: true })));
+    }
   }
 }
 
@@ -163,40 +201,24 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
       filter,
       closeFds: [3, 4, 5],
       statusFd: 5,
+      noexec: noexecTargets(request.plan.mounts, await readFile("/proc/self/mountinfo", "utf8")),
     });
   }
+  const lastFd = boot ? 6 : 5;
+  const groups = [String(request.groups.length), ...request.groups];
+  const quietBash = ["/bin/bash", "--norc", "--noprofile", "-c"];
   if (request.identity) {
     const { uid, gid, umask } = request.identity;
     launcher = [
-      ...[
-        must(tools.unshare, "util-linux"),
-        "-m",
-        "--propagation",
-        "private",
-        "--",
-        "/bin/bash",
-        "--norc",
-        "--noprofile",
-        "-c",
-        stageScript(machine.stage),
-      ],
-      ...["x1-stage", String(uid), String(gid), umask, String(staged.sources.length), ...staged.sources, ...launcher],
+      ...[must(tools.unshare, "util-linux"), "-m", "--propagation", "private", "--"],
+      ...[...quietBash, stageScript(machine.stage, lastFd), "x1-stage", ...groups, String(uid), String(gid), umask],
+      ...[stageFstab(staged.sources, machine.stage), String(staged.sources.length), ...staged.sources],
+      ...launcher,
     ];
-  }
+  } else launcher = [...quietBash, launchScript(lastFd), "x1-launch", ...groups, ...launcher];
 
-  launcher = [
-    "/bin/bash",
-    "--norc",
-    "--noprofile",
-    "-c",
-    closeDescriptors(boot ? 6 : 5),
-    "x1-launch",
-    String(request.groups.length),
-    ...request.groups,
-    ...launcher,
-  ];
-
-  const [out, err] = await Promise.all([outputPipe(request.scratch), outputPipe(request.scratch)]);
+  const out = await machine.pipes.take();
+  const err = await machine.pipes.take();
   const filterFd = mechanism === "bwrap" ? openSync(machine.filters[request.filter], "r") : null;
   let child: ChildProcess;
   try {
@@ -217,16 +239,18 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
   } finally {
     for (const fd of [out.writeFd, err.writeFd, filterFd]) if (fd !== null) closeSync(fd);
   }
+  const stdout = new Socket({ fd: out.readFd, readable: true, writable: false });
+  const stderr = new Socket({ fd: err.readFd, readable: true, writable: false });
   // Errors on these streams mean that the other side is gone, which `ended` tells.
-  for (const stream of [child.stdin, ...child.stdio.slice(3), out.read, err.read]) stream?.on("error", () => {});
+  for (const stream of [child.stdin, ...child.stdio.slice(3), stdout, stderr]) stream?.on("error", () => {});
   const exited = new Promise<{ exitCode: number | null; signal: string | null }>((resolve, reject) => {
     child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
     child.once("error", reject);
   });
   exited.catch(() => {});
   if (child.pid === undefined) {
-    out.read.destroy();
-    err.read.destroy();
+    stdout.destroy();
+    stderr.destroy();
     const cause = await exited.catch((error: unknown) => error);
     throw new Fault("isolation_unavailable", `Could not start ${launcher[0]}; \`x1 doctor\` says what is missing.`, {
       cause,
@@ -258,8 +282,8 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
   return {
     pid: child.pid,
     stdin: child.stdin,
-    stdout: out.read,
-    stderr: err.read,
+    stdout,
+    stderr,
     ended,
     kill() {
       if (killed) return;

@@ -11,7 +11,9 @@ import {
   baseEnv,
   bwrapArguments,
   egressEnv,
+  fstab,
   nestedPrefix,
+  noexecTargets,
   shellQuote,
   sidecarPlan,
   stagePlan,
@@ -187,8 +189,13 @@ test("util-linux: values are quoted, the environment is exported and never an ar
     filter: Buffer.from([1, 2]),
     closeFds: [3],
     statusFd: 5,
+    noexec: new Set(["/tmp"]),
   });
   expect(script).toContain("R='/d/new root'");
+  // One word for each column, and one program for all mounts.
+  expect(script).toContain("/d/work /d/new\\040root/workspace none rbind,rw,nosuid,nodev,X-mount.mkdir 0 0");
+  expect(script).toContain("/d/tmp /d/new\\040root/tmp none rbind,rw,nosuid,nodev,noexec,X-mount.mkdir 0 0");
+  expect(script.match(/\bmount -/g)).toHaveLength(3);
   expect(script).toContain(`export TOKEN='it'\\''s secret'`);
   const last = script.trim().split("\n").at(-1) ?? "";
   expect(last).not.toContain("secret");
@@ -199,6 +206,24 @@ test("util-linux: values are quoted, the environment is exported and never an ar
 
 test("words of a shell are quoted", () => {
   expect(shellQuote("a'b $(c)")).toBe(`'a'\\''b $(c)'`);
+});
+
+test("a mount without execution is found below its longest mount point", () => {
+  const line = (point: string, options: string) => `1 2 8:1 / ${point} ${options} shared:1 - ext4 /dev/sda rw`;
+  const info = [line("/", "rw"), line("/d", "rw,noexec,relatime"), line("/d/my\\040home", "rw"), ""].join("\n");
+  const at = (source: string) => noexecTargets([{ kind: "rw", source, target: "/t" }], info).has("/t");
+  expect([at("/d/work"), at("/d"), at("/d/my home/x"), at("/dd"), at("/usr")]).toEqual([
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
+});
+
+test("a list of mounts has one word for each column", () => {
+  const line = { source: "/a b\\\tc\n", target: "/t", type: "none", options: "rbind" };
+  expect(fstab([line])).toBe("/a\\040b\\134\\011c\\012 /t none rbind,X-mount.mkdir 0 0\n");
 });
 
 test("the stage replaces every source but the system's", () => {

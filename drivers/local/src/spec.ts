@@ -1,3 +1,5 @@
+import { basename, dirname } from "node:path";
+
 /**
  * Pure builders of the local driver: what a sandbox looks like, as values. `sandbox.ts` performs them.
  *
@@ -192,11 +194,110 @@ export function dropCommand(tools: UtilLinuxTools, filter: Buffer): string[] {
   ];
 }
 
-/** Script for `unshare -U -r -m -p -f ... bash /dev/fd/N`: builds the plan below `newRoot`, pivots, drops, runs. */
+/** One word of a file in fstab(5)'s form. */
+const fstabWord = (word: string): string =>
+  word.replace(/[\\ \t\n]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, "0")}`);
+
+type FstabLine = { source: string; target: string; type: string; options: string };
+
+/**
+ * Mounts in order as a file for `mount -a -T`: one program performs them all. A folder to mount on is made where it is
+ * missing; a file must be there.
+ */
+export const fstab = (lines: readonly FstabLine[]): string =>
+  lines
+    .map(({ source, target, type, options }) =>
+      [fstabWord(source), fstabWord(target), type, `${options},X-mount.mkdir`, "0", "0\n"].join(" "),
+    )
+    .join("");
+
+/**
+ * Targets whose source lies on a mount without execution. That flag is locked in a user namespace, so making such a
+ * mount read-only must repeat it. `mountinfo` is `/proc/self/mountinfo`. Pure.
+ */
+export function noexecTargets(plan: MountPlan, mountinfo: string): ReadonlySet<string> {
+  const points = mountinfo.split("\n").flatMap((line) => {
+    const [, , , , point, options = ""] = line.split(" ");
+    return point ? [{ point: point.replace(/\\(\d{3})/g, (_, code) => char(code)), options }] : [];
+  });
+  const below = (path: string, point: string): boolean => path === point || path.startsWith(point.replace(/\/?$/, "/"));
+  const found = new Set<string>();
+  for (const mount of plan) {
+    if (mount.kind !== "ro" && mount.kind !== "rw") continue;
+    const on = points
+      .filter(({ point }) => below(mount.source, point))
+      // The last of the longest is on top.
+      .reduce<(typeof points)[number] | null>((a, b) => (a && a.point.length > b.point.length ? a : b), null);
+    if (on?.options.split(",").includes("noexec")) found.add(mount.target);
+  }
+  return found;
+}
+const char = (octal: string): string => String.fromCharCode(Number.parseInt(octal, 8));
+
+const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/**
+ * Script for `unshare -U -r -m -p -f ... bash`: builds the plan below `newRoot`, pivots, drops, runs. Each program that it
+ * starts costs more than a millisecond of every command, so all mounts are one `mount`.
+ */
 export function utilLinuxScript(
   plan: SandboxPlan,
-  options: { newRoot: string; tools: UtilLinuxTools; filter: Buffer; closeFds: readonly number[]; statusFd: number },
+  options: {
+    newRoot: string;
+    tools: UtilLinuxTools;
+    filter: Buffer;
+    closeFds: readonly number[];
+    statusFd: number;
+    /** See `noexecTargets`. */
+    noexec: ReadonlySet<string>;
+  },
 ): string {
+  const root = options.newRoot;
+  const folders = new Set(["proc"]);
+  const files: string[] = [];
+  const links = new Map<string, string[]>();
+  const single: string[] = [];
+  const mounts: FstabLine[] = [];
+  const link = (to: string, path: string): void => {
+    const [folder, name] = [dirname(path), basename(path)];
+    folders.add(`.${folder}`);
+    if (basename(to) === name) links.set(folder, [...(links.get(folder) ?? []), to]);
+    else single.push(`ln -s -- ${words([to, `.${path}`])}`);
+  };
+  for (const mount of plan.mounts) {
+    const target = `${root}${mount.target}`;
+    if (mount.kind === "ro" || mount.kind === "rw") {
+      folders.add(`.${dirname(mount.target)}`);
+      files.push(`[ -d ${shellQuote(mount.source)} ] || : >${shellQuote(`.${mount.target}`)}`);
+      mounts.push({
+        ...{ source: mount.source, target, type: "none" },
+        // Flags inherited from outside are locked in a user namespace: they must be repeated, and adding them is wanted anyway.
+        options: `rbind,${mount.kind},nosuid,nodev${options.noexec.has(mount.target) ? ",noexec" : ""}`,
+      });
+    } else if (mount.kind === "symlink") link(mount.to, mount.target);
+    else if (mount.kind === "dir") folders.add(`.${mount.target}`);
+    else if (mount.kind === "tmpfs") {
+      const size = `mode=${mount.mode},size=${mount.bytes}`;
+      mounts.push({ source: "x1", target, type: "tmpfs", options: `${size},nosuid,nodev` });
+    } else if (mount.kind === "proc")
+      mounts.push({ source: "proc", target, type: "proc", options: "nosuid,nodev,noexec" });
+    else {
+      // No tmpfs of its own: the root is one, and becomes read-only.
+      folders.add(`.${mount.target}/pts`);
+      for (const name of DEVICES) {
+        files.push(`: >${shellQuote(`.${mount.target}/${name}`)}`);
+        mounts.push({ source: `/dev/${name}`, target: `${target}/${name}`, type: "none", options: "bind" });
+      }
+      mounts.push({
+        ...{ source: "devpts", target: `${target}/pts`, type: "devpts" },
+        options: "newinstance,ptmxmode=0666,mode=620",
+      });
+      link("pts/ptmx", `${mount.target}/ptmx`);
+      link("/proc/self/fd", `${mount.target}/fd`);
+      for (const [at, name] of ["stdin", "stdout", "stderr"].entries())
+        link(`/proc/self/fd/${at}`, `${mount.target}/${name}`);
+    }
+  }
   const lines = [
     "set -e; export PATH=/usr/sbin:/usr/bin:/sbin:/bin",
     ...(plan.ownNetwork
@@ -205,42 +306,14 @@ export function utilLinuxScript(
         ]
       : []),
     "hostname x1 2>/dev/null || true",
-    "mount --make-rprivate /",
-    `R=${shellQuote(options.newRoot)}`,
-    "mount -t tmpfs -o mode=755,size=4m,nosuid,nodev x1 $R",
-    `bind() { if [ -d "$1" ]; then mkdir -p "$R$2"; else mkdir -p "$(dirname "$R$2")"; : >"$R$2"; fi; mount --rbind "$1" "$R$2"; }`,
-    // Flags inherited from outside are locked in a user namespace: a remount must repeat them, and adding them is wanted anyway.
-    `remount() { mount -o "remount,bind,nosuid,nodev,$2" "$R$1" 2>/dev/null || mount -o "remount,bind,nosuid,nodev,noexec,$2" "$R$1"; }`,
-  ];
-  for (const mount of plan.mounts) {
-    const target = shellQuote(mount.target);
-    if (mount.kind === "ro" || mount.kind === "rw") {
-      lines.push(`bind ${shellQuote(mount.source)} ${target}`, `remount ${target} ${mount.kind}`);
-    } else if (mount.kind === "tmpfs") {
-      lines.push(
-        `mkdir -p "$R"${target}`,
-        `mount -t tmpfs -o mode=${mount.mode},size=${mount.bytes},nosuid,nodev x1 "$R"${target}`,
-      );
-    } else if (mount.kind === "symlink") {
-      lines.push(`mkdir -p "$(dirname "$R"${target})"`, `ln -s ${shellQuote(mount.to)} "$R"${target}`);
-    } else if (mount.kind === "dir") {
-      lines.push(`mkdir -p "$R"${target}`);
-    } else if (mount.kind === "proc") {
-      lines.push(`mkdir -p "$R"${target}`, `mount -t proc -o nosuid,nodev,noexec proc "$R"${target}`);
-    } else {
-      lines.push(
-        `mkdir -p "$R"${target}`,
-        `mount -t tmpfs -o mode=755,size=64k,nosuid,noexec x1 "$R"${target}`,
-        `mkdir "$R"${target}/shm "$R"${target}/pts`,
-        `for d in null zero full random urandom tty; do : >"$R"${target}/$d; mount --bind /dev/$d "$R"${target}/$d; done`,
-        `mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$R"${target}/pts`,
-        `ln -s pts/ptmx "$R"${target}/ptmx`,
-        `ln -s /proc/self/fd "$R"${target}/fd`,
-        `for i in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/\${i%%:*}" "$R"${target}/\${i##*:}; done`,
-      );
-    }
-  }
-  lines.push(
+    `R=${shellQuote(root)}`,
+    'mount -t tmpfs -o mode=755,size=4m,nosuid,nodev x1 "$R"; cd "$R"',
+    `mkdir -p -- ${words([...folders])}`,
+    ...files,
+    ...[...links].map(([folder, to]) => `ln -s -t ${words([`.${folder}`, ...to])}`),
+    ...single,
+    // Where the list lies is covered by the /proc that it mounts.
+    `printf %s ${shellQuote(fstab(mounts))} >./proc/fstab; mount -a -T "$R/proc/fstab"`,
     'cd "$R"; pivot_root . .; umount -l .; cd /',
     "mount -o remount,bind,ro,nosuid,nodev /",
     `cd ${shellQuote(plan.cwd)}`,
@@ -250,7 +323,7 @@ export function utilLinuxScript(
     // Says that all before went well; from here on a failure is the command's own.
     `echo ready >&${options.statusFd}`,
     `exec ${words([...dropCommand(options.tools, options.filter), ...prlimitArgv(options.tools.prlimit, plan.limits), ...plan.argv])} ${options.closeFds.map((fd) => `${fd}<&-`).join(" ")}`,
-  );
+  ];
   return `${lines.join("\n")}\n`;
 }
 
@@ -262,29 +335,45 @@ export function utilLinuxScript(
 /** How bash takes the script: descriptor 3 is a socket, which cannot be opened by a path. */
 export const readScript = 's=$(/bin/cat <&3); eval "$s"';
 
-/**
- * First step of every launch: it joins its control groups (their number, then their files come first in the
- * arguments), and descriptors that the service itself inherited without close-on-exec go no further.
- */
-export const closeDescriptors = (last: number): string =>
-  `n=$1; shift; while ((n-- > 0)); do echo $$ >"$1" || exit 126; shift; done; for f in /proc/self/fd/*; do f=\${f##*/}; if ((f > ${last})); then eval "exec $f>&-"; fi; done; exec -c "$@"`;
+/** Descriptors that the service itself inherited without close-on-exec go no further. */
+const closeDescriptors = (last: number): string =>
+  `for f in /proc/self/fd/*; do f=\${f##*/}; if ((f > ${last})); then eval "exec $f>&-"; fi; done`;
 
 /**
- * Wrapper as root, before any privilege is given up: in a private mount namespace each source is bound below `stage`,
- * which the workspace's uid can reach whatever the modes on the way to the data directory; then the uid is taken on.
- * Arguments: uid, gid, umask, number of sources, sources..., command...
+ * First step of an ordinary user's launch: it joins its control groups (their number, then their files come first in the
+ * arguments); what follows has an empty environment.
  */
-export const stageScript = (stage: string): string =>
+export const launchScript = (last: number): string =>
+  `${closeDescriptors(last)}; n=$1; shift; while ((n-- > 0)); do echo $$ >"$1" || exit 126; shift; done; exec -c "$@"`;
+
+/**
+ * The first step as root, before any privilege is given up, in a private mount namespace: it joins its control groups,
+ * and each source is bound below `stage`, which the workspace's uid can reach whatever the modes on the way to the data
+ * directory; then the uid is taken on. To join takes the kernel ten milliseconds of waiting, so the mounts are made
+ * meanwhile. Arguments: number of groups, groups..., uid, gid, umask, list of mounts, number of sources, sources..., command...
+ */
+export const stageScript = (stage: string, last: number): string =>
   [
-    "set -e; export PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+    "export PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+    closeDescriptors(last),
     // biome-ignore lint/suspicious/noTemplateCurlyInString: bash's own.
-    'uid=$1 gid=$2 mask=$3 n=$4; shift 4; i=0; src=("${@:1:n}"); shift "$n"',
-    // Descriptors keep the sources reachable should one of them lie below the stage itself.
-    `mount -t tmpfs -o mode=755,size=256k,nosuid,nodev x1 ${stage}; mkdir ${stage}/root`,
-    `for s in "\${src[@]}"; do if [ -d "$s" ]; then mkdir ${stage}/$i; else : >${stage}/$i; fi; mount --rbind "$s" ${stage}/$i; i=$((i+1)); done`,
-    'umask "$mask"',
-    'exec /usr/bin/env -i setpriv --reuid="$uid" --regid="$gid" --clear-groups --inh-caps=-all -- "$@"',
+    'n=$1; shift; { for g in "${@:1:n}"; do echo $$ >"$g" || exit 126; done; } & joined=$!; shift "$n"; set -e',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash's own.
+    'uid=$1 gid=$2 mask=$3 list=$4 n=$5; shift 5; i=0; src=("${@:1:n}"); shift "$n"',
+    `mount -t tmpfs -o mode=755,size=256k,nosuid,nodev x1 ${stage}`,
+    `for s in "\${src[@]}"; do [ -d "$s" ] || : >${stage}/$i; i=$((i+1)); done`,
+    `printf %s "$list" >${stage}/fstab; mount -a -T ${stage}/fstab`,
+    'umask "$mask"; wait "$joined"',
+    'exec -c setpriv --reuid="$uid" --regid="$gid" --clear-groups --inh-caps=-all -- "$@"',
   ].join("\n");
+
+/** The list of mounts for `stageScript`. */
+export const stageFstab = (sources: readonly string[], stage: string): string =>
+  fstab([
+    // Where the util-linux path builds the new root.
+    { source: "x1", target: `${stage}/root`, type: "tmpfs", options: "mode=755,size=4k,nosuid,nodev" },
+    ...sources.map((source, at) => ({ source, target: `${stage}/${at}`, type: "none", options: "rbind" })),
+  ]);
 
 /** Replaces sources by their place below the stage. Sources in `/usr` and `/etc/alternatives` stay: every uid reads them. */
 export function stagePlan(plan: MountPlan, stage: string): { plan: Mount[]; sources: string[] } {

@@ -52,7 +52,7 @@ export function createToolSandbox(options: LocalDriverOptions): ToolSandbox {
     });
     try {
       const [home, tmp] = [join(dir, "home"), join(dir, "tmp")];
-      for (const path of [home, tmp, join(dir, "scratch"), join(dir, "root")]) await mkdir(path, { mode: 0o700 });
+      for (const path of [home, tmp, join(dir, "root")]) await mkdir(path, { mode: 0o700 });
       for (const [name, text] of Object.entries(request.home)) {
         await writeFile(join(home, name), text, { mode: 0o600 });
         if (uid !== null) await chown(join(home, name), uid, uid);
@@ -81,7 +81,7 @@ export function createToolSandbox(options: LocalDriverOptions): ToolSandbox {
         },
         filter: "strict",
         identity: uid === null ? null : { uid, gid: uid, umask: "022" },
-        ...{ newRoot: join(dir, "root"), scratch: join(dir, "scratch"), stdin: "none", groups: seat.joinFiles },
+        ...{ newRoot: join(dir, "root"), stdin: "none", groups: seat.joinFiles },
       });
       const unwatch = watch.add({
         ...{ pid: sandbox.pid, workspace: dir, memoryBytes: MEMORY_BYTES, outOfMemory: seat.outOfMemory },
