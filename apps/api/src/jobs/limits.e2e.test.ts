@@ -139,6 +139,14 @@ describe("a policy", () => {
     await x1.reach(id, "succeeded");
     const { items } = await x1.client.listApprovals({ params: { jobId: id } });
     expect(items).toMatchObject([{ decision: "approve", actor: { kind: "policy" } }]);
+    // Tried over what has been: the policy as it is, and a tighter one.
+    const trial = (policy: object) =>
+      x1.client.tryApprovalPolicy({ params: { projectId: project.id }, body: { policy: { mode: "auto", ...policy } } });
+    expect(await trial({})).toMatchObject({ considered: 1, approved: 1, items: [{ jobId: id, reasons: [] }] });
+    expect(await trial({ paths: ["docs/**"] })).toMatchObject({
+      approved: 0,
+      items: [{ reasons: ["b.txt is outside the policy's paths."] }],
+    });
   });
 });
 

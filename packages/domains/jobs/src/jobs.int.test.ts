@@ -86,13 +86,13 @@ describe("a job", () => {
     await make("org_b", { goal: "Write a manual_100%", runtime: "two" });
     const found = async (filter: object) =>
       (await db.tenant("org_b", (tx) => listJobs(tx, { limit: 9, ...filter }))).items.map((job) => job.id);
-    expect(await found({ q: "parser mend" })).toEqual([id]);
-    expect(await found({ q: "mend manual" })).toEqual([]);
+    expect(await found({ q: "PARSER the" })).toEqual([id]);
+    expect(await found({ q: "parser manual" })).toEqual([]);
     // A pattern's signs are letters here.
     expect(await found({ q: "l_1" })).toHaveLength(1);
     expect(await found({ q: "m_n" })).toEqual([]);
-    expect(await found({ runtime: "one", q: "mend" })).toEqual([id]);
-    expect(await found({ states: ["queued", "running"], q: "mend" })).toEqual([id]);
+    expect(await found({ runtime: "one", q: "parser" })).toEqual([id]);
+    expect(await found({ states: ["queued", "running"], q: "parser" })).toEqual([id]);
     expect(await found({ states: ["running"] })).toEqual([]);
     expect(await found({ createdBy: "nobody" })).toEqual([]);
   });
