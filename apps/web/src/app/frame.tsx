@@ -1,18 +1,17 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
-import { Inbox, ListChecks, LogOut, Plus } from "lucide-react";
-import { useEffect, useRef } from "react";
+import { Ellipsis, LogOut, Search } from "lucide-react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Button } from "../components/button.tsx";
 import { Failure, Loading } from "../components/states.tsx";
 import { SignIn } from "../features/sign-in/components/sign-in.tsx";
 import { client, isSignedOut } from "../lib/client.ts";
+import { waitingQuery } from "../lib/jobs.ts";
 import { useShortcuts } from "../lib/shortcuts.ts";
+import { useWaitingCount } from "../lib/title.ts";
+import { places } from "./places.ts";
 
-const navigation = [
-  { to: "/", label: "Inbox", icon: Inbox, keys: "g i" },
-  { to: "/jobs", label: "Jobs", icon: ListChecks, keys: "g j" },
-  { to: "/new", label: "New job", icon: Plus, keys: "g n" },
-] as const;
+const Palette = lazy(() => import("./palette.tsx").then(({ Palette }) => ({ default: Palette })));
 
 /** What surrounds every screen: who I am, where I can go, whether the service answers. Signed out, only the sign-in. */
 export function Frame() {
@@ -26,14 +25,16 @@ export function Frame() {
 function SignedIn({ organization, role }: { organization: string; role: string }) {
   const navigate = useNavigate();
   const online = useOnline();
-  const help = useRef<HTMLDialogElement>(null);
-  const go = (to: "/" | "/jobs" | "/new") => () => void navigate({ to });
+  const waiting = useQuery(waitingQuery).data?.items.length ?? 0;
+  useWaitingCount(waiting);
+  useNotice(waiting);
+  const [searching, setSearching] = useState(false);
+  const search = () => setSearching(true);
   useShortcuts({
-    "g i": go("/"),
-    "g j": go("/jobs"),
-    "g n": go("/new"),
-    "?": () => help.current?.showModal(),
-    "ctrl+k": () => help.current?.showModal(),
+    ...Object.fromEntries(places.map(({ to, keys }) => [keys, () => void navigate({ to })])),
+    "?": search,
+    "/": search,
+    "ctrl+k": search,
   });
   const signOut = async () => {
     await fetch("/web/session", { method: "DELETE" });
@@ -46,19 +47,35 @@ function SignedIn({ organization, role }: { organization: string; role: string }
       </a>
       <nav aria-label="Main">
         <strong className="brand">x1agent</strong>
-        {navigation.map(({ to, label, icon: Icon, keys }) => (
-          <Link key={to} to={to} activeOptions={{ exact: true }} title={`${label} (${keys})`}>
-            <Icon size={16} aria-hidden /> {label}
+        {places.map(({ to, label, icon: Icon, keys }, index) => (
+          <Link
+            key={to}
+            to={to}
+            activeOptions={{ exact: to === "/" || to === "/jobs" }}
+            title={`${label} (${keys})`}
+            className={index > 2 ? "wide" : undefined}
+          >
+            <Icon size={16} aria-hidden /> <span className="label">{label}</span>
+            {to === "/" && waiting > 0 ? (
+              <span className="count" role="img" aria-label={`${waiting} waiting`}>
+                {waiting > 99 ? "99+" : waiting}
+              </span>
+            ) : null}
           </Link>
         ))}
+        <button type="button" className="narrow" onClick={search}>
+          <Ellipsis size={16} aria-hidden /> More
+        </button>
       </nav>
       <header>
-        <span className="quiet">
+        <span className="quiet organization">
           {organization} · {role}
         </span>
-        <Button onClick={() => help.current?.showModal()}>Go to… (Ctrl K)</Button>
-        <Button onClick={() => void signOut()}>
-          <LogOut size={16} aria-hidden /> Sign out
+        <button type="button" className="search" onClick={search}>
+          <Search size={16} aria-hidden /> <span className="label">Search or go to</span> <kbd>Ctrl K</kbd>
+        </button>
+        <Button onClick={() => void signOut()} title="Sign out" aria-label="Sign out">
+          <LogOut size={16} aria-hidden />
         </Button>
       </header>
       {online ? null : (
@@ -69,26 +86,25 @@ function SignedIn({ organization, role }: { organization: string; role: string }
       <main id="main" tabIndex={-1}>
         <Outlet />
       </main>
-      <dialog ref={help} aria-label="Go to">
-        <ul className="palette">
-          {navigation.map(({ to, label, keys }) => (
-            <li key={to}>
-              <Link to={to} onClick={() => help.current?.close()}>
-                {label}
-                <kbd>{keys}</kbd>
-              </Link>
-            </li>
-          ))}
-        </ul>
-        <p className="quiet">
-          In lists: <kbd>j</kbd> <kbd>k</kbd> move, <kbd>Enter</kbd> opens. On a job: <kbd>a</kbd> goes to the decision.
-        </p>
-        <form method="dialog">
-          <Button type="submit">Close</Button>
-        </form>
-      </dialog>
+      {searching ? (
+        <Suspense>
+          <Palette close={() => setSearching(false)} />
+        </Suspense>
+      ) : null}
     </div>
   );
+}
+
+/** Tells the desktop that something new waits, where the person has asked for it and looks elsewhere. */
+function useNotice(waiting: number): void {
+  const before = useRef<number | null>(null);
+  useEffect(() => {
+    const grew = before.current !== null && waiting > before.current;
+    before.current = waiting;
+    if (!grew || !document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
+    const notice = new Notification("x1agent", { body: `${waiting} waiting for you`, tag: "inbox", icon: "/icon.svg" });
+    notice.onclick = () => window.focus();
+  }, [waiting]);
 }
 
 function useOnline(): boolean {

@@ -1,5 +1,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { NotFound, RouteError } from "../components/states.tsx";
+import { readSearch } from "../features/jobs/search.ts";
+import { readSpendSearch } from "../features/spend/search.ts";
 import { Frame } from "./frame.tsx";
 
 /** A new screen: one feature folder, one route here, one line in `navigation` of frame.tsx. */
@@ -13,8 +15,7 @@ const inbox = createRoute({
 const jobs = createRoute({
   getParentRoute: () => root,
   path: "/jobs",
-  validateSearch: (search: Record<string, unknown>): { q?: string } =>
-    typeof search.q === "string" && search.q ? { q: search.q } : {},
+  validateSearch: readSearch,
   component: lazyRouteComponent(() => import("../features/jobs/components/jobs.tsx"), "Jobs"),
 });
 const newJob = createRoute({
@@ -28,8 +29,30 @@ const job = createRoute({
   component: lazyRouteComponent(() => import("../features/job/components/job-page.tsx"), "JobPage"),
 });
 
+const projects = createRoute({
+  getParentRoute: () => root,
+  path: "/projects",
+  component: lazyRouteComponent(() => import("../features/projects/components/projects.tsx"), "Projects"),
+});
+const project = createRoute({
+  getParentRoute: () => root,
+  path: "/projects/$projectId",
+  component: lazyRouteComponent(() => import("../features/projects/components/project-page.tsx"), "ProjectPage"),
+});
+const runtimes = createRoute({
+  getParentRoute: () => root,
+  path: "/runtimes",
+  component: lazyRouteComponent(() => import("../features/runtimes/components/runtimes.tsx"), "Runtimes"),
+});
+const spend = createRoute({
+  getParentRoute: () => root,
+  path: "/spend",
+  validateSearch: readSpendSearch,
+  component: lazyRouteComponent(() => import("../features/spend/components/spend.tsx"), "SpendPage"),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([inbox, jobs, newJob, job]),
+  routeTree: root.addChildren([inbox, jobs, newJob, job, projects, project, runtimes, spend]),
   defaultPreload: "intent",
 });
 

@@ -1,26 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { useState } from "react";
+import { Button } from "../../../components/button.tsx";
 import { JobList } from "../../../components/job-list.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
-import { jobsQuery } from "../../../lib/jobs.ts";
-
-/** What waits for a person, most urgent first: a waiting agent holds a workspace, an approval holds nothing. */
-const order = ["awaiting_input", "awaiting_approval", "budget_exceeded", "failed", "lost", "timed_out"] as const;
+import { waitingQuery } from "../../../lib/jobs.ts";
+import { useTitle } from "../../../lib/title.ts";
 
 export function Inbox() {
-  const jobs = useQuery(jobsQuery);
-  const rank = (state: string) => (order as readonly string[]).indexOf(state);
-  const waiting = (jobs.data?.items ?? [])
-    .filter(({ state }) => rank(state) >= 0)
-    .sort((a, b) => rank(a.state) - rank(b.state));
-  useEffect(() => {
-    document.title = waiting.length > 0 ? `(${waiting.length}) Inbox · x1agent` : "Inbox · x1agent";
-  }, [waiting.length]);
+  useTitle("Inbox");
+  const jobs = useQuery(waitingQuery);
   return (
     <>
       <div className="head">
         <h1>Inbox</h1>
+        <NotifyMe />
         <Link className="button primary" to="/new">
           New job
         </Link>
@@ -29,14 +23,23 @@ export function Inbox() {
         <Loading />
       ) : !jobs.data ? (
         <Failure error={jobs.error} retry={() => void jobs.refetch()} />
-      ) : waiting.length === 0 ? (
+      ) : jobs.data.items.length === 0 ? (
         <Empty>
-          <p>Nothing waits for you.</p>
-          <Link to="/new">State a goal</Link>
+          <p>Nothing waits for you. Questions, approvals and failed jobs come here.</p>
+          <Link className="button" to="/new">
+            State a goal
+          </Link>
         </Empty>
       ) : (
-        <JobList jobs={waiting} label="Waiting for you" />
+        <JobList jobs={jobs.data.items} label="Waiting for you" />
       )}
     </>
   );
+}
+
+/** Asks the browser, once, whether the desktop may be told; gone when the person has answered. */
+function NotifyMe() {
+  const [permission, setPermission] = useState(() => ("Notification" in window ? Notification.permission : "denied"));
+  if (permission !== "default") return null;
+  return <Button onClick={() => void Notification.requestPermission().then(setPermission)}>Notify me</Button>;
 }

@@ -2,21 +2,20 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { ApiError } from "@x1agent/client";
 import { parseUsd } from "@x1agent/contract";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { client } from "../../../lib/client.ts";
+import { useTitle } from "../../../lib/title.ts";
 
 export function NewJob() {
+  useTitle("New job");
   const navigate = useNavigate();
   const runtimes = useQuery({ queryKey: ["runtimes"], queryFn: ({ signal }) => client.listRuntimes({ signal }) });
   const projects = useQuery({ queryKey: ["projects"], queryFn: ({ signal }) => client.listProjects({ signal }) });
   const [refusal, setRefusal] = useState<string | null>(null);
   // A second click, or a retry after a lost answer, makes no second job; after a refusal the next try is a new request.
   const [idempotencyKey, setIdempotencyKey] = useState(() => crypto.randomUUID());
-  useEffect(() => {
-    document.title = "New job · x1agent";
-  }, []);
   const create = useMutation({
     mutationFn: client.createJob,
     onError: (error) => {

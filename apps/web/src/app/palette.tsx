@@ -1,0 +1,66 @@
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { Command } from "cmdk";
+import { useEffect, useRef, useState } from "react";
+import { JobStateMark } from "../components/job-state.tsx";
+import { visible } from "../lib/format.ts";
+import { jobsQuery } from "../lib/jobs.ts";
+import { places } from "./places.ts";
+
+/** Search and commands (Ctrl K): every place and the newest jobs, by their words. */
+export function Palette({ close }: { close: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const navigate = useNavigate();
+  const [text, setText] = useState("");
+  const jobs = useQuery({ ...jobsQuery, refetchInterval: false });
+  useEffect(() => {
+    // React runs effects twice in development: an open dialog refuses to be shown again.
+    if (dialog.current?.open === false) dialog.current.showModal();
+  }, []);
+  const go = (to: string) => {
+    close();
+    void navigate({ to });
+  };
+  return (
+    <dialog ref={dialog} className="palette" aria-label="Search and go to" onClose={close} closedby="any">
+      <Command label="Search and go to" loop>
+        <Command.Input autoFocus placeholder="Go to a page or a job" value={text} onValueChange={setText} />
+        <Command.List>
+          <Command.Empty>
+            Nothing here has these words. <kbd>Enter</kbd> finds nothing; the Jobs page searches all jobs.
+          </Command.Empty>
+          <Command.Group heading="Pages">
+            {places.map(({ to, label, icon: Icon, keys }) => (
+              <Command.Item key={to} value={label} onSelect={() => go(to)}>
+                <Icon size={16} aria-hidden /> {label} <kbd>{keys}</kbd>
+              </Command.Item>
+            ))}
+            {text.trim() ? (
+              <Command.Item
+                value={`Search all jobs ${text}`}
+                onSelect={() => go(`/jobs?q=${encodeURIComponent(text.trim())}`)}
+              >
+                Search all jobs for “{text.trim()}”
+              </Command.Item>
+            ) : null}
+          </Command.Group>
+          <Command.Group heading="Newest jobs">
+            {jobs.data?.items.map((job) => (
+              <Command.Item
+                key={job.id}
+                value={`${job.id} ${job.title} ${job.state.replaceAll("_", " ")}`}
+                onSelect={() => go(`/jobs/${job.id}`)}
+              >
+                <span className="title">{visible(job.title)}</span> <JobStateMark state={job.state} />
+              </Command.Item>
+            ))}
+          </Command.Group>
+        </Command.List>
+      </Command>
+      <p className="quiet keys">
+        <kbd>g i</kbd> Inbox · <kbd>g j</kbd> Jobs · <kbd>j</kbd> <kbd>k</kbd> move in lists · <kbd>Enter</kbd> opens ·
+        on a job <kbd>a</kbd> goes to the decision · <kbd>?</kbd> this help
+      </p>
+    </dialog>
+  );
+}
