@@ -1,6 +1,6 @@
 import { fix } from "@x1agent/api/test";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { accessibilityFindings, lacksBrowser, sizes, TestSite } from "../test/browser.ts";
+import { accessibilityFindings, lacksBrowser, TestSite } from "../test/browser.ts";
 
 describe.skipIf(lacksBrowser)(`from sign-in to a published change${lacksBrowser ? ` (${lacksBrowser})` : ""}`, () => {
   let site: TestSite;
@@ -51,14 +51,5 @@ describe.skipIf(lacksBrowser)(`from sign-in to a published change${lacksBrowser 
     await page.keyboard.press("Enter");
     await site.service.reach(job.id, "succeeded");
     await page.getByText("succeeded", { exact: false }).first().waitFor();
-  });
-
-  it.each(Object.entries(sizes))("passes axe on every screen, on a %s", async (_, viewport) => {
-    const page = await site.signedIn("/", { viewport });
-    for (const name of ["Inbox", "Jobs", "New job"]) {
-      await page.getByRole("navigation").getByRole("link", { name }).click();
-      await page.getByRole("heading", { level: 1, name }).waitFor();
-      expect(await accessibilityFindings(page), name).toEqual([]);
-    }
   });
 });

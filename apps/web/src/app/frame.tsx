@@ -72,7 +72,7 @@ function SignedIn({ organization, role }: { organization: string; role: string }
           {organization} · {role}
         </span>
         <button type="button" className="search" onClick={search}>
-          <Search size={16} aria-hidden /> <span className="label">Search or go to</span> <kbd>Ctrl K</kbd>
+          <Search size={16} aria-hidden /> <span className="label">Search or go to</span> <kbd aria-hidden>Ctrl K</kbd>
         </button>
         <Button onClick={() => void signOut()} title="Sign out" aria-label="Sign out">
           <LogOut size={16} aria-hidden />

@@ -26,23 +26,12 @@ export function Palette({ close }: { close: () => void }) {
       <Command label="Search and go to" loop>
         <Command.Input autoFocus placeholder="Go to a page or a job" value={text} onValueChange={setText} />
         <Command.List>
-          <Command.Empty>
-            Nothing here has these words. <kbd>Enter</kbd> finds nothing; the Jobs page searches all jobs.
-          </Command.Empty>
           <Command.Group heading="Pages">
             {places.map(({ to, label, icon: Icon, keys }) => (
               <Command.Item key={to} value={label} onSelect={() => go(to)}>
                 <Icon size={16} aria-hidden /> {label} <kbd>{keys}</kbd>
               </Command.Item>
             ))}
-            {text.trim() ? (
-              <Command.Item
-                value={`Search all jobs ${text}`}
-                onSelect={() => go(`/jobs?q=${encodeURIComponent(text.trim())}`)}
-              >
-                Search all jobs for “{text.trim()}”
-              </Command.Item>
-            ) : null}
           </Command.Group>
           <Command.Group heading="Newest jobs">
             {jobs.data?.items.map((job) => (
@@ -55,6 +44,13 @@ export function Palette({ close }: { close: () => void }) {
               </Command.Item>
             ))}
           </Command.Group>
+          {text.trim() ? (
+            <Command.Group forceMount>
+              <Command.Item value="⌕" forceMount onSelect={() => go(`/jobs?q=${encodeURIComponent(text.trim())}`)}>
+                Search all jobs for “{text.trim()}”
+              </Command.Item>
+            </Command.Group>
+          ) : null}
         </Command.List>
       </Command>
       <p className="quiet keys">

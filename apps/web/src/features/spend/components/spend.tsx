@@ -81,6 +81,7 @@ export function SpendPage() {
 
 function Report({ spend, budgets, days }: { spend: Spend; budgets: readonly Budget[]; days: SpendDays }) {
   const [asTable, setAsTable] = useState(false);
+  const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => client.me({ signal }) }).data?.actor.id;
   if (spend.jobs === 0)
     return (
       <Empty>
@@ -151,7 +152,10 @@ function Report({ spend, budgets, days }: { spend: Spend; budgets: readonly Budg
         <Shares name="By project" shares={spend.by.project} />
         <Shares name="By runtime" shares={spend.by.runtime} />
         <Shares name="By model" shares={spend.by.model} />
-        <Shares name="By person" shares={spend.by.member} />
+        <Shares
+          name="By person"
+          shares={spend.by.member.map((share) => (share.key === me ? { ...share, name: "You" } : share))}
+        />
       </div>
       <section className="card">
         <h2>Most expensive jobs</h2>

@@ -1,0 +1,143 @@
+import { fix } from "@x1agent/api/test";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { accessibilityFindings, lacksBrowser, sizes, TestSite } from "../test/browser.ts";
+
+describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrowser})` : ""}`, () => {
+  let site: TestSite;
+  let published: string;
+  let waiting: string;
+  beforeAll(async () => {
+    site = await TestSite.open();
+    const { service } = site;
+    const first = await service.create({ goal: `Mend the addition ${fix}` });
+    const second = await service.create({ goal: `Compare roundings [[calls 4 parallel]] ${fix}` });
+    const job = await service.reach(first.id, "awaiting_approval");
+    await service.client.decide({
+      params: { jobId: first.id },
+      body: { decision: "approve", digest: job.approvalDigest ?? "" },
+    });
+    await service.reach(first.id, "succeeded");
+    await service.reach(second.id, "awaiting_approval");
+    published = first.id;
+    waiting = second.id;
+  });
+  afterAll(() => site?.close());
+  afterEach(() => {
+    expect(site.trespasses.splice(0)).toEqual([]);
+  });
+
+  it("the tab says how many wait, on every page", async () => {
+    const page = await site.signedIn("/runtimes");
+    await page.getByRole("heading", { level: 1, name: "Runtimes" }).waitFor();
+    await expect.poll(() => page.title()).toBe("(1) Runtimes · x1agent");
+    expect(await page.locator('link[rel="icon"]').getAttribute("href")).toBe("/icon-waiting.svg");
+  });
+
+  it("jobs are filtered by what stands in the address", async () => {
+    const page = await site.signedIn("/jobs?show=published");
+    const list = page.getByRole("list", { name: "Jobs" });
+    await list.getByRole("link").first().waitFor();
+    expect(await list.getByRole("link").count()).toBe(1);
+    await page.getByLabel("State").selectOption("");
+    await page.getByRole("searchbox").fill("roundings compare");
+    await expect.poll(() => list.getByRole("link").allTextContents()).toEqual([expect.stringContaining("Compare")]);
+    expect(page.url()).toContain("q=roundings");
+    await page.reload();
+    await expect.poll(() => list.getByRole("link").count()).toBe(1);
+    await page.getByRole("searchbox").fill("nothing like it");
+    await page.getByRole("link", { name: "Show all jobs" }).click();
+    await expect.poll(() => list.getByRole("link").count()).toBe(2);
+  });
+
+  it("chosen jobs are cancelled after a word about what will happen", async () => {
+    const jobs = [
+      await site.service.create({ goal: "First to stop [[sleep 60]]" }),
+      await site.service.create({ goal: "Second to stop [[sleep 60]]" }),
+    ];
+    const page = await site.signedIn("/jobs?q=to+stop");
+    await page.getByLabel("Choose First to stop").check();
+    // By keyboard: the newest job stands first.
+    await page.keyboard.press("Tab");
+    await page.getByRole("link", { name: /Second to stop/ }).focus();
+    await page.keyboard.press("x");
+    await page.getByRole("button", { name: "Cancel 2 unfinished jobs" }).click();
+    await page.getByRole("button", { name: /^Confirm: stop 2/ }).click();
+    for (const { id } of jobs) await site.service.reach(id, "cancelled");
+  });
+
+  it("the palette goes to a page and to a job by their words", async () => {
+    const page = await site.signedIn();
+    await page.getByRole("heading", { level: 1, name: "Inbox" }).waitFor();
+    await page.keyboard.press("Control+k");
+    await page.getByRole("dialog").getByRole("combobox").fill("spend");
+    expect(await accessibilityFindings(page)).toEqual([]);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name: "Spend" }).waitFor();
+    await page.keyboard.press("Control+k");
+    await page.getByRole("dialog").getByRole("combobox").fill("mend addition");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(`**/jobs/${published}`);
+    await page.keyboard.press("g");
+    await page.keyboard.press("p");
+    await page.getByRole("heading", { level: 1, name: "Projects" }).waitFor();
+  });
+
+  it("spend shows what was metered, and gives it as CSV", async () => {
+    const page = await site.signedIn("/spend");
+    await page.getByText("Per published change").waitFor();
+    await page.getByRole("link", { name: "Compare roundings" }).waitFor();
+    await page.getByRole("button", { name: "As table" }).click();
+    const cost = (await site.service.job(waiting)).spentMicros;
+    expect(cost).toBeGreaterThan(0);
+    await page.getByRole("cell", { name: new Date().toISOString().slice(0, 10) }).waitFor();
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("link", { name: "CSV" }).click(),
+    ]);
+    const chunks: Buffer[] = [];
+    for await (const chunk of await download.createReadStream()) chunks.push(chunk as Buffer);
+    expect(Buffer.concat(chunks).toString()).toContain(`${waiting},"Compare roundings`);
+    await page.getByLabel("At most, in dollars").fill("12.50");
+    await page.getByRole("button", { name: "Set budget" }).click();
+    await page.getByText("of $12.50 a day").waitFor();
+  });
+
+  it("a project's settings are kept, and its policy is tried on past jobs before it counts", async () => {
+    const { items } = await site.service.client.listProjects({});
+    const page = await site.signedIn(`/projects/${items[0]?.id}`);
+    await page.getByLabel("Name", { exact: true }).fill("Arithmetic");
+    await page.getByLabel(/^Verify command/).fill("bash check.sh");
+    await page.getByRole("form", { name: "Settings" }).getByRole("button", { name: "Save" }).click();
+    await page.getByText(/^Saved\. Running/).waitFor();
+    await page.getByLabel(/The policy, when/).check();
+    await page.getByRole("button", { name: "Try on past jobs" }).click();
+    await page.getByText("Would have approved 2 of 2").waitFor();
+    await page.getByLabel(/^Every changed path/).fill("docs/**");
+    await page.getByRole("button", { name: "Try on past jobs" }).click();
+    await page.getByText("Would have approved 0 of 2").waitFor();
+    await page.getByText("add.mjs is outside the policy's paths.").first().waitFor();
+    await page.getByRole("button", { name: "Save policy" }).click();
+    await page.getByText(/^Saved\. It counts/).waitFor();
+    expect(await site.service.client.getProject({ params: { projectId: items[0]?.id ?? "" } })).toMatchObject({
+      name: "Arithmetic",
+      verify: "bash check.sh",
+      approval: { mode: "auto", paths: ["docs/**"] },
+    });
+  });
+
+  it.each(Object.entries(sizes))("pass axe on a %s", async (_, viewport) => {
+    const page = await site.signedIn("/", { viewport });
+    const { items } = await site.service.client.listProjects({});
+    for (const path of ["/", "/jobs", "/new", "/projects", `/projects/${items[0]?.id}`, "/runtimes", "/spend"]) {
+      await page.goto(`${site.service.url}${path}`);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+      await page.waitForLoadState("networkidle").catch(() => undefined);
+      expect(await accessibilityFindings(page), path).toEqual([]);
+      // Nothing is wider than the screen.
+      expect(
+        await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth),
+        path,
+      ).toBeLessThanOrEqual(0);
+    }
+  });
+});
