@@ -37,7 +37,15 @@ export async function testRoute(
     const answer = await ask(url, allowed, route);
     if (answer.status >= 200 && answer.status < 300) {
       const models = modelIds(answer.body);
-      return found("accepted", models.length > 0 ? `${models.length} models offered` : "It answers.", models);
+      return found(
+        "accepted",
+        models.length === 1
+          ? "One model offered."
+          : models.length > 1
+            ? `${models.length} models offered.`
+            : "It answers.",
+        models,
+      );
     }
     if (answer.status === 401 || answer.status === 403)
       return found("refused", `${host} refuses the key (status ${answer.status}): store another.`);

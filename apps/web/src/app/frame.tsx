@@ -15,8 +15,9 @@ const Palette = lazy(() => import("./palette.tsx").then(({ Palette }) => ({ defa
 
 /** What surrounds every screen: who I am, where I can go, whether the service answers. Signed out, only the sign-in. */
 export function Frame() {
-  const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => client.me({ signal }) });
-  if (isSignedOut(me.error)) return <SignIn />;
+  // Asked again now and then, so that a session that was ended elsewhere shows also where nothing else is asked.
+  const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => client.me({ signal }), refetchInterval: 15_000 });
+  if (isSignedOut(me.error)) return <SignIn ended={me.data !== undefined} />;
   if (me.isPending) return <Loading />;
   if (!me.data) return <Failure error={me.error} retry={() => void me.refetch()} />;
   return <SignedIn organization={me.data.organization} role={me.data.role} />;

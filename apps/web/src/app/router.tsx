@@ -1,6 +1,8 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { NotFound, RouteError } from "../components/states.tsx";
+import { readAuditSearch } from "../features/audit/search.ts";
 import { readSearch } from "../features/jobs/search.ts";
+import { readLedgerSearch } from "../features/permissions/search.ts";
 import { readSpendSearch } from "../features/spend/search.ts";
 import { Frame } from "./frame.tsx";
 
@@ -51,8 +53,50 @@ const spend = createRoute({
   component: lazyRouteComponent(() => import("../features/spend/components/spend.tsx"), "SpendPage"),
 });
 
+const providers = createRoute({
+  getParentRoute: () => root,
+  path: "/providers",
+  component: lazyRouteComponent(() => import("../features/providers/components/providers.tsx"), "Providers"),
+});
+const permissions = createRoute({
+  getParentRoute: () => root,
+  path: "/permissions",
+  validateSearch: readLedgerSearch,
+  component: lazyRouteComponent(() => import("../features/permissions/components/permissions.tsx"), "Permissions"),
+});
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  validateSearch: readAuditSearch,
+  component: lazyRouteComponent(() => import("../features/audit/components/audit.tsx"), "Audit"),
+});
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("../features/settings/components/settings.tsx"), "Settings"),
+});
+const settingsSection = createRoute({
+  getParentRoute: () => root,
+  path: "/settings/$section",
+  component: lazyRouteComponent(() => import("../features/settings/components/settings.tsx"), "Settings"),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([inbox, jobs, newJob, job, projects, project, runtimes, spend]),
+  routeTree: root.addChildren([
+    inbox,
+    jobs,
+    newJob,
+    job,
+    projects,
+    project,
+    runtimes,
+    spend,
+    providers,
+    permissions,
+    audit,
+    settings,
+    settingsSection,
+  ]),
   defaultPreload: "intent",
 });
 

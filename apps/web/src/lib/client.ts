@@ -1,4 +1,4 @@
-import { QueryClient } from "@tanstack/react-query";
+import { QueryCache, QueryClient } from "@tanstack/react-query";
 import { ApiError, createClient } from "@x1agent/client";
 
 /** The service that served this page; the browser adds the session's cookie by itself. */
@@ -6,8 +6,17 @@ export const client = createClient({ baseUrl: window.location.origin });
 
 export const isSignedOut = (error: unknown): boolean => error instanceof ApiError && error.code === "unauthenticated";
 
-/** A refusal is final and shown; only a service that gave no answer is asked again. */
-export const queryClient = new QueryClient({
+/**
+ * A refusal is final and shown; only a service that gave no answer is asked again. Whatever is told that nobody is signed
+ * in any more makes the frame look, so that a session that was ended elsewhere shows on every open page.
+ */
+export const queryClient: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError(error, query) {
+      if (isSignedOut(error) && query.queryKey[0] !== "me")
+        void queryClient.invalidateQueries({ queryKey: ["me"] }, { cancelRefetch: false });
+    },
+  }),
   defaultOptions: {
     queries: { retry: (count, error) => !(error instanceof ApiError) && count < 2, staleTime: 1_000 },
     mutations: { networkMode: "always" },

@@ -39,3 +39,19 @@ export function visible(text: string): string {
       )
   );
 }
+
+const counts = new Intl.NumberFormat("en");
+/** `12,345`. */
+export const formatCount = (count: number): string => counts.format(count);
+
+/** `1.4 MB`, in powers of 1,000. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let size = bytes;
+  let unit = 0;
+  while (size >= 999.5 && unit < units.length - 1) {
+    size /= 1_000;
+    unit += 1;
+  }
+  return `${unit === 0 || size >= 10 ? Math.round(size) : size.toFixed(1)} ${units[unit]}`;
+}
