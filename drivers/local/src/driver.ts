@@ -17,8 +17,17 @@ import { Capture } from "./capture.ts";
 import { Cgroups, type ProcessGroup } from "./cgroups.ts";
 import { readJournal } from "./journal.ts";
 import { exists, findTools, makeEtc, tryProgram, usrEntries } from "./machine.ts";
+import { entering, findOutside, type Outside, outerUid, ownAccount } from "./outside.ts";
 import { ProcessLevelWorkspace } from "./process-level.ts";
-import { type Identity, type Machine, type Mechanism, OutputPipes, type Sandbox, startSandbox } from "./sandbox.ts";
+import {
+  type Identity,
+  type Machine,
+  type Mechanism,
+  OutputPipes,
+  type Sandbox,
+  startSandbox,
+  type Tools,
+} from "./sandbox.ts";
 import { seccompFilter } from "./seccomp.ts";
 import {
   baseEnv,
@@ -96,12 +105,26 @@ class LocalDriver implements WorkspaceDriver {
   readonly #options: LocalDriverOptions;
   readonly #live = new Map<string, Promise<LocalWorkspace | ProcessLevelWorkspace>>();
   readonly #watch = new LimitWatch();
-  readonly #uids: UidRange;
+  #range: UidRange | null = null;
   #context: Promise<DriverContext> | null = null;
 
   constructor(options: LocalDriverOptions) {
     this.#options = options;
-    this.#uids = new UidRange(options.uidRange);
+  }
+
+  /** Who workspaces are outside; of level process nobody else. */
+  async #outside(): Promise<Outside> {
+    if (this.#options.level === "process") return { kind: "same", reason: null };
+    if (process.getuid?.() === 0) return { kind: "root" };
+    return (await this.#prepare()).machine.outside;
+  }
+
+  #uids(outside: Outside): UidRange {
+    this.#range ??=
+      outside.kind === "subordinate"
+        ? new UidRange({ start: 1, count: outside.count }, outside.claims)
+        : new UidRange(this.#options.uidRange);
+    return this.#range;
   }
 
   get #root(): string {
@@ -140,7 +163,7 @@ class LocalDriver implements WorkspaceDriver {
       return await starting;
     } catch (error) {
       this.#live.delete(spec.id);
-      await rm(join(this.#root, spec.id), { recursive: true, force: true }).catch(() => {});
+      await removeTree(join(this.#root, spec.id), await this.#outside()).catch(() => {});
       throw error;
     }
   }
@@ -150,10 +173,11 @@ class LocalDriver implements WorkspaceDriver {
     await mkdir(this.#root, { recursive: true, mode: 0o711 });
     // A folder of this id without a process of ours is left over from a service that is gone.
     if (await exists(dir)) await this.stop(spec.id);
-    const uid = await this.#takeUid();
+    const outside = await this.#outside();
+    const uid = await this.#takeUid(outside);
     const { sidecar: _sidecar, hostToken: _hostToken, ...rest } = spec;
     const stored: StoredSpec = { ...rest, startedAt: new Date().toISOString(), ownerPid: process.pid, uid };
-    const paths = await makeVolume(dir, uid);
+    const paths = await makeVolume(dir, uid, outside);
     await writeFile(join(dir, "spec.json.new"), JSON.stringify(stored), { mode: 0o600 });
     await rename(join(dir, "spec.json.new"), join(dir, "spec.json"));
     if (spec.runtime)
@@ -174,7 +198,7 @@ class LocalDriver implements WorkspaceDriver {
       await workspace.startSidecar();
     } catch (error) {
       await workspace.end();
-      if (uid !== null) await this.#uids.release(uid);
+      if (uid !== null) await this.#uids(outside).release(uid);
       throw error;
     }
     return workspace;
@@ -194,7 +218,7 @@ class LocalDriver implements WorkspaceDriver {
     const names = await readdir(this.#root).catch(() => []);
     const stored = await Promise.all(names.map((name) => readStored(join(this.#root, name))));
     for (const [at, name] of names.entries())
-      if (stored[at] === null && !this.#live.has(name)) await removeTorn(join(this.#root, name));
+      if (stored[at] === null && !this.#live.has(name)) await removeTorn(join(this.#root, name), await this.#outside());
     await this.#context?.then(({ cgroups }) => cgroups.sweep()).catch(() => {});
     return stored
       .filter((spec) => spec !== null)
@@ -209,21 +233,24 @@ class LocalDriver implements WorkspaceDriver {
     await live?.end();
     const dir = join(this.#root, id);
     const stored = await readStored(dir);
-    const uid = process.getuid?.() === 0 ? (stored?.uid ?? null) : null;
-    if (uid !== null && stored && (await this.#uids.mayEnd(uid, stored.ownerPid))) await endProcessesOf([uid, uid + 1]);
-    await removeTree(dir);
+    const uid = stored?.uid ?? null;
+    const outside = await this.#outside();
+    const mine = uid !== null && outside.kind !== "same";
+    if (mine && stored && (await this.#uids(outside).mayEnd(uid, stored.ownerPid)))
+      await endProcessesOf([outerUid(outside, uid), outerUid(outside, uid + 1)]);
+    await removeTree(dir, outside);
     this.#watch.removeVolume(id);
     this.#live.delete(id);
-    if (uid !== null) await this.#uids.release(uid);
+    if (mine) await this.#uids(outside).release(uid);
   }
 
-  /** The first of two uids that no workspace on disk has; null for an ordinary user. */
-  async #takeUid(): Promise<number | null> {
-    if (process.getuid?.() !== 0 || this.#options.level === "process") return null;
+  /** The first of two uids that no workspace on disk has; null for an ordinary user without uids of his own. */
+  async #takeUid(outside: Outside): Promise<number | null> {
+    if (outside.kind === "same") return null;
     const names = await readdir(this.#root).catch(() => []);
     const stored = await Promise.all(names.map((name) => readStored(join(this.#root, name))));
     // What lies on disk may still have processes until it was stopped.
-    return this.#uids.take(new Set(stored.flatMap((spec) => (spec?.uid == null ? [] : [spec.uid]))));
+    return this.#uids(outside).take(new Set(stored.flatMap((spec) => (spec?.uid == null ? [] : [spec.uid]))));
   }
 }
 
@@ -242,14 +269,15 @@ export async function prepareMachine(options: LocalDriverOptions, watch: LimitWa
   await makeEtc(join(shared, "etc-sidecar"), { sidecar: true, caBundle: options.caBundle });
   const stage = await firstFolder(["/mnt", "/media", "/srv", "/opt"]);
   const cgroups = await findCgroups(options);
+  const outside = await findOutside(tools, mechanism, { stage, overlayDir: options.overlayDir });
   return {
     options,
-    machine: { mechanism, tools, filters, stage, pipes: new OutputPipes(join(shared, "pipes")) },
+    machine: { mechanism, tools, filters, stage, outside, pipes: new OutputPipes(join(shared, "pipes")) },
     usr: await usrEntries(),
     alternatives: await exists("/etc/alternatives"),
     watch,
     cgroups,
-    report: isolationReport(mechanism, tools.perl !== null, tools.prlimit !== null, cgroups),
+    report: isolationReport(mechanism, tools, cgroups, outside),
   };
 }
 
@@ -261,11 +289,17 @@ async function firstFolder(candidates: readonly string[]): Promise<string> {
   throw new Fault("isolation_unavailable", `None of ${candidates.join(", ")} exists; \`mkdir /mnt\` adds one.`);
 }
 
-function isolationReport(mechanism: Mechanism, perl: boolean, prlimit: boolean, cgroups: Cgroups): IsolationReport {
-  const seccomp = mechanism === "bwrap" || perl;
+const uidFacts = {
+  root: "one unassigned uid for each workspace",
+  subordinate: "one subordinate uid for each workspace",
+  same: "yours",
+};
+
+function isolationReport(mechanism: Mechanism, tools: Tools, cgroups: Cgroups, outside: Outside): IsolationReport {
+  const seccomp = mechanism === "bwrap" || tools.perl !== null;
   const group = (version: 1 | 2 | null): string => `control group, version ${version}`;
   const [memory, pids, cpu] = [cgroups.version("memory"), cgroups.version("pids"), cgroups.version("cpu")];
-  const processes = [...(pids === null ? [] : [group(pids)]), ...(prlimit ? ["RLIMIT_NPROC"] : [])];
+  const processes = [...(pids === null ? [] : [group(pids)]), ...(tools.prlimit ? ["RLIMIT_NPROC"] : [])];
   return {
     level: "namespaces",
     mechanism: mechanism === "bwrap" ? "bubblewrap" : "util-linux",
@@ -275,8 +309,8 @@ function isolationReport(mechanism: Mechanism, perl: boolean, prlimit: boolean, 
       { name: "seccomp", value: seccomp ? "filter" : "none", by: seccomp ? "kernel" : "none" },
       {
         name: "uid outside",
-        value: process.getuid?.() === 0 ? "one unassigned uid for each workspace" : "yours",
-        by: process.getuid?.() === 0 ? "kernel" : "none",
+        value: uidFacts[outside.kind],
+        by: outside.kind === "same" ? "none" : "kernel",
       },
       memory === null
         ? { name: "memory", value: "summed twice a second", by: "watched" }
@@ -303,12 +337,20 @@ const volumePaths = (dir: string): WorkspacePaths => ({
   etc: join(dir, "../../driver/etc"),
 });
 
-async function makeVolume(dir: string, uid: number | null): Promise<WorkspacePaths> {
+async function makeVolume(dir: string, uid: number | null, outside: Outside): Promise<WorkspacePaths> {
   const paths = volumePaths(dir);
   await mkdir(dir, { mode: uid === null ? 0o700 : 0o711 });
   for (const path of [paths.work, paths.home, paths.tmp, paths.host, paths.sock, join(dir, "root")])
     await mkdir(path, { mode: 0o700 });
-  if (uid !== null) {
+  if (uid !== null && outside.kind === "subordinate") {
+    // The host's folder is also this user's, who reads its journal and speaks to its sockets: by his group.
+    const script =
+      'u=$1; shift; chown "$u:$u" "$1" "$2" "$3" && chown "$u:0" "$4" && chmod 2770 "$4" && chown "$((u + 1)):$u" "$5" && chmod 0710 "$5"';
+    const [program = "", ...rest] = [...outside.enter, "/bin/sh", "-c", script, "x1-own", String(uid)];
+    const own = [paths.work, paths.home, paths.tmp, paths.host, paths.sock];
+    const owned = await tryProgram(program, [...rest, ...own], 30_000);
+    if (!owned.ok) throw new Fault("isolation_unavailable", `A volume could not be given to its uid: ${owned.detail}`);
+  } else if (uid !== null) {
     for (const path of [paths.work, paths.home, paths.tmp, paths.host]) await chown(path, uid, uid);
     // The sidecar makes its sockets here; the agent's group may connect.
     await chown(paths.sock, uid + 1, uid);
@@ -326,25 +368,30 @@ async function readStored(dir: string): Promise<StoredSpec | null> {
 }
 
 /** A service that was killed while it made or removed a volume leaves one without a record: nothing runs in it, nobody will ask for it. */
-async function removeTorn(dir: string): Promise<void> {
+async function removeTorn(dir: string, outside: Outside): Promise<void> {
   const age = await stat(dir).then(
     ({ mtimeMs }) => Date.now() - mtimeMs,
     () => 0,
   );
-  if (age > TORN_MS) await removeTree(dir);
+  if (age > TORN_MS) await removeTree(dir, outside);
 }
 
 /** Removes a volume also where a command left folders that its owner may not write to. */
-async function removeTree(dir: string): Promise<void> {
+async function removeTree(dir: string, outside: Outside): Promise<void> {
   try {
     await rm(dir, { recursive: true, force: true, maxRetries: 3 });
   } catch {
-    await tryProgram("/usr/bin/chmod", ["-R", "u+rwX", "--", dir], 60_000);
+    // What belongs to a subordinate uid is removed by who is root over it.
+    const [program = "", ...rest] =
+      outside.kind === "subordinate"
+        ? [...outside.enter, "/bin/rm", "-rf", "--", dir]
+        : ["/usr/bin/chmod", "-R", "u+rwX", "--", dir];
+    await tryProgram(program, rest, 60_000);
     await rm(dir, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
-/** Ends what still runs under uids that belong to one workspace; root only, and only for unassigned uids. */
+/** Ends what still runs under uids that belong to one workspace. */
 async function endProcessesOf(uids: readonly number[]): Promise<void> {
   for (let round = 0; round < 50; round++) {
     let found = false;
@@ -405,7 +452,8 @@ class LocalWorkspace implements Workspace {
     if (!spec.sidecar) this.#sidecarEnded({ exitCode: null, signal: null });
     this.#group = context.cgroups.group(spec.id, spec.limits);
     this.#sidecarGroup = context.cgroups.group(`${spec.id}-sidecar`, SIDECAR_LIMITS);
-    context.watch.addVolume(spec.id, { dir, diskBytes: spec.limits.diskBytes, memoryBytes: spec.limits.memoryBytes });
+    const { diskBytes, memoryBytes } = spec.limits;
+    context.watch.addVolume(spec.id, { dir, diskBytes, memoryBytes, enter: entering(context.machine.outside) });
   }
 
   get #agent(): Identity | null {
@@ -649,7 +697,8 @@ class LocalWorkspace implements Workspace {
           },
         },
         filter: "host",
-        identity: this.#agent,
+        // Its sockets and journal are for this user's group too, where the uid is not his.
+        identity: this.#agent && { ...this.#agent, umask: machine.outside.kind === "subordinate" ? "002" : "022" },
         stdin: "pipe",
       },
       (limit) => {
@@ -863,12 +912,22 @@ async function probeMachine(options: LocalDriverOptions): ReturnType<WorkspaceDr
     detail: seccomp ? "filter" : "none: neither bubblewrap nor perl",
     fix: seccomp ? null : "apt-get install bubblewrap",
   });
-  if (process.getuid?.() !== 0)
+  const outside = await findOutside(tools, mechanism, {
+    stage: await firstFolder(["/mnt", "/media", "/srv", "/opt"]),
+    overlayDir: options.overlayDir,
+  });
+  if (outside.kind !== "root")
     checks.push({
       name: "uid",
       ok: true,
-      detail: "the agent's uid outside is yours; as root each workspace gets one of its own",
-      fix: null,
+      detail:
+        outside.kind === "subordinate"
+          ? `each workspace gets a uid of its own, from ${outside.first} on`
+          : `a lower level: the agent's uid outside is yours (${outside.reason})`,
+      fix:
+        outside.kind === "subordinate"
+          ? null
+          : `apt-get install uidmap && usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${ownAccount()?.username ?? "<your account>"}`,
     });
   const cgroups = await findCgroups(options);
   const kernel = cgroups.version("memory") !== null;
@@ -880,7 +939,7 @@ async function probeMachine(options: LocalDriverOptions): ReturnType<WorkspaceDr
       : "memory is watched, not enforced by the kernel: no control group may be written",
     fix: kernel ? null : "start the service where it may write its control group, e.g. `systemd-run --user --pty`",
   });
-  const report = isolationReport(mechanism, tools.perl !== null, tools.prlimit !== null, cgroups);
+  const report = isolationReport(mechanism, tools, cgroups, outside);
   return { report: tried.ok ? report : null, checks };
 }
 

@@ -99,12 +99,14 @@ export async function tryProgram(
   file: string,
   args: string[],
   timeoutMs: number,
-): Promise<{ ok: boolean; detail: string }> {
+): Promise<{ ok: boolean; detail: string; output: string }> {
   try {
-    await run(file, args, { env: {}, timeout: timeoutMs, killSignal: "SIGKILL", maxBuffer: 64 * 1024 });
-    return { ok: true, detail: "" };
+    const { stdout } = await run(file, args, {
+      ...{ env: {}, timeout: timeoutMs, killSignal: "SIGKILL", maxBuffer: 64 * 1024 },
+    });
+    return { ok: true, detail: "", output: stdout };
   } catch (error) {
     const stderr = (error as { stderr?: string }).stderr?.trim();
-    return { ok: false, detail: stderr || (error as Error).message };
+    return { ok: false, detail: stderr || (error as Error).message, output: "" };
   }
 }

@@ -8,6 +8,7 @@ import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Fault } from "@x1agent/contract";
+import { entering, type Outside } from "./outside.ts";
 import { type Architecture, type FilterKind, seccompFilter } from "./seccomp.ts";
 import {
   bwrapArguments,
@@ -49,12 +50,14 @@ export type Machine = {
   /** Folder over which root mounts its private stage. */
   stage: string;
   pipes: OutputPipes;
+  /** Who takes on a workspace's uid, and how. */
+  outside: Outside;
 };
 
 export type SandboxRequest = {
   plan: SandboxPlan;
   filter: FilterKind;
-  /** Taken on by root; null when started by an ordinary user, who stays who he is. */
+  /** Taken on by root, or by an ordinary user with uids of his own; null for one without, who stays who he is. */
   identity: Identity | null;
   /** Empty folder for the new root, util-linux started by an ordinary user. */
   newRoot: string;
@@ -217,6 +220,7 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
     ];
   } else launcher = [...quietBash, launchScript(lastFd), "x1-launch", ...groups, ...launcher];
 
+  if (request.identity) launcher = [...entering(machine.outside), ...launcher];
   const out = await machine.pipes.take();
   const err = await machine.pipes.take();
   const filterFd = mechanism === "bwrap" ? openSync(machine.filters[request.filter], "r") : null;

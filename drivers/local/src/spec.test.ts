@@ -5,6 +5,7 @@ import { PassThrough, Readable } from "node:stream";
 import { expect, test } from "vitest";
 import { Capture } from "./capture.ts";
 import { readJournal } from "./journal.ts";
+import { outerUid, subordinateBlock } from "./outside.ts";
 import { readPorts, translate } from "./process-level.ts";
 import { type FilterKind, filterProgram, type Instruction, packProgram, seccompFilter } from "./seccomp.ts";
 import {
@@ -324,4 +325,15 @@ test("toolchains are version folders, never a home or what holds one", async () 
   } finally {
     await rm(home, { recursive: true, force: true });
   }
+});
+
+test("subordinate uids are the block that begins at 1; root's and a user's own mapping have none", () => {
+  expect(subordinateBlock("         0       1001          1\n         1     100000      65535\n")).toEqual({
+    first: 100_000,
+    count: 65_535,
+  });
+  expect(subordinateBlock("0 0 4294967295\n")).toBeNull();
+  expect(subordinateBlock("0 1001 1\n")).toBeNull();
+  const outside = { kind: "subordinate", enter: ["unshare"], first: 100_000, count: 65_535, claims: "/c" } as const;
+  expect([outerUid(outside, 1), outerUid({ kind: "root" }, 3_100_000)]).toEqual([100_000, 3_100_000]);
 });

@@ -13,12 +13,6 @@ async function startOf(pid: number): Promise<string | null> {
 
 type Holder = { pid: number; start: string };
 
-async function holderOf(uid: number): Promise<Holder | null> {
-  const text = await readFile(join(FOLDER, String(uid)), "utf8").catch(() => "");
-  const [pid = "", start = ""] = text.trim().split(" ");
-  return start ? { pid: Number(pid), start } : null;
-}
-
 const lives = async ({ pid, start }: Holder): Promise<boolean> => (await startOf(pid)) === start;
 
 /**
@@ -28,15 +22,18 @@ const lives = async ({ pid, start }: Holder): Promise<boolean> => (await startOf
 export class UidRange {
   readonly #start: number;
   readonly #count: number;
+  readonly #folder: string;
 
-  constructor(range: { start: number; count: number } = { start: 3_100_000, count: 4_000 }) {
+  /** `folder` holds the claims; the default is root's, for all services of the machine. */
+  constructor(range: { start: number; count: number } = { start: 3_100_000, count: 4_000 }, folder = FOLDER) {
     this.#start = range.start;
     this.#count = range.count;
+    this.#folder = folder;
   }
 
   /** The first of two uids that are this process's until they are released. */
   async take(avoid: ReadonlySet<number>): Promise<number> {
-    await mkdir(FOLDER, { recursive: true, mode: 0o700 });
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     for (let uid = this.#start; uid + 1 < this.#start + this.#count; uid += 2)
       if (!avoid.has(uid) && (await this.#claim(uid))) return uid;
     throw new Fault(
@@ -45,8 +42,14 @@ export class UidRange {
     );
   }
 
+  async #holderOf(uid: number): Promise<Holder | null> {
+    const text = await readFile(join(this.#folder, String(uid)), "utf8").catch(() => "");
+    const [pid = "", start = ""] = text.trim().split(" ");
+    return start ? { pid: Number(pid), start } : null;
+  }
+
   async #claim(uid: number): Promise<boolean> {
-    const path = join(FOLDER, String(uid));
+    const path = join(this.#folder, String(uid));
     for (let tries = 0; tries < 2; tries += 1) {
       try {
         const file = await open(path, "wx", 0o600);
@@ -55,7 +58,7 @@ export class UidRange {
         return true;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-        const holder = await holderOf(uid);
+        const holder = await this.#holderOf(uid);
         // An empty claim is being written right now.
         if (!holder || (await lives(holder))) return false;
         await rm(path, { force: true });
@@ -66,14 +69,14 @@ export class UidRange {
 
   /** Whether processes of this uid may be ended for a workspace that `ownerPid` started: it is ours, or its owner is gone and nobody took it since. */
   async mayEnd(uid: number, ownerPid: number): Promise<boolean> {
-    const holder = await holderOf(uid);
+    const holder = await this.#holderOf(uid);
     if (!holder || holder.pid === process.pid) return true;
     return holder.pid === ownerPid && !(await lives(holder));
   }
 
   async release(uid: number): Promise<void> {
-    const holder = await holderOf(uid);
+    const holder = await this.#holderOf(uid);
     if (!holder || holder.pid === process.pid || !(await lives(holder)))
-      await rm(join(FOLDER, String(uid)), { force: true });
+      await rm(join(this.#folder, String(uid)), { force: true });
   }
 }

@@ -16,7 +16,13 @@ export type Watched = {
   outOfMemory: (() => Promise<boolean>) | null;
   onLimit(limit: "memory" | "disk"): void;
 };
-export type WatchedVolume = { dir: string; diskBytes: number; memoryBytes: number };
+export type WatchedVolume = {
+  dir: string;
+  diskBytes: number;
+  memoryBytes: number;
+  /** Put before the program that measures, so that it may enter what is another uid's. */
+  enter: readonly string[];
+};
 
 const SCAN_MS = 500;
 const DISK_MS = 3_000;
@@ -142,8 +148,9 @@ export class LimitWatch {
       const free = await statfs(volume.dir).then((stat) => stat.bavail * stat.bsize);
       let over = free < FREE_RESERVE;
       if (!over) {
+        const [program = "", ...rest] = [...volume.enter, "/usr/bin/du"];
         // du reports folders that it may not enter and still prints a sum.
-        const { stdout } = await run("/usr/bin/du", ["-s", "-x", "--block-size=1", "--", volume.dir], {
+        const { stdout } = await run(program, [...rest, "-s", "-x", "--block-size=1", "--", volume.dir], {
           env: {},
           timeout: 30_000,
         }).catch((error: { stdout?: string }) => ({ stdout: error.stdout ?? "" }));

@@ -205,7 +205,8 @@ async function listen(server: Server, address: { path: string } | { port: number
     server.once("error", reject);
     server.listen("path" in address ? address.path : { host: "127.0.0.1", port: address.port }, resolve);
   });
-  if ("path" in address) chmodSync(address.path, 0o600);
+  // The folder is closed to everyone else; the group is the service's where the host has a uid of its own.
+  if ("path" in address) chmodSync(address.path, 0o660);
 }
 
 /** Readers get what is written and then the end; whoever does not read it within a second is cut off. */

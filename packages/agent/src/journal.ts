@@ -155,7 +155,7 @@ export class Journal {
     const last = this.#segments.at(-1);
     const number = (last?.number ?? 0) + 1;
     this.#segments.push({ number, start: last ? last.start + last.size : 0, size: 0, firstId: null, lastId: null });
-    this.#fd = openSync(this.#path(number), "a", 0o600);
+    this.#fd = openSync(this.#path(number), "a", 0o640);
     while (this.#segments.length > this.#maxSegments) this.#dropOldest();
   }
 
