@@ -246,6 +246,11 @@ export const observedEvents = {
     digest: short,
     actor: short,
     detail: short.optional(),
+    /** Remarks on lines, cut to what an event holds; the approval has them whole. */
+    comments: z
+      .array(z.object({ path: short, line: z.number().int(), side: z.enum(["old", "new"]), text: short }))
+      .max(50)
+      .optional(),
   }),
   "publication.ended": z.object({
     outcome: z.enum(["published", "refused"]),

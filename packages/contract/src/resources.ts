@@ -189,6 +189,16 @@ export const Evidence = z.object({
 export type Evidence = z.infer<typeof Evidence>;
 
 export const Decision = z.enum(["approve", "override", "reject", "request_changes"]);
+/** Most remarks on lines that one decision carries. */
+export const MAX_LINE_COMMENTS = 200;
+/** A reviewer's remark on one line of the change: `line` is 1-based in the old or in the new file, as `side` says. */
+export const LineComment = z.object({
+  path: z.string().min(1).max(4_096),
+  line: z.number().int().min(1).max(100_000_000),
+  side: z.enum(["old", "new"]),
+  text: z.string().min(1).max(4_000),
+});
+export type LineComment = z.infer<typeof LineComment>;
 export const Approval = z.object({
   id,
   jobId: id,
@@ -197,6 +207,8 @@ export const Approval = z.object({
   digest: Digest,
   actor: Actor,
   comment: z.string().nullable(),
+  /** Remarks on lines; they are part of the next round's message. */
+  comments: z.array(LineComment).optional(),
   createdAt: time,
   usedAt: time.nullable(),
   voidedAt: time.nullable(),

@@ -348,6 +348,8 @@ export const routes = defineRoutes({
       decision: r.Decision,
       digest: r.Approval.shape.digest,
       comment: z.string().max(100_000).optional(),
+      /** With `request_changes` only: they go to the agent with the comment. Files of the evidence, nothing else. */
+      comments: z.array(r.LineComment).max(r.MAX_LINE_COMMENTS).optional(),
     }),
     response: r.Job,
     status: 200,

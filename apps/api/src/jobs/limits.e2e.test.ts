@@ -90,14 +90,20 @@ describe("a reviewer", () => {
     const first = await x1.reach(id, "awaiting_approval");
     await x1.client.decide({
       params: { jobId: id },
-      body: { decision: "request_changes", digest: first.approvalDigest ?? "", comment: "[[edit second.txt two]]" },
+      body: {
+        ...{ decision: "request_changes", digest: first.approvalDigest ?? "", comment: "[[edit second.txt two]]" },
+        comments: [{ path: "first.txt", line: 1, side: "new", text: "[[edit third.txt three]]" }],
+      },
     });
     await expect.poll(async () => (await x1.job(id)).attempt, { timeout: 30_000 }).toBe(2);
     const second = await x1.reach(id, "awaiting_approval");
     expect(second.approvalDigest).not.toBe(first.approvalDigest);
     const { items } = await x1.client.listEvidence({ params: { jobId: id } });
     const newest = items.find(({ approvalDigest }) => approvalDigest === second.approvalDigest);
-    expect(newest?.record.files.map(({ path }) => path).sort()).toEqual(["first.txt", "second.txt"]);
+    expect(newest?.record.files.map(({ path }) => path).sort()).toEqual(["first.txt", "second.txt", "third.txt"]);
+    expect((await x1.events(id, "approval.recorded"))[0]?.payload).toMatchObject({
+      comments: [{ path: "first.txt", line: 1, side: "new", text: "[[edit third.txt three]]" }],
+    });
     // What the first look saw can no longer be approved.
     await expect(
       x1.client.decide({ params: { jobId: id }, body: { decision: "approve", digest: first.approvalDigest ?? "" } }),

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { accept, type EvidenceRecord } from "@x1agent/contract";
 import { describe, expect, it } from "vitest";
 import type { PublishRequest } from "../git/index.ts";
-import { checkDecision } from "./decide.ts";
+import { changesAsked } from "../jobs/steps/provision.ts";
+import { checkComments, checkDecision, eventComments } from "./decide.ts";
 import { openEvidence, sealEvidence } from "./evidence.ts";
 import { publishApproved } from "./publish.ts";
 
@@ -110,5 +111,26 @@ describe("decision", () => {
     const failed = { ...now, verification: { passed: false, withBaseTests: null } };
     expect(checkDecision({ ...failed, decision: "approve" })).toMatchObject({ code: "verification_failed" });
     expect(checkDecision({ ...failed, decision: "override" })).toEqual(accept({ to: "publishing", override: true }));
+  });
+});
+
+describe("remarks on lines", () => {
+  const files = [{ path: "add.mjs" }];
+  const remark = { path: "add.mjs", line: 3, side: "new" as const, text: "Round here." };
+  it("go with a request for changes, on files of the change, and are bounded", () => {
+    expect(checkComments("request_changes", [remark], files)).toEqual(accept([remark]));
+    expect(checkComments("approve", [], files)).toEqual(accept([]));
+    expect(checkComments("approve", [remark], files)).toMatchObject({ ok: false, code: "invalid_request" });
+    const stray = { ...remark, path: "../other" };
+    expect(checkComments("request_changes", [stray], files)).toMatchObject({ ok: false, code: "invalid_request" });
+    const long = Array.from({ length: 30 }, () => ({ ...remark, text: "x".repeat(4_000) }));
+    expect(checkComments("request_changes", long, files)).toMatchObject({ ok: false, code: "invalid_request" });
+    expect(eventComments(long)[0]?.text).toHaveLength(2_000);
+  });
+  it("become part of the next message, each with its place", () => {
+    expect(changesAsked({ comment: null, comments: [] })).toBeNull();
+    expect(changesAsked({ comment: "Nearly.", comments: [remark, { ...remark, side: "old" }] })).toBe(
+      "Nearly.\n\nadd.mjs, line 3:\nRound here.\n\nadd.mjs, line 3 of the file before the change:\nRound here.",
+    );
   });
 });

@@ -14,7 +14,7 @@ import { appendEvents, eventNamesBlob, putCommand } from "@x1agent/domain-sessio
 import type { BlobStore, Database, Tx } from "@x1agent/kernel";
 import { diffPage } from "../git/index.ts";
 import { audited } from "./audit.ts";
-import { checkDecision } from "./decide.ts";
+import { checkComments, checkDecision, eventComments } from "./decide.ts";
 import type { Caller, UseCases } from "./index.ts";
 
 export type ReviewDeps = {
@@ -69,7 +69,7 @@ export function reviewUseCases({ db, blobs, present, kick }: ReviewDeps): UseCas
       return blobs.get(digest);
     },
 
-    async decide(caller, jobId, { decision, digest, comment }) {
+    async decide(caller, jobId, { decision, digest, comment, comments }) {
       const decided = await db.tenant(caller.organizationId, async (tx): Promise<Outcome<UseCasesJob>> => {
         const job = await getJob(tx, jobId);
         if (!job) return refuse("not_found", "No such job.");
@@ -85,6 +85,8 @@ export function reviewUseCases({ db, blobs, present, kick }: ReviewDeps): UseCas
         });
         if (!checked.ok) return checked;
         if (!current) return refuse("digest_mismatch");
+        const remarks = checkComments(decision, comments ?? [], current.record.files);
+        if (!remarks.ok) return remarks;
         const { to } = checked.value;
         const moved = await moveJob(tx, {
           jobId,
@@ -103,6 +105,7 @@ export function reviewUseCases({ db, blobs, present, kick }: ReviewDeps): UseCas
           digest,
           actor: caller.actor,
           comment: comment ?? null,
+          comments: remarks.value,
         });
         const actor = formatActor(caller.actor);
         await appendEvents(tx, caller.organizationId, jobId, [
@@ -110,7 +113,11 @@ export function reviewUseCases({ db, blobs, present, kick }: ReviewDeps): UseCas
             type: "approval.recorded",
             source: "observed",
             attemptId: current.attemptId,
-            payload: { approvalId: approval.id, decision, digest, actor },
+            payload: {
+              ...{ approvalId: approval.id, decision, digest, actor },
+              ...(comment ? { detail: comment.slice(0, 2_000) } : {}),
+              ...(remarks.value.length > 0 ? { comments: eventComments(remarks.value) } : {}),
+            },
           },
           {
             type: "job.state",

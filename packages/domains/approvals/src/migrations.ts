@@ -18,4 +18,8 @@ export const migrations: readonly Migration[] = [
       title text not null, body text not null, created_at timestamptz not null default now());
     ${tenantTable("publication")}`,
   },
+  {
+    name: "approvals-002",
+    sql: "alter table approval add column comments jsonb not null default '[]'",
+  },
 ];

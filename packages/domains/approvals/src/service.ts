@@ -1,4 +1,4 @@
-import type { Actor, Approval, ApprovalSubject, Evidence, EvidenceRecord } from "@x1agent/contract";
+import type { Actor, Approval, ApprovalSubject, Evidence, EvidenceRecord, LineComment } from "@x1agent/contract";
 import { newId, row, rows, sql, storableJson, storableText, type Tx } from "@x1agent/kernel";
 
 /** Evidence with what publishing needs of it besides what people see. */
@@ -100,6 +100,7 @@ type ApprovalRow = {
   digest: string;
   actor: Actor;
   comment: string | null;
+  comments: LineComment[];
   created_at: Date;
   used_at: Date | null;
   voided_at: Date | null;
@@ -112,6 +113,7 @@ const presentApproval = (found: ApprovalRow): StoredApproval => ({
   digest: found.digest,
   actor: found.actor,
   comment: found.comment,
+  comments: found.comments,
   createdAt: found.created_at.toISOString(),
   usedAt: found.used_at?.toISOString() ?? null,
   voidedAt: found.voided_at?.toISOString() ?? null,
@@ -128,12 +130,13 @@ export async function recordApproval(
     digest: string;
     actor: Actor;
     comment: string | null;
+    comments?: readonly LineComment[];
   },
 ): Promise<StoredApproval> {
   const made = await row(
     tx,
-    sql<ApprovalRow>`insert into approval (id, organization_id, job_id, evidence_id, decision, digest, actor, comment)
-    values (${newId("apr")}, ${organizationId}, ${approval.jobId}, ${approval.evidenceId}, ${approval.decision}, ${approval.digest}, ${JSON.stringify(approval.actor)}, ${approval.comment === null ? null : storableText(approval.comment)}) returning *`,
+    sql<ApprovalRow>`insert into approval (id, organization_id, job_id, evidence_id, decision, digest, actor, comment, comments)
+    values (${newId("apr")}, ${organizationId}, ${approval.jobId}, ${approval.evidenceId}, ${approval.decision}, ${approval.digest}, ${JSON.stringify(approval.actor)}, ${approval.comment === null ? null : storableText(approval.comment)}, ${storableJson(approval.comments ?? [])}) returning *`,
   );
   if (!made) throw new Error("An insert returned nothing.");
   return presentApproval(made);

@@ -1,4 +1,4 @@
-import { accept, Fault, type Outcome, type ReasonCode, refuse } from "@x1agent/contract";
+import { type Approval, accept, Fault, type Outcome, type ReasonCode, refuse } from "@x1agent/contract";
 import { listApprovals } from "@x1agent/domain-approvals";
 import { type JobRecord, setAttemptFacts, setJobFacts, startAttempt } from "@x1agent/domain-jobs";
 import { resumableSession } from "@x1agent/domain-sessions";
@@ -177,13 +177,22 @@ async function startSession(deps: LoopDeps, live: Live, job: JobRecord, resumed:
   });
   if (!started.ok) return started;
   const approvals = await deps.db.tenant(job.organizationId, (tx) => listApprovals(tx, job.id));
-  const asked = approvals[0]?.decision === "request_changes" ? approvals[0].comment : null;
+  const asked = approvals[0]?.decision === "request_changes" ? changesAsked(approvals[0]) : null;
   const sent = await live.host.post("/inject", {
     id: `goal-${live.attempt.id}`,
     content: firstMessage(job.goal, resumed, asked),
     mode: "queue",
   });
   return sent.ok ? accept(null) : refuse(sent.code, sent.detail);
+}
+
+/** What a reviewer asked for, as text: the comment, then each remark with its place. Null when nothing was said. Pure. */
+export function changesAsked({ comment, comments = [] }: Pick<Approval, "comment" | "comments">): string | null {
+  const remarks = comments.map(
+    ({ path, line, side, text }) =>
+      `${path}, line ${line}${side === "old" ? " of the file before the change" : ""}:\n${text}`,
+  );
+  return [...(comment ? [comment] : []), ...remarks].join("\n\n") || null;
 }
 
 /** The first message of an attempt. Pure. */
