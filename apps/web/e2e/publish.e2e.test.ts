@@ -18,7 +18,7 @@ describe.skipIf(lacksBrowser)(`from sign-in to a published change${lacksBrowser 
     await page.getByLabel("Repository").fill(site.service.repository);
     await page.getByLabel("Goal").fill(`By mouse ${fix}`);
     await page.getByLabel("Verify command").fill("bash check.sh");
-    await page.getByLabel("Runtime").selectOption("mock");
+    await page.getByRole("radio", { name: /Mock/i }).check();
     await page.getByRole("button", { name: "Start job" }).click();
     await page.getByRole("button", { name: /^Approve/ }).waitFor({ timeout: 60_000 });
     await page.getByRole("link", { name: "Inbox" }).first().click();

@@ -4,6 +4,7 @@ import { Ellipsis, LogOut, Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Button } from "../components/button.tsx";
 import { Failure, Loading } from "../components/states.tsx";
+import { useDismissed } from "../features/inbox/dismissed.ts";
 import { SignIn } from "../features/sign-in/components/sign-in.tsx";
 import { client, isSignedOut } from "../lib/client.ts";
 import { waitingQuery } from "../lib/jobs.ts";
@@ -26,7 +27,8 @@ export function Frame() {
 function SignedIn({ organization, role }: { organization: string; role: string }) {
   const navigate = useNavigate();
   const online = useOnline();
-  const waiting = useQuery(waitingQuery).data?.items.length ?? 0;
+  const { isOpen } = useDismissed();
+  const waiting = useQuery(waitingQuery).data?.items.filter(isOpen).length ?? 0;
   useWaitingCount(waiting);
   useNotice(waiting);
   const [searching, setSearching] = useState(false);

@@ -1,7 +1,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { NotFound, RouteError } from "../components/states.tsx";
 import { readAuditSearch } from "../features/audit/search.ts";
-import { readSearch } from "../features/jobs/search.ts";
+import { readNewJobSearch, readSearch } from "../features/jobs/search.ts";
 import { readLedgerSearch } from "../features/permissions/search.ts";
 import { readSpendSearch } from "../features/spend/search.ts";
 import { Frame } from "./frame.tsx";
@@ -23,6 +23,7 @@ const jobs = createRoute({
 const newJob = createRoute({
   getParentRoute: () => root,
   path: "/new",
+  validateSearch: readNewJobSearch,
   component: lazyRouteComponent(() => import("../features/jobs/components/new-job.tsx"), "NewJob"),
 });
 const job = createRoute({

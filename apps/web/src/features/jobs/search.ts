@@ -26,3 +26,12 @@ export function readSearch(search: Record<string, unknown>): JobsSearch {
   const q = typeof search.q === "number" ? { q: String(search.q) } : text("q");
   return { ...q, ...show, ...text("project"), ...text("runtime"), ...text("by") };
 }
+
+/** What a new job starts with: another job's goal and settings, a project, a runtime. */
+export type NewJobSearch = { from?: string; project?: string; runtime?: string };
+
+export function readNewJobSearch(search: Record<string, unknown>): NewJobSearch {
+  const text = (key: string) =>
+    typeof search[key] === "string" && search[key] ? { [key]: search[key].slice(0, 100) } : {};
+  return { ...text("from"), ...text("project"), ...text("runtime") };
+}

@@ -1,18 +1,68 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { ApiError } from "@x1agent/client";
 import { parseUsd } from "@x1agent/contract";
 import { type FormEvent, useState } from "react";
 import { Button } from "../../../components/button.tsx";
-import { Failure } from "../../../components/states.tsx";
+import { Failure, Loading } from "../../../components/states.tsx";
 import { client } from "../../../lib/client.ts";
+import type { Job } from "../../../lib/jobs.ts";
 import { useTitle } from "../../../lib/title.ts";
+import { Allowed } from "./allowed.tsx";
+import { RuntimeChoice } from "./runtime-choice.tsx";
+import "../new-job.css";
 
+/** States a goal. `from` in the address takes another job's goal and settings, `project` and `runtime` set these. */
 export function NewJob() {
   useTitle("New job");
+  const { from, project, runtime } = useSearch({ from: "/new" });
+  const before = useQuery({
+    queryKey: ["job", from],
+    queryFn: ({ signal }) => client.getJob({ params: { jobId: from ?? "" }, signal }),
+    enabled: from !== undefined,
+  });
+  const start = useQuery({
+    queryKey: ["project", project],
+    queryFn: ({ signal }) => client.getProject({ params: { projectId: project ?? "" }, signal }),
+    enabled: project !== undefined,
+  });
+  if (before.isLoading || start.isLoading) return <Loading />;
+  const failed = before.error ?? start.error;
+  return (
+    <>
+      <div className="head">
+        <h1>New job</h1>
+      </div>
+      {failed ? <Failure error={failed} /> : null}
+      <Form
+        before={before.data}
+        repository={before.data?.repository ?? start.data?.repository ?? ""}
+        runtime={runtime ?? before.data?.runtime ?? ""}
+      />
+    </>
+  );
+}
+
+const dollars = (micros: number | null | undefined) => (micros ? (micros / 1e6).toFixed(2) : "");
+
+function Form({
+  before,
+  repository: known,
+  runtime: chosen,
+}: {
+  before: Job | undefined;
+  repository: string;
+  runtime: string;
+}) {
   const navigate = useNavigate();
   const runtimes = useQuery({ queryKey: ["runtimes"], queryFn: ({ signal }) => client.listRuntimes({ signal }) });
-  const projects = useQuery({ queryKey: ["projects"], queryFn: ({ signal }) => client.listProjects({ signal }) });
+  const projects = useQuery({
+    queryKey: ["projects"],
+    queryFn: ({ signal }) => client.listProjects({ query: { limit: 200 }, signal }),
+  });
+  const [repository, setRepository] = useState(known);
+  const [runtime, setRuntime] = useState(chosen);
+  const [budget, setBudget] = useState(dollars(before?.budgetMicros));
   const [refusal, setRefusal] = useState<string | null>(null);
   // A second click, or a retry after a lost answer, makes no second job; after a refusal the next try is a new request.
   const [idempotencyKey, setIdempotencyKey] = useState(() => crypto.randomUUID());
@@ -23,21 +73,27 @@ export function NewJob() {
     },
     onSuccess: (job) => navigate({ to: "/jobs/$jobId", params: { jobId: job.id } }),
   });
+  const project = projects.data?.items.find((entry) => entry.repository === repository.trim());
+  const manifest = runtimes.data?.items.find(
+    (entry) => entry.manifest.name === (runtime || project?.runtime),
+  )?.manifest;
+  const sameRuntime = before !== undefined && before.runtime === runtime;
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const text = (name: string) => String(form.get(name) ?? "").trim();
-    const budgetMicros = text("budget") ? parseUsd(text("budget")) : undefined;
+    const budgetMicros = budget.trim() ? parseUsd(budget.trim()) : undefined;
     if (budgetMicros === null) return setRefusal("The budget is an amount in dollars, such as 2.50.");
     setRefusal(null);
     create.mutate({
       idempotencyKey,
       body: {
-        repository: text("repository"),
+        repository: repository.trim(),
         goal: text("goal"),
         ask: form.get("ask") === "on",
-        ...(text("runtime") ? { runtime: text("runtime") } : {}),
+        ...(runtime ? { runtime } : {}),
         ...(text("model") ? { model: text("model") } : {}),
+        ...(text("base") ? { base: text("base") } : {}),
         ...(text("setup") ? { setup: text("setup") } : {}),
         ...(text("verify") ? { verify: text("verify") } : {}),
         ...(budgetMicros === undefined ? {} : { budgetMicros }),
@@ -45,59 +101,105 @@ export function NewJob() {
     });
   };
   return (
-    <form className="form" onSubmit={submit}>
-      <h1>New job</h1>
-      <label>
-        Repository (path or git URL)
-        <input name="repository" required maxLength={2000} list="repositories" />
-        <datalist id="repositories">
-          {projects.data?.items.map(({ id, repository }) => (
-            <option key={id} value={repository} />
-          ))}
-        </datalist>
-      </label>
-      <label>
-        Goal
-        <textarea name="goal" required rows={6} />
-      </label>
-      <div className="pair">
+    <form className="new-job" onSubmit={submit}>
+      <div className="form">
         <label>
-          Runtime
-          <select name="runtime">
-            <option value="">Project's default</option>
-            {runtimes.data?.items.map(({ manifest, installed }) => (
-              <option key={manifest.name} value={manifest.name} disabled={!installed}>
-                {manifest.name} {manifest.version}
-                {installed ? "" : " (not installed)"}
-              </option>
+          Repository (path or git URL)
+          <input
+            name="repository"
+            required
+            maxLength={2000}
+            list="repositories"
+            value={repository}
+            onChange={(event) => setRepository(event.target.value)}
+          />
+          <datalist id="repositories">
+            {projects.data?.items.map(({ id, repository }) => (
+              <option key={id} value={repository} />
             ))}
-          </select>
+          </datalist>
         </label>
         <label>
-          Model
-          <input name="model" placeholder="Default" maxLength={200} />
+          Goal
+          <textarea
+            name="goal"
+            required
+            rows={8}
+            defaultValue={before?.goal ?? ""}
+            placeholder="What should be different afterwards, and how one sees that it is"
+          />
         </label>
-        <label>
-          Set-up command
-          <input name="setup" placeholder="npm ci" />
+        <RuntimeChoice
+          runtimes={runtimes.data?.items ?? []}
+          value={runtime}
+          set={setRuntime}
+          projectDefault={project?.runtime ?? null}
+        />
+        <div className="pair">
+          <label>
+            Model
+            <input
+              name="model"
+              key={runtime}
+              placeholder={project?.model ?? manifest?.defaultModel ?? "The runtime's default"}
+              maxLength={200}
+              defaultValue={sameRuntime ? before.model : ""}
+            />
+          </label>
+          <label>
+            Budget in dollars
+            <input
+              name="budget"
+              inputMode="decimal"
+              placeholder="5.00"
+              value={budget}
+              onChange={(event) => setBudget(event.target.value)}
+            />
+          </label>
+          <label>
+            Set-up command
+            <input
+              name="setup"
+              className="mono"
+              placeholder={project?.setup || "npm ci"}
+              defaultValue={before?.setup ?? ""}
+            />
+          </label>
+          <label>
+            Verify command
+            <input
+              name="verify"
+              className="mono"
+              placeholder={project?.verify || "npm test"}
+              defaultValue={before?.verify ?? ""}
+            />
+          </label>
+          <label>
+            Base branch
+            <input
+              name="base"
+              className="mono"
+              placeholder={project?.defaultBranch ?? "The repository's default"}
+              defaultValue={before?.base ?? ""}
+            />
+          </label>
+        </div>
+        <label className="check">
+          <input
+            type="checkbox"
+            name="ask"
+            defaultChecked={before?.ask ?? false}
+            disabled={manifest !== undefined && !manifest.capabilities.includes("approvals")}
+          />{" "}
+          Ask me before the agent uses a tool
         </label>
-        <label>
-          Verify command
-          <input name="verify" placeholder="npm test" />
-        </label>
-        <label>
-          Budget in dollars
-          <input name="budget" inputMode="decimal" placeholder="2.00" />
-        </label>
+        {refusal ? <p role="alert">{refusal}</p> : null}
+        {create.isError ? <Failure error={create.error} /> : null}
+        <Button type="submit" look="primary" disabled={create.isPending}>
+          {create.isPending ? "Starting…" : "Start job"}
+        </Button>
       </div>
-      <label className="check">
-        <input type="checkbox" name="ask" /> Ask me before the agent uses a tool
-      </label>
-      {refusal ? <p role="alert">{refusal}</p> : null}
-      {create.isError ? <Failure error={create.error} /> : null}
-      <Button type="submit" look="primary" disabled={create.isPending}>
-        {create.isPending ? "Starting…" : "Start job"}
-      </Button>
+      <Allowed project={project ?? null} budget={budget} provider={manifest?.provider ?? null} />
     </form>
   );
 }
