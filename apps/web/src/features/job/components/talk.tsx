@@ -20,7 +20,7 @@ export function Question({ jobId, question }: { jobId: string; question: Job["op
   });
   return (
     // No landmark: an inbox may hold many questions.
-    <div className="card waiting" role="group" aria-label="Question">
+    <fieldset className="card waiting" aria-label="Question">
       <h2 className="reported">{visible(question.title)}</h2>
       <div className="buttons">
         {question.options.map(({ optionId, name, kind }) => (
@@ -46,7 +46,7 @@ export function Question({ jobId, question }: { jobId: string; question: Job["op
         </>
       ) : null}
       {answer.isError ? <Failure error={answer.error} /> : null}
-    </div>
+    </fieldset>
   );
 }
 
