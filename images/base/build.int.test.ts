@@ -1,5 +1,6 @@
 import { execFile, spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -47,6 +48,29 @@ test("builds once, finds it again at once, and builds anew when a source changed
   const second = await buildOverlay({ root, outDir });
   expect(second.dir).not.toBe(first.dir);
   expect((await run(process.execPath, [join(second.dir, "agent/host.mjs")])).stdout).toContain("changed");
+});
+
+test("what is bundled starts without fetch and without other languages, and no bundler stays", async () => {
+  const lean = join(dir, "lean");
+  for (const name of ["agent", "sidecar"]) await mkdir(join(lean, "packages", name, "src"), { recursive: true });
+  const zod = JSON.stringify(createRequire(import.meta.url).resolve("zod").replace(/cjs$/, "js"));
+  const program = `import { createServer } from "node:http"; import * as https from "node:https"; import { z } from ${zod};
+const seen = z.string().safeParse(1).error.issues[0].message;
+console.log(JSON.stringify([typeof createServer, typeof https.request, seen, Object.keys(z.locales), process.moduleLoadList.some((name) => /undici/.test(name))]));
+process.getBuiltinModule("node:http").WebSocket;
+console.log(process.moduleLoadList.some((name) => /undici/.test(name)));\n`;
+  for (const file of ["agent/src/main.ts", "agent/src/forward.ts", "sidecar/src/main.ts"])
+    await writeFile(join(lean, "packages", file), program);
+  const overlay = await buildOverlay({ root: lean, outDir: join(dir, "lean-overlay") });
+  const { stdout } = await run(process.execPath, [join(overlay.dir, "agent/host.mjs")]);
+  // The second line shows that the look at the list would have found it.
+  expect(stdout.trim().split("\n")).toEqual([
+    '["function","function","Invalid input: expected string, received number",["en"],false]',
+    "true",
+  ]);
+  const children = await readFile(`/proc/self/task/${process.pid}/children`, "utf8");
+  const names = children.split(" ").map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""));
+  expect((await Promise.all(names)).filter((name) => name.includes("esbuild"))).toEqual([]);
 });
 
 test("a broken source leaves no overlay behind", async () => {

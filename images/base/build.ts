@@ -15,7 +15,7 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { RuntimeManifest as ManifestSchema, type RuntimeManifest } from "@x1agent/contract";
-import { build, version as esbuildVersion } from "esbuild";
+import { build, version as esbuildVersion, type Plugin, stop } from "esbuild";
 
 /**
  * Builds what every workspace mounts at `/x1`: the node binary, the host, the forwarder, the sidecar and a few small
@@ -37,7 +37,7 @@ const entries = {
 } as const;
 
 /** Raised when the layout changes in a way that no input shows. */
-const LAYOUT = 1;
+const LAYOUT = 2;
 
 const programs: Record<string, string> = {
   "bin/entrypoint": `#!/bin/sh
@@ -110,8 +110,38 @@ async function inputDigest(options: Required<OverlayOptions>): Promise<string> {
   return hash.digest("hex");
 }
 
+/**
+ * What would make each start of a host or sidecar slower for nothing, together half of its time: an `import` of
+ * `node:http` reads all its exports, and one of those loads the whole of `fetch`; error texts in 50 languages.
+ */
+const lean: Plugin = {
+  name: "lean",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:https?$/ }, ({ path }) => ({ path, namespace: "builtin" }));
+    onLoad({ filter: /./, namespace: "builtin" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+    }));
+    onLoad({ filter: /\/zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
+    }));
+  },
+};
+
+let bundling = 0;
+
 /** Bundles one entry as a single ES module for the node binary inside. */
 async function bundle(entry: string, outfile: string): Promise<void> {
+  bundling += 1;
+  try {
+    await bundleOne(entry, outfile);
+  } finally {
+    bundling -= 1;
+    // Its process would stay for as long as ours.
+    if (bundling === 0) await stop();
+  }
+}
+
+async function bundleOne(entry: string, outfile: string): Promise<void> {
   await build({
     entryPoints: [entry],
     outfile,
@@ -121,6 +151,7 @@ async function bundle(entry: string, outfile: string): Promise<void> {
     target: "node22",
     legalComments: "none",
     logLevel: "silent",
+    plugins: [lean],
     // Bundled CommonJS code calls require for node's own modules.
     banner: {
       js: 'import { createRequire as x1CreateRequire } from "node:module"; const require = x1CreateRequire(import.meta.url);',
