@@ -53,7 +53,11 @@ test("builds once, finds it again at once, and builds anew when a source changed
 test("what is bundled starts without fetch and without other languages, and no bundler stays", async () => {
   const lean = join(dir, "lean");
   for (const name of ["agent", "sidecar"]) await mkdir(join(lean, "packages", name, "src"), { recursive: true });
-  const zod = JSON.stringify(createRequire(import.meta.url).resolve("zod").replace(/cjs$/, "js"));
+  const zod = JSON.stringify(
+    createRequire(import.meta.url)
+      .resolve("zod")
+      .replace(/cjs$/, "js"),
+  );
   const program = `import { createServer } from "node:http"; import * as https from "node:https"; import { z } from ${zod};
 const seen = z.string().safeParse(1).error.issues[0].message;
 console.log(JSON.stringify([typeof createServer, typeof https.request, seen, Object.keys(z.locales), process.moduleLoadList.some((name) => /undici/.test(name))]));
