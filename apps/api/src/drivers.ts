@@ -8,8 +8,8 @@ export function routeDrivers(isolated: WorkspaceDriver, unisolated: WorkspaceDri
   return {
     name: isolated.name,
     probe: () => isolated.probe(),
-    launch: (spec: WorkspaceSpec): Promise<Workspace> =>
-      (spec.minIsolation === "process" ? unisolated : isolated).launch(spec),
+    launch: (spec: WorkspaceSpec, opened?: (workspace: Workspace) => void): Promise<Workspace> =>
+      (spec.minIsolation === "process" ? unisolated : isolated).launch(spec, opened),
     get: async (id) => (await isolated.get(id)) ?? (await unisolated.get(id)),
     list: async () => (await Promise.all([isolated.list(), unisolated.list()])).flat(),
     async stop(id) {

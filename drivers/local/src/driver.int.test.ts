@@ -6,7 +6,8 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { RuntimeManifest, SidecarBoot } from "@x1agent/contract";
+import type { Fault, RuntimeManifest, SidecarBoot } from "@x1agent/contract";
+import type { Workspace } from "@x1agent/workspaces";
 import { countProcesses, type DriverUnderTest, toolSpec, workspaceConformance } from "@x1agent/workspaces/conformance";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Cgroups } from "./cgroups.ts";
@@ -211,6 +212,35 @@ for (const mechanism of mechanisms) {
         const local = driver();
         await expect(local.launch({ ...agentSpec(), sidecar: boot("broken") })).rejects.toThrow(/cannot enrol/);
         expect(await local.list()).toEqual([]);
+      });
+
+      test("commands may run before the sidecar is ready, and end with a launch that fails", async () => {
+        const local = driver();
+        const told: string[] = [];
+        const run = (command: string) => (workspace: Workspace) => {
+          told.push("opened");
+          done = workspace
+            .exec({
+              ...{ argv: ["/bin/bash", "-c", command], network: "none" },
+              ...{ maxOutputBytes: 1_000, timeoutMs: 60_000 },
+            })
+            .then(
+              ({ exitCode, signal }) => signal ?? exitCode,
+              ({ code }: Fault) => code,
+            );
+        };
+        let done: Promise<unknown> = Promise.resolve();
+        await expect(local.launch({ ...agentSpec(), sidecar: boot("broken") }, run("sleep 60"))).rejects.toThrow(
+          /cannot enrol/,
+        );
+        expect(["SIGKILL", "conflict"]).toContain(await done);
+        const spec = agentSpec();
+        await local.launch(spec, run("true"));
+        told.push("launched");
+        expect(await done).toBe(0);
+        await local.launch(spec, run("true"));
+        expect(told).toEqual(["opened", "opened", "launched"]);
+        await local.stop(spec.id);
       });
 
       test("a sandbox that cannot be set up is a fault, never a failed command", async () => {

@@ -144,7 +144,7 @@ class LocalDriver implements WorkspaceDriver {
     return probeMachine(this.#options);
   }
 
-  async launch(spec: WorkspaceSpec): Promise<Workspace> {
+  async launch(spec: WorkspaceSpec, opened?: (workspace: Workspace) => void): Promise<Workspace> {
     if (!/^[a-z0-9-]{1,60}$/.test(spec.id))
       throw new Fault("invalid_request", `Workspace id ${JSON.stringify(spec.id)} is not allowed.`);
     const present = this.#live.get(spec.id);
@@ -157,7 +157,7 @@ class LocalDriver implements WorkspaceDriver {
       );
     if (level === "process" && spec.runtime && !spec.runtime.manifest.processLevel)
       throw new Fault("isolation_unavailable", `Runtime ${spec.runtime.manifest.name} does not run at level process.`);
-    const starting = this.#start(spec);
+    const starting = this.#start(spec, opened);
     this.#live.set(spec.id, starting);
     try {
       return await starting;
@@ -168,7 +168,10 @@ class LocalDriver implements WorkspaceDriver {
     }
   }
 
-  async #start(spec: WorkspaceSpec): Promise<LocalWorkspace | ProcessLevelWorkspace> {
+  async #start(
+    spec: WorkspaceSpec,
+    opened: (workspace: Workspace) => void = () => {},
+  ): Promise<LocalWorkspace | ProcessLevelWorkspace> {
     const dir = join(this.#root, spec.id);
     await mkdir(this.#root, { recursive: true, mode: 0o711 });
     // A folder of this id without a process of ours is left over from a service that is gone.
@@ -195,7 +198,9 @@ class LocalDriver implements WorkspaceDriver {
     const context = await this.#prepare();
     const workspace = new LocalWorkspace(context, spec, dir, paths, uid);
     try {
-      await workspace.startSidecar();
+      const ready = workspace.startSidecar();
+      opened(workspace);
+      await ready;
     } catch (error) {
       await workspace.end();
       if (uid !== null) await this.#uids(outside).release(uid);

@@ -100,7 +100,12 @@ export interface WorkspaceDriver {
     report: IsolationReport | null;
     checks: { name: string; ok: boolean; detail: string; fix: string | null }[];
   }>;
-  launch(spec: WorkspaceSpec): Promise<Workspace>;
+  /**
+   * Resolves when the workspace is there and its sidecar ready. `opened` is told earlier, as soon as commands without
+   * network and the host can run, so that they need not wait for the sidecar; when the launch then fails, they are ended with it.
+   * It is not told of a workspace that was there already.
+   */
+  launch(spec: WorkspaceSpec, opened?: (workspace: Workspace) => void): Promise<Workspace>;
   get(id: string): Promise<Workspace | null>;
   list(): Promise<WorkspaceInfo[]>;
   /** Ends every process and removes the volume. Idempotent. */
@@ -108,6 +113,10 @@ export interface WorkspaceDriver {
 }
 
 /** The one call by which the control plane starts a workspace. */
-export function launchWorkspace(driver: WorkspaceDriver, spec: WorkspaceSpec): Promise<Workspace> {
-  return driver.launch(spec);
+export function launchWorkspace(
+  driver: WorkspaceDriver,
+  spec: WorkspaceSpec,
+  opened?: (workspace: Workspace) => void,
+): Promise<Workspace> {
+  return driver.launch(spec, opened);
 }

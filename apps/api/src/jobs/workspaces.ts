@@ -16,6 +16,8 @@ export type WorkspaceRequest = {
   attempt: Pick<AttemptRecord, "id">;
   purpose: WorkspacePurpose;
   jobRepository: string;
+  /** See `WorkspaceDriver.launch`. */
+  opened?: (workspace: Workspace) => void;
   /** Phase in which it starts; absent: no sidecar and no way out at all. */
   phase?: PhaseName;
   agent?: {
@@ -44,7 +46,7 @@ export async function openWorkspace(deps: LoopDeps, request: WorkspaceRequest): 
   };
   try {
     const sidecar = request.phase && (await sidecarBoot(deps, request, request.phase, id, owner));
-    const workspace = await launchWorkspace(deps.driver, workspaceSpec(request, id, sidecar));
+    const workspace = await launchWorkspace(deps.driver, workspaceSpec(request, id, sidecar), request.opened);
     return { workspace, close };
   } catch (error) {
     await close().catch(() => {});

@@ -2,7 +2,8 @@ import { type Approval, accept, Fault, type Outcome, type ReasonCode, refuse } f
 import { listApprovals } from "@x1agent/domain-approvals";
 import { type JobRecord, setAttemptFacts, setJobFacts, startAttempt } from "@x1agent/domain-jobs";
 import { resumableSession } from "@x1agent/domain-sessions";
-import { type Base, checkout, describe, targetBranchName } from "../../git/index.ts";
+import type { Workspace } from "@x1agent/workspaces";
+import { type Base, checkout, describe, type InstructionFile, targetBranchName } from "../../git/index.ts";
 import type { BudgetRefusal, LoopDeps } from "../deps.ts";
 import { Live, type Notice } from "../live.ts";
 import type { Mailbox } from "../mailbox.ts";
@@ -68,8 +69,20 @@ export async function provision(
 
   const credential = await deps.credential?.(job.organizationId, job.repository);
   let live: Live | null = null;
+  const instructions = deps.git.readInstructions(jobRepository, base.commit);
+  instructions.catch(() => {});
+  const { commit, branch, remote } = base;
+  const origin = remote.kind === "http" || remote.kind === "https" ? "http://127.0.0.1:9090/git/origin" : null;
+  const fill = (workspace: Workspace) => checkout(workspace, { commit, branch: branch ?? "work", signal, origin });
+  let filled: Promise<void> | null = null;
   const opened = await openWorkspace(deps, {
     ...{ job, attempt, purpose: "agent", jobRepository, phase: "setup" },
+    // While the sidecar gets ready, the work tree is written and, where no set-up comes between, the host starts.
+    opened(workspace) {
+      filled = fill(workspace);
+      filled.catch(() => {});
+      if (job.setup === null) workspace.startHost().catch(() => {});
+    },
     agent: {
       ...{ manifest, appDir: appDir.value, remote: base.remote },
       ...(credential?.authorization ? { authorization: credential.authorization } : {}),
@@ -87,12 +100,7 @@ export async function provision(
     setAttemptFacts(tx, attempt.id, { workspaceId: workspace.id, isolation: workspace.report }),
   );
 
-  await checkout(workspace, {
-    commit: base.commit,
-    branch: base.branch ?? "work",
-    signal,
-    origin: base.remote.kind === "http" || base.remote.kind === "https" ? "http://127.0.0.1:9090/git/origin" : null,
-  });
+  await (filled ?? fill(workspace));
   signal.throwIfAborted();
   const resumed = await restore(deps, live, job);
   if (job.setup !== null) {
@@ -126,7 +134,7 @@ export async function provision(
   }
   signal.throwIfAborted();
   await deps.control.setPhase(workspace.id, "agent");
-  const started = await startSession(deps, live, job, resumed);
+  const started = await startSession(deps, live, job, resumed, await instructions);
   if (!started.ok)
     return fail(started.code === "isolation_unavailable" ? "isolation_unavailable" : "runtime_failed", started.detail);
   job = await transition(deps, job, { to: "running", reason: "workspace_ready", attemptId: attempt.id });
@@ -165,8 +173,13 @@ async function restore(deps: LoopDeps, live: Live, job: JobRecord): Promise<Resu
   return { cliSession: resumed ? saved.cliSession : null, work };
 }
 
-async function startSession(deps: LoopDeps, live: Live, job: JobRecord, resumed: Resumed): Promise<Outcome<null>> {
-  const instructions = await deps.git.readInstructions(live.jobRepository, live.base.commit);
+async function startSession(
+  deps: LoopDeps,
+  live: Live,
+  job: JobRecord,
+  resumed: Resumed,
+  instructions: readonly InstructionFile[],
+): Promise<Outcome<null>> {
   await live.startHost();
   const started = await live.host.post("/start", {
     ...{ sessionKey: live.attempt.id, model: job.model, ask: job.ask },
