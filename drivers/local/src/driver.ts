@@ -637,7 +637,8 @@ class LocalWorkspace implements Workspace {
         stdin: "pipe",
         boot: Buffer.from(JSON.stringify(boot)),
       },
-      () => sandbox.kill(),
+      // The volume is not its own: it outlives a full one, and settles what it owes.
+      (limit) => limit === "memory" && sandbox.kill(),
       SIDECAR_LIMITS.memoryBytes,
       this.#sidecarGroup,
     );

@@ -26,6 +26,8 @@ export type WatchedVolume = {
 
 const SCAN_MS = 500;
 const DISK_MS = 3_000;
+/** After a workspace was ended for its disk: time in which its work is taken out of it. */
+const TAKE_OUT_MS = 60_000;
 const PAGE = 4096;
 /** Left free on the volume for everybody else. */
 const FREE_RESERVE = 512 * 1024 * 1024;
@@ -157,7 +159,7 @@ export class LimitWatch {
         over = Number(/^\d+/.exec(stdout)?.[0] ?? 0) > volume.diskBytes;
       }
       const cost = Date.now() - begin;
-      this.#diskAt.set(workspace, Date.now() + Math.max(DISK_MS, cost * 10));
+      this.#diskAt.set(workspace, Date.now() + (over ? TAKE_OUT_MS : Math.max(DISK_MS, cost * 10)));
       if (over) for (const sandbox of this.#sandboxes) if (sandbox.workspace === workspace) sandbox.onLimit("disk");
     }
   }

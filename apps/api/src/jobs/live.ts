@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { RuntimeManifest, StopReason } from "@x1agent/contract";
 import type { AttemptRecord } from "@x1agent/domain-jobs";
 import { appendEvents, closeQuestions, type NewEvent, openQuestion, saveSession } from "@x1agent/domain-sessions";
@@ -10,10 +11,15 @@ import type { Mailbox } from "./mailbox.ts";
 import type { OpenedWorkspace } from "./workspaces.ts";
 
 /** What the steps of a job are told while a session runs. */
+/** Between the end of a host's stream and its exit, when it ended. */
+const EXIT_MS = 1_000;
+
 export type Notice =
   | { kind: "turn_ended"; stopReason: StopReason; errorCode?: string; detail?: string }
   | { kind: "question" }
   | { kind: "lost"; reason: "runtime_lost" | "workspace_lost"; detail: string }
+  /** The workspace went over a limit and was ended: another attempt would come to the same. */
+  | { kind: "limit"; limit: string }
   | { kind: "budget" }
   /** Something waits in the database: a command, a cancel, a stop. */
   | { kind: "wake" };
@@ -86,12 +92,12 @@ export class Live {
   async startHost(): Promise<void> {
     const { endpoint, exited } = await this.workspace.startHost();
     const { deps, job, attempt } = this.#options;
-    void exited.then(({ exitCode, signal, limitHit }: HostExit) =>
-      this.#lost(
-        "runtime_lost",
-        `The runtime's host ended (${limitHit ? `limit: ${limitHit}` : (signal ?? exitCode ?? "no status")}).`,
-      ),
-    );
+    const gone = ({ exitCode, signal, limitHit }: HostExit): void => {
+      if (limitHit === null)
+        this.#lost("runtime_lost", `The runtime's host ended (${signal ?? exitCode ?? "no status"}).`);
+      else if (!this.#closing) this.mailbox.put({ kind: "limit", limit: limitHit });
+    };
+    void exited.then(gone);
     this.#client = createHostClient(endpoint);
     const intake = new Intake({
       attemptId: attempt.id,
@@ -121,7 +127,11 @@ export class Live {
         onInvalid: (detail) => deps.log.warn("a host sent what is no event", { detail, jobId: job.id }),
         ready: () => intake.ready(),
       })
-      .catch((error: unknown) => this.#lost("runtime_lost", (error as Error).message));
+      .catch(async (error: unknown) => {
+        // A stream breaks when its host ends, and that says why.
+        const end = await Promise.race([exited, delay(EXIT_MS, null, { ref: false })]);
+        if (end === null) this.#lost("runtime_lost", (error as Error).message);
+      });
   }
 
   #lost(reason: "runtime_lost" | "workspace_lost", detail: string): void {

@@ -41,6 +41,8 @@ export async function awaitTurn(deps: LoopDeps, job: JobRecord, live: Live, unti
       return { kind: "pause" };
     case "lost":
       throw new AttemptLost(notice.reason, notice.detail);
+    case "limit":
+      return overLimit(notice.limit);
     case "question":
       if ((await openOf(deps, job)).length === 0) return { kind: "pause" };
       return {
@@ -57,6 +59,7 @@ export async function awaitTurn(deps: LoopDeps, job: JobRecord, live: Live, unti
         // A CLI that died says so right after its turn: then the attempt is lost, and another may do better.
         const next = verdict.reason === "runtime_failed" ? await live.mailbox.next(SETTLE_MS) : null;
         if (next?.kind === "lost") throw new AttemptLost(next.reason, next.detail);
+        if (next?.kind === "limit") return overLimit(next.limit);
         return { ...verdict, kind: "end" };
       }
       // Messages that wait in the host are the next turn; the change is looked at when the agent is through.
@@ -66,6 +69,12 @@ export async function awaitTurn(deps: LoopDeps, job: JobRecord, live: Live, unti
     }
   }
 }
+
+/** Not tried again: the work is kept, and whoever retries the job can raise the limit first. */
+const overLimit = (limit: string): TurnEnd => ({
+  ...{ kind: "end", to: "failed", reason: "runtime_failed" },
+  detail: `The workspace went over its ${limit} limit. Its work is kept; raise the limit, or free space, and retry the job.`,
+});
 
 /** Interrupts and waits, within bounds, until the turn says that it is over: what is collected then holds still. */
 async function stopTurn(live: Live, graceMs: number): Promise<void> {
@@ -100,6 +109,7 @@ export async function awaitAnswer(
   }
   const notice = await live.mailbox.next(Math.min(left, untilMs));
   if (notice?.kind === "lost") throw new AttemptLost(notice.reason, notice.detail);
+  if (notice?.kind === "limit") return overLimit(notice.limit);
   // A turn that ends with its question open has withdrawn it.
   if (notice?.kind === "turn_ended") {
     await deps.db.tenant(job.organizationId, (tx) => closeQuestions(tx, attemptId, "cancelled"));
