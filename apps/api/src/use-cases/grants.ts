@@ -1,9 +1,19 @@
 import { isIP } from "node:net";
-import type { GrantDetails, GrantSubject, GrantType } from "@x1agent/contract";
-import { accept, refuse } from "@x1agent/contract";
-import { getJob } from "@x1agent/domain-jobs";
+import {
+  accept,
+  formatActor,
+  type Grant,
+  type GrantDetails,
+  type GrantSubject,
+  type GrantType,
+  isTerminal,
+  jobStates,
+  refuse,
+} from "@x1agent/contract";
+import { getJob, listJobs } from "@x1agent/domain-jobs";
 import { createGrant, listGrants, revokeGrant } from "@x1agent/domain-permissions";
 import { getProject } from "@x1agent/domain-projects";
+import { appendEvents } from "@x1agent/domain-sessions";
 import type { Database, Tx } from "@x1agent/kernel";
 import type { RegistryHost } from "../registries.ts";
 import { audited } from "./audit.ts";
@@ -27,16 +37,45 @@ export function grantUseCases(db: Pick<Database, "tenant">): UseCases["grants"] 
           grantedBy: caller.actor,
         });
         if (!made.ok) return made;
+        await tellJobs(tx, caller, made.value, "granted");
         await audited(tx, caller, "grant.created", made.value.id, { type, subject, details: made.value.details });
         return accept(made.value);
       }),
     revoke: (caller, grantId) =>
       db.tenant(caller.organizationId, async (tx) => {
         const grant = await revokeGrant(tx, caller.organizationId, grantId);
-        if (grant) await audited(tx, caller, "grant.revoked", grantId, { type: grant.type, subject: grant.subject });
+        if (!grant) return null;
+        await tellJobs(tx, caller, grant, "revoked");
+        await audited(tx, caller, "grant.revoked", grantId, { type: grant.type, subject: grant.subject });
         return grant;
       }),
   };
+}
+
+/** Unfinished jobs that are told; their permissions change whether or not the story says so. */
+const TOLD_JOBS = 200;
+
+/** Writes the change into the story of every unfinished job that it touches, in the same transaction. */
+async function tellJobs(tx: Tx, caller: Caller, grant: Grant, change: "granted" | "revoked"): Promise<void> {
+  const { subject, id, type } = grant;
+  const states = jobStates.filter((state) => !isTerminal(state));
+  const job = subject.kind === "job" ? await getJob(tx, subject.id) : null;
+  const touched =
+    subject.kind === "job"
+      ? [job].filter((one) => one !== null && !isTerminal(one.state))
+      : (
+          await listJobs(tx, {
+            states,
+            limit: TOLD_JOBS,
+            ...(subject.kind === "project" ? { projectId: subject.id } : {}),
+          })
+        ).items;
+  const payload = { grantId: id, type, change, actor: formatActor(caller.actor) };
+  for (const one of touched)
+    if (one)
+      await appendEvents(tx, caller.organizationId, one.id, [
+        { type: "grant.changed", payload, source: "observed", attemptId: null },
+      ]);
 }
 
 /** What an organization may do from its first minute: call models, read its repositories, fetch packages in set-up. */

@@ -1,5 +1,5 @@
 import { X } from "lucide-react";
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { Button } from "./button.tsx";
 import "./dialog.css";
 
@@ -9,15 +9,18 @@ type Props = { title: string; close(): void; children: ReactNode; wide?: boolean
 export function Dialog({ title, close, children, wide = false }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
-    return () => {
-      if (before instanceof HTMLElement) before.focus();
-    };
+  // Closed while it still stands in the page: only then the browser gives the focus back to where it was.
+  useLayoutEffect(() => {
+    const shown = dialog.current;
+    shown?.showModal();
+    return () => shown?.close();
   }, []);
+  // The event comes late: by then the same dialog may have been opened again.
+  const ended = () => {
+    if (!dialog.current?.open) close();
+  };
   return (
-    <dialog ref={dialog} className={wide ? "box wide-box" : "box"} aria-labelledby={id} onClose={close}>
+    <dialog ref={dialog} className={wide ? "box wide-box" : "box"} aria-labelledby={id} onClose={ended}>
       <div className="box-head">
         <h2 id={id}>{title}</h2>
         <button type="button" className="icon-button" aria-label="Close" onClick={close}>
