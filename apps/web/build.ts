@@ -31,6 +31,8 @@ if (process.argv.includes("--force") || newest > builtAt) {
   const made = mkdtempSync(join(here, "dist-"));
   const old = `${made}.old`;
   try {
+    // A test that builds has another environment: what is served is React as it ships, whoever asked for it.
+    process.env.NODE_ENV = "production";
     const { build } = await import("vite");
     await build({ root: here, build: { outDir: made, emptyOutDir: true } });
     try {
