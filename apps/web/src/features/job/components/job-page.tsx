@@ -10,10 +10,12 @@ import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
 import { useShortcuts } from "../../../lib/shortcuts.ts";
 import { useStory } from "../api/events.ts";
-import { DecisionCard } from "./decision.tsx";
-import { Changes, Cost, EvidenceFacts, Tests } from "./review.tsx";
+import { Changes } from "../changes/changes.tsx";
+import { DecisionCard, Decisions } from "./decision.tsx";
+import { Cost, EvidenceFacts, Tests } from "./review.tsx";
 import { Story } from "./story.tsx";
 import { MessageBox, Question } from "./talk.tsx";
+import "../job.css";
 
 const tabs = ["Story", "Changes", "Tests", "Cost", "Evidence"] as const;
 
@@ -124,7 +126,7 @@ function OneJob({ jobId }: { jobId: string }) {
             ) : !latest ? (
               <Empty>Nothing was collected yet: it appears when the agent's turn ends.</Empty>
             ) : tab === "Changes" ? (
-              <Changes evidence={latest} />
+              <Changes evidence={latest} canComment={state === "awaiting_approval" && latest.approvalDigest !== null} />
             ) : tab === "Tests" ? (
               <Tests evidence={latest} />
             ) : (
@@ -139,6 +141,7 @@ function OneJob({ jobId }: { jobId: string }) {
           {state === "awaiting_approval" && latest?.approvalDigest ? (
             <DecisionCard evidence={latest} current={job.data.approvalDigest} />
           ) : null}
+          <Decisions jobId={jobId} />
           {state === "running" ? <MessageBox jobId={jobId} /> : null}
           <section className="card" aria-label="Facts">
             <p>

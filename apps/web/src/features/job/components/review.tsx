@@ -1,64 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import type { RouteResponse } from "@x1agent/contract";
 import { formatUsd } from "@x1agent/contract";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client } from "../../../lib/client.ts";
-import { type DiffLine, parseDiff } from "../../../lib/diff.ts";
 import { formatDuration, visible } from "../../../lib/format.ts";
-
-export type Evidence = RouteResponse<"listEvidence">["items"][number];
-/** Lines of one file in the page at once; more are opened on demand by the download of the whole diff. */
-const MAX_LINES = 2_000;
-
-const marks: Record<DiffLine["kind"], string> = { added: "+", removed: "-", same: " ", hunk: "", note: "" };
-
-/** The change of one piece of evidence: risk flags first, then its files. */
-export function Changes({ evidence }: { evidence: Evidence }) {
-  const diff = useQuery({
-    queryKey: ["diff", evidence.id],
-    queryFn: ({ signal }) =>
-      client.jobDiff({ params: { jobId: evidence.jobId }, query: { evidenceId: evidence.id }, signal }),
-    staleTime: Number.POSITIVE_INFINITY,
-  });
-  if (diff.isPending) return <Loading />;
-  if (diff.data === undefined) return <Failure error={diff.error} retry={() => void diff.refetch()} />;
-  const flagged = evidence.record.files.filter(({ flags }) => flags.length > 0);
-  return (
-    <>
-      {flagged.length > 0 ? (
-        <ul className="flags" aria-label="Risk flags">
-          {flagged.map(({ path, flags }) => (
-            <li key={path}>
-              <strong>{flags.join(", ")}</strong> <span className="mono">{visible(path)}</span>
-            </li>
-          ))}
-        </ul>
-      ) : null}
-      {parseDiff(diff.data).map(({ path, lines }, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a path may occur twice, the diff never changes
-        <details key={index} className="file" open={lines.length <= MAX_LINES}>
-          <summary className="mono">{visible(path)}</summary>
-          <table className="mono diff">
-            <tbody>
-              {lines.slice(0, MAX_LINES).map((line, at) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: the diff never changes
-                <tr key={at} className={line.kind}>
-                  <td className="number">{line.before}</td>
-                  <td className="number">{line.after}</td>
-                  <td>
-                    {marks[line.kind]}
-                    {visible(line.text)}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-          {lines.length > MAX_LINES ? <p>{lines.length - MAX_LINES} more lines are not shown here.</p> : null}
-        </details>
-      ))}
-    </>
-  );
-}
+import type { Evidence } from "../review.ts";
 
 /** The verify command before and after, as the platform ran it. */
 export function Tests({ evidence }: { evidence: Evidence }) {
