@@ -2,7 +2,7 @@ import { listOrganizations } from "@x1agent/domain-identity";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { startControlChannel } from "../control/index.ts";
 import { loadGitCredential } from "../credentials.ts";
-import { createPlatformGit, type LocalRules, parseRemote } from "../git/index.ts";
+import { createPlatformGit, type LocalRules, type PlatformGit, parseRemote } from "../git/index.ts";
 import { type NetworkFacts, ownListeners } from "../network.ts";
 import { loadProviderRoutes, priceTable } from "../providers.ts";
 import type { Foundation } from "../service.ts";
@@ -18,16 +18,19 @@ export async function startJobs(
     localRules: LocalRules;
     network: NetworkFacts;
     url: string;
+    /** Tests step in here, between the loop and its git. */
+    aroundGit?: (git: PlatformGit) => PlatformGit;
   },
 ): Promise<Loop> {
   const { db, log, options, masterKey, runtimes, driver, blobs, hub, network } = deps;
   const forbidden = await ownListeners(deps.url, options.databaseUrl);
   const manifests = new Map((await runtimes.list()).map(({ manifest }) => [manifest.name, manifest]));
+  const git = createPlatformGit({ dataDir: options.dataDir, local: deps.localRules });
   const control = await startControlChannel({ db, log });
   try {
     const loop = await startLoop({
       ...{ db, blobs, hub, log, driver, control, dataDir: options.dataDir },
-      git: createPlatformGit({ dataDir: options.dataDir, local: deps.localRules }),
+      git: deps.aroundGit?.(git) ?? git,
       manifestOf: (name) => manifests.get(name),
       appDir: (name) => runtimes.appDir(name),
       routes: (organizationId) => loadProviderRoutes(db, masterKey, organizationId),

@@ -8,6 +8,7 @@ import { buildOverlay } from "@x1agent/overlay";
 import { createRepository, createServerDatabase, type ModelServer, startModelServer } from "@x1agent/testkit";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { createAssembly } from "../../assemble.ts";
+import type { PublishRequest } from "../../git/index.ts";
 import { type Service, startService } from "../../service.ts";
 import { parseStartOptions } from "../../start/options.ts";
 import { startJobs } from "../index.ts";
@@ -23,6 +24,8 @@ export class TestService {
   driver!: WorkspaceDriver;
   repository!: string;
   model!: ModelServer;
+  /** Called after an approval, right before what was approved is published. */
+  beforePublish: ((request: PublishRequest) => Promise<void>) | null = null;
   #root!: string;
   /** The same at each start, so that an open page finds a restarted service again. */
   #port = "0";
@@ -65,7 +68,17 @@ export class TestService {
           this.driver = createLocalDriver({ runDir: join(options.dataDir, "run"), overlayDir: overlay.dir });
           return this.driver;
         },
-        startLoop: startJobs,
+        startLoop: (deps) =>
+          startJobs({
+            ...deps,
+            aroundGit: (git) => ({
+              ...git,
+              publish: async (request) => {
+                await this.beforePublish?.(request);
+                return git.publish(request);
+              },
+            }),
+          }),
       }),
     );
     this.#port = new URL(this.#service.url).port;
@@ -81,6 +94,9 @@ export class TestService {
     const link = this.#service.signInLink();
     if (!link) throw new Error("The web app is not built: run `npm run build`.");
     return link;
+  }
+  get dataDir(): string {
+    return join(this.#root, "data");
   }
   /** Ends the service cleanly; the data stays. */
   stop(): Promise<void> {
