@@ -1,54 +1,88 @@
 import type { LiveEvent } from "@x1agent/client";
-import { useEffect, useState } from "react";
+import { useEffect, useReducer, useRef } from "react";
 import { client, queryClient } from "../../../lib/client.ts";
+import { StoryRows } from "../story/rows.ts";
 
-export type Story = { events: readonly LiveEvent[]; streaming: string; lost: boolean; error: unknown };
-const nothing: Story = { events: [], streaming: "", lost: false, error: null };
+/** A job's story so far. `events` and `rows` grow in place; a new object says that they did. */
+export type Story = {
+  events: readonly LiveEvent[];
+  rows: StoryRows["rows"];
+  /** What the agent is writing right now. */
+  streaming: string;
+  lost: boolean;
+  error: unknown;
+};
 /** Longest unfinished text shown; the finished message replaces it. */
 const MAX_STREAMING = 20_000;
+/** Shown at most once in this time, in ms: a replay brings thousands of events at once. */
+const FRAME_MS = 50;
 
 /**
- * All events of a job and what is being written now. Events arrive in bursts on replay, so they are shown once per
- * frame; each that moves the job has its facts asked for again.
+ * All events of a job and what is being written now, from one stream that takes itself up after a lost connection: an
+ * event is neither missed nor taken twice. Each that moves the job has its facts asked for again.
  */
 export function useStory(jobId: string): Story {
-  const [story, setStory] = useState<Story>(nothing);
+  const [, show] = useReducer((count: number) => count + 1, 0);
+  const held = useRef({
+    events: [] as LiveEvent[],
+    rows: new StoryRows(),
+    streaming: "",
+    lost: false,
+    error: null as unknown,
+  });
   useEffect(() => {
     const end = new AbortController();
-    setStory(nothing);
-    let fresh: LiveEvent[] = [];
+    const story = {
+      events: [] as LiveEvent[],
+      rows: new StoryRows(),
+      streaming: "",
+      lost: false,
+      error: null as unknown,
+    };
+    held.current = story;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const show = () => {
-      timer = undefined;
-      const batch = fresh;
-      fresh = [];
-      setStory((before) => {
-        let { streaming } = before;
-        for (const { type, seq, payload } of batch)
-          if (type === "agent.text")
-            streaming = seq === null ? (streaming + String(payload.delta ?? "")).slice(-MAX_STREAMING) : "";
-          else if (type === "turn.ended") streaming = "";
-        const stored = batch.filter(({ seq }) => seq !== null);
-        const events = stored.length > 0 ? [...before.events, ...stored] : before.events;
-        return { events, streaming, lost: false, error: null };
-      });
-      if (batch.some(({ type }) => /^(job|permission|verification|approval|publication|cost)\./.test(type)))
-        void queryClient.invalidateQueries({ queryKey: ["job", jobId] });
+    let moved = false;
+    const later = () => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        show();
+        if (moved) void queryClient.invalidateQueries({ queryKey: ["job", jobId] });
+        moved = false;
+      }, FRAME_MS);
+    };
+    const take = (event: LiveEvent) => {
+      const { type, seq, payload } = event;
+      story.lost = false;
+      if (type === "agent.text")
+        story.streaming = seq === null ? (story.streaming + String(payload.delta ?? "")).slice(-MAX_STREAMING) : "";
+      else if (type === "turn.ended") story.streaming = "";
+      if (seq !== null) {
+        // The stream begins anew after the last one it has seen; a repeated one would still be one event.
+        if (seq <= (story.events.at(-1)?.seq ?? 0)) return;
+        story.events.push(event);
+        story.rows.add(event);
+      }
+      moved ||= /^(job|permission|verification|approval|publication|cost|evidence)\./.test(type);
+      later();
     };
     const follow = async () => {
-      const onReconnect = () => setStory((before) => ({ ...before, lost: true }));
-      for await (const event of client.events(jobId, { signal: end.signal, onReconnect })) {
-        fresh.push(event);
-        timer ??= setTimeout(show, 50);
-      }
+      const onReconnect = () => {
+        story.lost = true;
+        later();
+      };
+      for await (const event of client.events(jobId, { signal: end.signal, onReconnect })) take(event);
     };
+    show();
     follow().catch((error: unknown) => {
-      if (!end.signal.aborted) setStory((before) => ({ ...before, error }));
+      if (end.signal.aborted) return;
+      story.error = error;
+      later();
     });
     return () => {
       clearTimeout(timer);
       end.abort();
     };
   }, [jobId]);
-  return story;
+  const { events, rows, streaming, lost, error } = held.current;
+  return { events, rows: rows.rows, streaming, lost, error };
 }

@@ -11,9 +11,9 @@ import { visible } from "../../../lib/format.ts";
 import { useShortcuts } from "../../../lib/shortcuts.ts";
 import { useStory } from "../api/events.ts";
 import { Changes } from "../changes/changes.tsx";
+import { Story } from "../story/story.tsx";
 import { DecisionCard, Decisions } from "./decision.tsx";
 import { Cost, EvidenceFacts, Tests } from "./review.tsx";
-import { Story } from "./story.tsx";
 import { MessageBox, Question } from "./talk.tsx";
 import "../job.css";
 
@@ -118,7 +118,7 @@ function OneJob({ jobId }: { jobId: string }) {
           </div>
           <div id="view" role="tabpanel" aria-labelledby={`tab-${tab}`}>
             {tab === "Story" ? (
-              <Story story={story} runtime={job.data.runtime} />
+              <Story story={story} jobId={jobId} title={title} runtime={job.data.runtime} />
             ) : tab === "Cost" ? (
               <Cost jobId={jobId} />
             ) : evidences.isError ? (

@@ -1,0 +1,148 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { ArrowDown, CircleAlert, Copy, Download } from "lucide-react";
+import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { Button } from "../../../components/button.tsx";
+import { Failure } from "../../../components/states.tsx";
+import { visible } from "../../../lib/format.ts";
+import { useShortcuts } from "../../../lib/shortcuts.ts";
+import type { Story as StoryData } from "../api/events.ts";
+import { RowView } from "./row-view.tsx";
+import { isTrouble, markdownOf, type Row, wordsOf } from "./rows.ts";
+import "./story.css";
+
+type Props = { story: StoryData; jobId: string; title: string; runtime: string };
+
+/**
+ * The timeline. Only what is near the screen is in the page; it scrolls along while the reader is at its end and stays
+ * where they are otherwise.
+ */
+export function Story({ story, jobId, title, runtime }: Props) {
+  const [search, setSearch] = useState("");
+  const words = useDeferredValue(search.trim().toLowerCase());
+  const count = story.rows.length;
+  // The rows are one array that grows: their count stands for their change.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: see above
+  const rows: readonly Row[] = useMemo(
+    () => (words ? story.rows.filter((row) => wordsOf(row).toLowerCase().includes(words)) : story.rows),
+    [words, count, story.rows],
+  );
+  const box = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  const [behind, setBehind] = useState(false);
+  const list = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => 32,
+    overscan: 12,
+    getItemKey: (index) => rows[index]?.seq ?? index,
+  });
+  useEffect(() => {
+    if (rows.length === 0) return;
+    if (atEnd.current) list.scrollToIndex(rows.length - 1, { align: "end" });
+    else setBehind(true);
+  }, [rows.length, list]);
+  const toEnd = () => {
+    atEnd.current = true;
+    setBehind(false);
+    list.scrollToIndex(rows.length - 1, { align: "end" });
+  };
+  const trouble = rows.findIndex(isTrouble);
+  const toTrouble = () => {
+    atEnd.current = false;
+    list.scrollToIndex(trouble, { align: "start" });
+    box.current?.focus();
+  };
+  useShortcuts({ e: () => trouble >= 0 && toTrouble() });
+  return (
+    <>
+      {story.error ? <Failure error={story.error} /> : null}
+      {story.lost ? <p role="status">Connection lost; reconnecting, nothing is skipped.</p> : null}
+      <div className="story-bar">
+        <input
+          type="search"
+          aria-label="Search this story"
+          placeholder="Search this story"
+          value={search}
+          onChange={(event) => setSearch(event.target.value)}
+        />
+        <span className="quiet" role="status">
+          {words ? `${rows.length.toLocaleString("en")} of ` : ""}
+          {count.toLocaleString("en")} lines
+        </span>
+        {trouble >= 0 ? (
+          <Button onClick={toTrouble} title="First error (e)">
+            <CircleAlert size={16} aria-hidden /> First error
+          </Button>
+        ) : null}
+        <Button
+          onClick={() => void navigator.clipboard.writeText(visible(markdownOf(rows, title, runtime)))}
+          title="Copy as Markdown"
+        >
+          <Copy size={16} aria-hidden /> Copy
+        </Button>
+        <Button onClick={() => save(`${jobId}.jsonl`, story.events)} title="Every event as JSON lines">
+          <Download size={16} aria-hidden /> JSON lines
+        </Button>
+      </div>
+      <div className="story-frame">
+        <section
+          ref={box}
+          className="story"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling box must be reachable by keyboard
+          tabIndex={0}
+          aria-label="Story"
+          onScroll={({ currentTarget: at }) => {
+            atEnd.current = at.scrollHeight - at.scrollTop - at.clientHeight < 80;
+            if (atEnd.current) setBehind(false);
+          }}
+        >
+          <div style={{ height: list.getTotalSize(), position: "relative" }}>
+            {list.getVirtualItems().map((item) => {
+              const row = rows[item.index];
+              return row ? (
+                <div
+                  key={item.key}
+                  ref={list.measureElement}
+                  data-index={item.index}
+                  className="event"
+                  style={{ transform: `translateY(${item.start}px)` }}
+                >
+                  <RowView row={row} jobId={jobId} runtime={runtime} />
+                </div>
+              ) : null;
+            })}
+          </div>
+          {story.streaming && !words ? (
+            <p className="row reported text streaming">
+              <span className="hidden">Being written by {runtime}: </span>
+              {visible(story.streaming)}
+            </p>
+          ) : null}
+          {count === 0 && !story.streaming ? (
+            <p className="quiet">Nothing has happened yet: the job waits for its turn.</p>
+          ) : null}
+        </section>
+        {behind ? (
+          <Button className="button to-end" onClick={toEnd}>
+            <ArrowDown size={16} aria-hidden /> New lines
+          </Button>
+        ) : null}
+      </div>
+    </>
+  );
+}
+
+/** Hands a file to the browser that holds one event a line. */
+function save(name: string, events: StoryData["events"]): void {
+  const url = URL.createObjectURL(
+    new Blob(
+      events.map((event) => `${JSON.stringify(event)}\n`),
+      { type: "application/jsonl" },
+    ),
+  );
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
