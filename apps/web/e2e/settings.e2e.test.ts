@@ -105,6 +105,7 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     // A link goes on working, so that nobody is kept out by another's guesses.
     await page.goto("about:blank");
     await page.goto(site.service.signInLink());
+    await page.getByRole("navigation", { name: "Main" }).waitFor();
     await open(page, "/settings/account");
     await removePassword(page);
   });

@@ -1,9 +1,18 @@
 import { expect, it } from "vitest";
-import { bounds, holds } from "./words.ts";
+import { bounds, holds, line } from "./words.ts";
 
 it("says how far a grant goes", () => {
   expect(bounds({ type: "ai.openai", details: { pattern: "*" } })).toBe("");
   expect(bounds({ type: "egress", details: { pattern: "*" } })).toBe("any host");
+  expect(line({ type: "egress", details: { pattern: "*" } })).toEqual({
+    verb: "reach any host",
+    pattern: null,
+    limits: "",
+  });
+  expect(line({ type: "repo.push", details: { pattern: "x1/*" } })).toMatchObject({
+    verb: "push branches",
+    pattern: "x1/*",
+  });
   const details = { pattern: "feed.example", ports: [443, 8443], address: "10.0.0.0/8", phases: ["setup" as const] };
   expect(bounds({ type: "egress", details })).toBe("feed.example · port 443, 8443 · at 10.0.0.0/8 · in set-up");
 });

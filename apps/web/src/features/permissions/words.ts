@@ -21,11 +21,26 @@ export const may: Record<Grant["type"], string> = {
 export const patternOf = (type: Grant["type"]): string =>
   type === "egress" ? "Host" : type.startsWith("ai.") ? "Model" : type === "repo.push" ? "Branch" : "Pattern";
 
+/** What a grant allows, cut for a line: the verb, what it is matched against (null: anything), and the other bounds. Pure. */
+export function line({ type, details }: Pick<Grant, "type" | "details">): {
+  verb: string;
+  pattern: string | null;
+  limits: string;
+} {
+  const pattern = details.pattern === "*" ? null : details.pattern;
+  const verb = type === "egress" ? (pattern ? "reach" : "reach any host") : may[type];
+  return { verb, pattern, limits: limits(details) };
+}
+
 /** How far a grant goes, in a few words; empty where it has no bounds. Pure. */
 export function bounds({ type, details }: Pick<Grant, "type" | "details">): string {
-  const { pattern, ports, address, phases } = details;
+  const { pattern } = details;
+  const first = pattern === "*" ? (type === "egress" ? "any host" : "") : pattern;
+  return [first, limits(details)].filter(Boolean).join(" · ");
+}
+
+function limits({ ports, address, phases }: Grant["details"]): string {
   const parts = [
-    pattern !== "*" || type === "egress" ? (pattern === "*" ? "any host" : pattern) : null,
     ports ? `port ${ports.join(", ")}` : null,
     address ? `at ${address}` : null,
     phases ? `in ${phases.map((phase) => (phase === "setup" ? "set-up" : phase)).join(", ")}` : null,

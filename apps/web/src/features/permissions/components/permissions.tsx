@@ -12,7 +12,7 @@ import { client, queryClient } from "../../../lib/client.ts";
 import { formatCount, visible } from "../../../lib/format.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { useWho } from "../../../lib/who.ts";
-import { bounds, type Grant, holds, may } from "../words.ts";
+import { bounds, type Grant, holds, line, may } from "../words.ts";
 import { GrantDialog } from "./grant-dialog.tsx";
 import "../../../components/ledger.css";
 
@@ -111,7 +111,7 @@ export function Permissions() {
           return (
             <>
               <div className="ledger-box">
-                <table className="ledger" aria-label="Permissions">
+                <table className="ledger permissions" aria-label="Permissions">
                   <thead>
                     <tr>
                       <th scope="col">May</th>
@@ -127,16 +127,15 @@ export function Permissions() {
                   <tbody>
                     {found.map((grant) => {
                       const { word, live, since } = holds(grant);
+                      const { verb, pattern, limits } = line(grant);
                       return (
                         <tr key={grant.id}>
                           <td>
-                            <span className={live ? "main" : "gone"}>{may[grant.type]}</span>
-                            {bounds(grant) || grant.reason ? (
-                              <span className="sub">
-                                {bounds(grant) ? <span className="mono">{visible(bounds(grant))}</span> : null}
-                                {bounds(grant) && grant.reason ? " · " : null}
-                                {visible(grant.reason)}
-                              </span>
+                            <span className={live ? "main" : "gone"}>
+                              {verb} {pattern ? <code>{visible(pattern)}</code> : null}
+                            </span>
+                            {limits || grant.reason ? (
+                              <span className="sub">{[limits, visible(grant.reason)].filter(Boolean).join(" · ")}</span>
                             ) : null}
                           </td>
                           <td data-label="Who">

@@ -79,7 +79,7 @@ function Entry({ provider }: { provider: Provider }) {
         <div>
           <dt>Base URL</dt>
           <dd>
-            <code>{visible(provider.baseUrl)}</code>
+            <code>{visible(provider.baseUrl)}</code>{" "}
             {provider.allowPrivate ? <span className="chip">private address allowed</span> : null}
           </dd>
         </div>
