@@ -31,6 +31,7 @@ import {
 } from "./formats.ts";
 import { readBody, refuse, responseHeaders, type TokenCheck } from "./http.ts";
 import type { Ledger, Reservation } from "./ledger.ts";
+import { scanBody } from "./scan.ts";
 
 export type InferenceDeps = {
   boot: SidecarBoot;
@@ -163,7 +164,8 @@ async function forward(
     );
   const policy = deps.policy();
   if (!policy || policy.stopped) return say("control_unreachable", "Grants could not be refreshed.");
-  const checked = checkBody(format, raw.toString("utf8"));
+  const scanned = scanBody(format, raw);
+  const checked = scanned ? { ok: true as const, value: scanned } : checkBody(format, raw.toString("utf8"));
   if (!checked.ok)
     return checked.code === "invalid_request"
       ? deny(response, format, checked.code, checked.detail, false, 400)
