@@ -10,9 +10,10 @@ import { apiHandler } from "./git.ts";
 import { TokenCheck } from "./http.ts";
 import { inferenceHandler } from "./inference.ts";
 import { Ledger } from "./ledger.ts";
+import { warmUp } from "./warm.ts";
 
 /**
- * The sidecar of one workspace. Stages: boot document from descriptor 3 (once, kept in memory) -> enrol -> listen on
+ * The sidecar of one workspace. Stages: boot document from descriptor 3 (once, kept in memory) -> enrol, and warm up -> listen on
  * three sockets -> `ready` on standard output -> serve until told to stop, or until standard input ends with its parent.
  */
 const MAX_BOOT = 16 * 1024 ** 2;
@@ -34,7 +35,8 @@ async function main(): Promise<void> {
   const folder = values.sock;
   const boot = await readBoot();
   const control = new ControlClient(boot);
-  await control.enrol(boot.enrolmentToken);
+  // A verification's sidecar has no provider and will forward no call.
+  await Promise.all([control.enrol(boot.enrolmentToken), boot.routes.length > 0 ? warmUp(boot) : 0]);
   const ledger = new Ledger(control);
   const token = new TokenCheck(boot.jobToken);
   const note = (type: string, payload: Record<string, unknown>) => control.note(type, payload);
