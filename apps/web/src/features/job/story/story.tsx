@@ -1,6 +1,6 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, CircleAlert, Copy, Download } from "lucide-react";
-import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { useDeferredValue, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { visible } from "../../../lib/format.ts";
@@ -28,6 +28,7 @@ export function Story({ story, jobId, title, runtime }: Props) {
   );
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
+  const lastTop = useRef(0);
   const [behind, setBehind] = useState(false);
   const list = useVirtualizer({
     count: rows.length,
@@ -36,15 +37,17 @@ export function Story({ story, jobId, title, runtime }: Props) {
     overscan: 12,
     getItemKey: (index) => rows[index]?.seq ?? index,
   });
-  useEffect(() => {
-    if (rows.length === 0) return;
-    if (atEnd.current) list.scrollToIndex(rows.length - 1, { align: "end" });
-    else setBehind(true);
-  }, [rows.length, list]);
+  const height = list.getTotalSize();
+  // Rows get their true height only when they are shown: the end moves until the last is measured.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new line or a new height is what this waits for
+  useLayoutEffect(() => {
+    if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight;
+    else setBehind(rows.length > 0);
+  }, [rows.length, height]);
   const toEnd = () => {
     atEnd.current = true;
     setBehind(false);
-    list.scrollToIndex(rows.length - 1, { align: "end" });
+    if (box.current) box.current.scrollTop = box.current.scrollHeight;
   };
   const trouble = rows.findIndex(isTrouble);
   const toTrouble = () => {
@@ -92,11 +95,14 @@ export function Story({ story, jobId, title, runtime }: Props) {
           tabIndex={0}
           aria-label="Story"
           onScroll={({ currentTarget: at }) => {
-            atEnd.current = at.scrollHeight - at.scrollTop - at.clientHeight < 80;
+            // Only going up leaves the end: growth alone does not.
+            const near = at.scrollHeight - at.scrollTop - at.clientHeight < 80;
+            atEnd.current = near || (atEnd.current && at.scrollTop >= lastTop.current);
+            lastTop.current = at.scrollTop;
             if (atEnd.current) setBehind(false);
           }}
         >
-          <div style={{ height: list.getTotalSize(), position: "relative" }}>
+          <div style={{ height, position: "relative" }}>
             {list.getVirtualItems().map((item) => {
               const row = rows[item.index];
               return row ? (

@@ -1,0 +1,107 @@
+import { readFileSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { accessibilityFindings, lacksBrowser, TestSite } from "../test/browser.ts";
+
+/** At full size 100,000 events; scaled down where the whole suite runs. */
+const MANY = process.env.X1_FULL === "1" ? 100_000 : 20_000;
+
+describe.skipIf(lacksBrowser)(`a job's story${lacksBrowser ? ` (${lacksBrowser})` : ""}`, () => {
+  let site: TestSite;
+  beforeAll(async () => {
+    site = await TestSite.open();
+  });
+  afterAll(() => site?.close());
+  afterEach(() => {
+    expect(site.trespasses.splice(0)).toEqual([]);
+  });
+
+  it("runs and fetches nothing of what an agent says, and shows what cannot be seen", async () => {
+    const hostile = [
+      '<img src="http://127.0.0.1:9/track.png" onerror="alert(1)">',
+      "<script>alert(2)</script>",
+      "[click](javascript:alert(3)) ![](http://127.0.0.1:9/pixel)",
+      "safe \u202Eesrever\u202C and \u200Bhidden",
+      "\u001b]0;title\u0007\u001b[8mconcealed\u001b[0m \u001b[31mred\u001b[0m",
+    ];
+    const job = await site.service.create({
+      goal: `${hostile.map((text) => `[[say ${text}]]`).join(" ")} [[shell printf '\\033[32mgreen\\033[0m \\033[8mconcealed\\033[0m \\033]8;;http://127.0.0.1:9/\\007link\\033]8;;\\007 <b>bold</b>\\n']] [[claim-success]]`,
+    });
+    await site.service.reach(job.id, "no_changes");
+    const page = await site.signedIn(`/jobs/${job.id}`);
+    const story = page.getByRole("region", { name: "Story" });
+    for (const text of [
+      '<img src="http://127.0.0.1:9/track.png" onerror="alert(1)">',
+      "<script>alert(2)</script>",
+      "[click](javascript:alert(3))",
+      "⟨U+202E⟩esrever",
+      "⟨U+200B⟩hidden",
+      "concealed",
+    ]) {
+      await page.getByRole("searchbox", { name: "Search this story" }).fill(text.replace(/⟨.*?⟩/, ""));
+      await story.getByText(text).first().waitFor();
+    }
+    await page.getByRole("searchbox", { name: "Search this story" }).fill("printf");
+    await story.locator("summary").first().click();
+    await story.locator(".terminal .ansi-green", { hasText: "green" }).waitFor();
+    expect(await story.locator(".terminal", { hasText: "concealed" }).isVisible()).toBe(true);
+    expect(await page.locator("main img, main script, main a[href^='javascript']").count()).toBe(0);
+    expect(await accessibilityFindings(page)).toEqual([]);
+  });
+
+  it("is searched, copied, saved, and opened at its first error", async () => {
+    const job = await site.service.create({
+      goal: "Look for a needle [[say a needle in hay]] [[shell exit 3]] [[claim-success]]",
+    });
+    await site.service.reach(job.id, "no_changes");
+    const page = await site.signedIn(`/jobs/${job.id}`, { permissions: ["clipboard-read", "clipboard-write"] });
+    await page.getByRole("button", { name: "First error" }).click();
+    await page.getByText("✗ exit 3").first().waitFor();
+    await page.getByRole("button", { name: "Copy" }).click();
+    await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain("> a needle in hay");
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "JSON lines" }).click(),
+    ]);
+    const lines = readFileSync(await download.path(), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { seq: number });
+    expect(lines.map(({ seq }) => seq)).toEqual(lines.map((_, at) => at + 1));
+  });
+
+  it(`stays smooth with ${MANY.toLocaleString("en")} events`, async () => {
+    const job = await site.service.create({ goal: `[[events ${MANY}]] [[claim-success]]` });
+    await expect
+      .poll(async () => (await site.service.job(job.id)).state, { timeout: 240_000, interval: 500 })
+      .toBe("no_changes");
+    const page = await site.signedIn(`/jobs/${job.id}`);
+    const story = page.getByRole("region", { name: "Story" });
+    const shown = async () => Number((await page.getByText(/^[\d,]+ lines$/).textContent())?.replace(/\D/g, ""));
+    await expect.poll(shown, { timeout: 60_000 }).toBeGreaterThan(MANY * 0.95);
+    // Only what is near the screen is in the page.
+    expect(await story.locator(".event").count()).toBeLessThan(100);
+    // At its end when it arrives, anywhere at once, and back.
+    await story.getByText("no changes").first().waitFor();
+    const longest = await story.evaluate(async (box) => {
+      let worst = 0;
+      for (let step = 0; step < 40; step += 1) {
+        const before = performance.now();
+        box.scrollTop = (box.scrollHeight * ((step * 7) % 40)) / 40;
+        await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+        worst = Math.max(worst, performance.now() - before);
+      }
+      return worst;
+    });
+    console.log(`Longest of 40 jumps through ${MANY} events: ${Math.round(longest)} ms`);
+    const session = await page.context().newCDPSession(page);
+    await session.send("HeapProfiler.collectGarbage");
+    const { usedSize } = await session.send("Runtime.getHeapUsage");
+    console.log(`Heap with ${MANY} events: ${Math.round(usedSize / 1_048_576)} MiB`);
+    // 1.5 KiB an event and 64 MiB for the page itself: a leak of pages or rows would be many times that.
+    expect(usedSize).toBeLessThan(64 * 1_048_576 + MANY * 1_536);
+    await story.evaluate((box) => {
+      box.scrollTop = 0;
+    });
+    await story.getByText("queued").first().waitFor();
+  });
+});
