@@ -206,6 +206,14 @@ describe("x1", () => {
       scope: undefined,
       details: { pattern: "mirror.example", phases: ["setup", "agent"], ports: [8443], address: "10.0.0.0/8" },
     });
+    const options = ["--phase", "agent", "--address", "10.0.0.0/8"];
+    expect((await run(["grant", "registry:npm", ...options], { url: service.url })).code).toBe(0);
+    expect(service.requests.at(-1)?.body).toMatchObject({
+      type: "registry",
+      details: { pattern: "npm", phases: ["agent"], address: "10.0.0.0/8" },
+    });
+    // Where it would have no effect it is no option.
+    expect((await run(["grant", "ai.anthropic:*", ...options], { url: service.url })).code).toBe(2);
   });
 
   it("finds service and token in the data directory", async () => {

@@ -58,16 +58,24 @@ export function addPolicyCommands(program: Command, _setExit: SetExit): void {
 
   subjectOptions(program.command("grant <type:pattern>").description("grant, for example ai.anthropic:claude-sonnet-*"))
     .option("--once", "used up by the first use")
+    .option("--phase <phase>", "setup, agent or verify; may be repeated (default: every phase)", collectPhase, [])
+    .option("--address <cidr>", "range that a host or registry may resolve to when that is private or reserved")
     .option("--reason <text>")
     .action(async (text: string, options, command: Command) => {
       const context = contextOf(command);
       const { type, pattern } = parseGrant(text);
+      if (type !== "egress" && type !== "registry" && (options.phase.length || options.address))
+        throw new UsageError("--phase and --address are for grants of type egress and registry.");
       const grant = await context.client.createGrant({
         idempotencyKey: randomUUID(),
         body: {
           subject: await subjectOf(context, options),
           type,
-          details: { pattern },
+          details: {
+            pattern,
+            ...(options.phase.length ? { phases: options.phase as (typeof phases)[number][] } : {}),
+            ...(options.address ? { address: options.address as string } : {}),
+          },
           scope: options.once ? "once" : "persistent",
           ...(options.reason ? { reason: options.reason } : {}),
         },

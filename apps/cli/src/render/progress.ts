@@ -114,6 +114,7 @@ export function createProgress(options: ProgressOptions): Progress {
     "model.refused": (p) => observed(style.warn(`model call refused: ${str(p.code)} ${str(p.detail)}`)),
     "egress.blocked": (p) =>
       observed(style.warn(`blocked: ${str(p.host)}:${num(p.port)} in ${str(p.phase)} (${str(p.code)})`)),
+    "grant.used": (p) => observed(`used up: ${str(p.type)}:${str(p.pattern)} (${str(p.grantId)})`),
     "input.refused": (p) => observed(style.warn(`${str(p.verb)} refused: ${str(p.detail)} (${str(p.code)})`)),
     "limit.hit": (p) => observed(style.warn(`limit: ${str(p.limit)} ${str(p.detail)}`)),
     "stream.capped": (p) => observed(style.warn(`events capped: ${str(p.detail)}`)),
