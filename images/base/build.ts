@@ -82,6 +82,10 @@ const gitconfig = `[safe]
 	helper = /x1/bin/git-credential-x1
 `;
 
+/** npm takes a token from a file only, by host; the variable is the job's own. */
+const npmrc = `//127.0.0.1:9090/:_authToken=\${X1_JOB_TOKEN}
+`;
+
 async function exists(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
@@ -95,7 +99,7 @@ async function exists(path: string): Promise<boolean> {
  */
 async function inputDigest(options: Required<OverlayOptions>): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([LAYOUT, esbuildVersion, programs, gitconfig]));
+  hash.update(JSON.stringify([LAYOUT, esbuildVersion, programs, gitconfig, npmrc]));
   // The lock file stands for the versions of what is bundled from node_modules.
   const lock = join(options.root, "package-lock.json");
   const files: string[] = [options.node, ...((await exists(lock)) ? [lock] : [])];
@@ -200,6 +204,7 @@ export async function buildOverlay(options: OverlayOptions): Promise<{ dir: stri
     }
     await mkdir(join(building, "etc"), { mode: 0o755 });
     await writeFile(join(building, "etc/gitconfig"), gitconfig, { mode: 0o644 });
+    await writeFile(join(building, "etc/npmrc"), npmrc, { mode: 0o644 });
     await writeFile(join(building, "complete"), `${digest}\n`, { mode: 0o644 });
     await rename(building, dir).catch(async (error: unknown) => {
       if (!(await exists(join(dir, "complete")))) throw error;

@@ -51,7 +51,7 @@ describe("the API over its domains", () => {
     expect(await client.me()).toMatchObject({ role: "owner", scopes: ["read", "write", "approve", "admin"] });
     const { items } = await client.listGrants();
     expect(new Set(items.map(({ type }) => type))).toEqual(
-      new Set(["ai.anthropic", "ai.openai", "repo.read", "egress"]),
+      new Set(["ai.anthropic", "ai.openai", "repo.read", "registry", "egress"]),
     );
     for (const grant of items.filter(({ type }) => type === "egress")) expect(grant.details.phases).toEqual(["setup"]);
   });

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { accept, type IsolationLevel, type Outcome, platformActor } from "@x1agent/contract";
+import { accept, type IsolationLevel, type Outcome, platformActor, type SidecarRegistry } from "@x1agent/contract";
 import * as approvals from "@x1agent/domain-approvals";
 import * as audit from "@x1agent/domain-audit";
 import * as budgets from "@x1agent/domain-budgets";
@@ -30,7 +30,7 @@ import { accountUseCases, signInUseCases } from "./use-cases/account.ts";
 import { audited, auditUseCases } from "./use-cases/audit.ts";
 import { examine } from "./use-cases/doctor.ts";
 import { gcUseCase } from "./use-cases/gc.ts";
-import { grantAtStart, grantUseCases } from "./use-cases/grants.ts";
+import { grantAtStart, grantRegistries, grantUseCases } from "./use-cases/grants.ts";
 import type { Caller } from "./use-cases/index.ts";
 import { installationUseCases } from "./use-cases/installation.ts";
 import { jobUseCases, presentJob } from "./use-cases/jobs.ts";
@@ -69,6 +69,8 @@ export type LoopDeps = Foundation & {
   runtimes: RuntimeShelf;
   localRules: { roots: readonly string[]; owners: readonly number[] | "any" };
   network: NetworkFacts;
+  /** Package registries as sidecars serve them. */
+  registries: readonly SidecarRegistry[];
   /** Address of the service's own API. */
   url: string;
 };
@@ -78,7 +80,7 @@ export type Loop = { kick(organizationId: string, jobId: string): void; stop(): 
 export type AssemblyOptions = {
   startLoop(deps: LoopDeps): Promise<Loop>;
   /** Where workspaces run; by default on this machine. */
-  createDriver?: (foundation: Foundation, extraEnv: Readonly<Record<string, string>>) => Promise<WorkspaceDriver>;
+  createDriver?: (foundation: Foundation) => Promise<WorkspaceDriver>;
 };
 
 /** Puts domains, drivers, runtimes and the job loop together. The only place that knows them all. */
@@ -88,7 +90,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
     async assemble(foundation): Promise<Parts> {
       const { db, blobs, log, masterKey, options } = foundation;
       const registries = readRegistries({ env: process.env, home: homedir() });
-      const driver = await createDriver(foundation, registries.env);
+      const driver = await createDriver(foundation);
       const runtimes = await createRuntimes(foundation);
       const identity = identities.createIdentity(db, {
         // Signs better-auth's own cookies; from the master key, so that it is the same after a restart.
@@ -191,8 +193,10 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           // Asked of the ledger and not of the first start: a start that was killed in between is made good.
           for (const organizationId of await db.system(identities.listOrganizations))
             await db.tenant(organizationId, async (tx) => {
-              if ((await permissions.listGrants(tx, { all: true })).length > 0) return;
-              await grantAtStart(tx, { organizationId, actor: platformActor }, registries.hosts);
+              const platform = { organizationId, actor: platformActor };
+              if ((await permissions.listGrants(tx, { all: true })).length === 0)
+                await grantAtStart(tx, platform, registries.hosts);
+              else await grantRegistries(tx, platform);
             });
           return first && { token: first.token };
         },
@@ -200,7 +204,15 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
         signIn: signInUseCases({ db, identity }),
         async start(url) {
           const network = { upstreamProxy: options.upstreamProxy, ca: machineAuthorities() };
-          loop = await startLoop({ ...foundation, driver, runtimes, localRules, network, url });
+          loop = await startLoop({
+            ...foundation,
+            driver,
+            runtimes,
+            localRules,
+            network,
+            url,
+            registries: registries.served,
+          });
           const prune = async () => {
             for (const organizationId of await db.system(identities.listOrganizations))
               await db.tenant(organizationId, jobs.pruneKeys);
@@ -219,10 +231,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
   };
 }
 
-async function createLocal(
-  { options }: Foundation,
-  extraEnv: Readonly<Record<string, string>>,
-): Promise<WorkspaceDriver> {
+async function createLocal({ options }: Foundation): Promise<WorkspaceDriver> {
   const overlay = await buildOverlay({ outDir: join(options.dataDir, "overlay"), root });
   const found = await findToolchains({
     path: process.env.PATH ?? "",
@@ -232,7 +241,6 @@ async function createLocal(
   const common = {
     overlayDir: overlay.dir,
     toolchains: [...options.toolchains, ...found],
-    extraEnv,
   };
   return routeDrivers(
     createLocalDriver({ ...common, runDir: join(options.dataDir, "run") }),

@@ -1,23 +1,40 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { SidecarRegistry } from "@x1agent/contract";
 
-/** One package ecosystem: the hosts that its client fetches from when nobody configured another. */
-type Ecosystem = { name: string; hosts: readonly string[] };
-
-/** Default package registries, as data. Read-only mirrors of code; nothing can be uploaded to them without a login. */
-const ecosystems: readonly Ecosystem[] = [
-  { name: "npm", hosts: ["registry.npmjs.org"] },
-  { name: "pip", hosts: ["pypi.org", "files.pythonhosted.org"] },
-  { name: "cargo", hosts: ["index.crates.io", "static.crates.io", "crates.io"] },
-  { name: "go", hosts: ["proxy.golang.org", "sum.golang.org"] },
+/**
+ * Package registries, as data: where their clients look when nobody configured another place, from where files come, and
+ * what clients inside are told. `{api}` and `{token}` are filled in per workspace.
+ */
+const known: readonly (SidecarRegistry & { variable: string })[] = [
+  {
+    ...{ name: "npm", base: "https://registry.npmjs.org/", paths: [], files: [], pages: false },
+    variable: "npm_config_registry",
+    // A lock file that names the default registry means the configured one; the address of files is left as it is.
+    env: { npm_config_globalconfig: "/x1/etc/npmrc", npm_config_replace_registry_host: "npmjs" },
+  },
+  {
+    ...{ name: "pip", base: "https://pypi.org/simple/", paths: [], pages: true },
+    files: ["https://files.pythonhosted.org"],
+    variable: "PIP_INDEX_URL",
+    env: {},
+  },
 ];
 
-/** A host that set-up may reach. `configured` when the machine names it instead of the default. */
-export type RegistryHost = { ecosystem: string; host: string; port: number; configured: boolean };
+/** Hosts of ecosystems whose clients keep to CONNECT; nothing can be uploaded to any of them. */
+const downloads: readonly RegistryHost[] = [
+  { ecosystem: "cargo", host: "index.crates.io", port: 443 },
+  { ecosystem: "cargo", host: "static.crates.io", port: 443 },
+  { ecosystem: "go", host: "proxy.golang.org", port: 443 },
+  { ecosystem: "go", host: "sum.golang.org", port: 443 },
+];
+
+/** A host that set-up may reach by a tunnel. */
+export type RegistryHost = { ecosystem: string; host: string; port: number };
 export type Registries = {
+  /** What sidecars serve read-only; no credential among it. */
+  served: readonly SidecarRegistry[];
   hosts: readonly RegistryHost[];
-  /** Variables that point the clients inside a workspace at the configured registries; no credential among them. */
-  env: Readonly<Record<string, string>>;
 };
 
 export type RegistrySources = {
@@ -45,25 +62,39 @@ export function readRegistries(sources: RegistrySources): Registries {
     setting(read(join(sources.home, ".pip/pip.conf")), "index-url"),
     setting(read("/etc/pip.conf"), "index-url"),
   );
-  const hosts: RegistryHost[] = [];
-  const env: Record<string, string> = {};
-  const configured: Record<string, { url: URL | null; variable: string }> = {
-    npm: { url: bareUrl(npm), variable: "npm_config_registry" },
-    pip: { url: bareUrl(pip), variable: "PIP_INDEX_URL" },
+  const configured: Record<string, URL | null> = { npm: bareUrl(npm), pip: bareUrl(pip) };
+  const served = known.map(({ variable, ...entry }) => {
+    const own = configured[entry.name];
+    const registry =
+      own && own.origin !== new URL(entry.base).origin ? { ...entry, ...ofOwnServer(entry, own) } : entry;
+    const path = new URL(registry.base).pathname;
+    return {
+      ...registry,
+      // npm finds the token in its configuration file; pip knows no other place than the address.
+      env: {
+        ...registry.env,
+        [variable]: `http://${registry.pages ? "x1:{token}@" : ""}{api}/registry/${entry.name}${path}`,
+      },
+    };
+  });
+  return { served, hosts: downloads };
+}
+
+/** A registry of one's own in the place of the default one. Its files come from its own origin. Pure. */
+function ofOwnServer(entry: SidecarRegistry, own: URL): Partial<SidecarRegistry> {
+  if (!own.pathname.endsWith("/")) own.pathname += "/";
+  return {
+    base: own.href,
+    files: [],
+    // Indexes link to their files beside themselves: `/api/pypi/all/simple/six/` to `../../packages/...`.
+    paths: entry.pages ? [new URL("..", own).pathname] : [],
+    // Lock files may name that server or the default one; both mean what is configured.
+    env: entry.pages ? entry.env : { ...entry.env, npm_config_replace_registry_host: "always" },
   };
-  for (const { name, hosts: defaults } of ecosystems) {
-    const own = configured[name];
-    if (own?.url && !defaults.includes(own.url.hostname)) {
-      hosts.push({ ecosystem: name, host: own.url.hostname, port: portOf(own.url), configured: true });
-      env[own.variable] = own.url.href;
-    } else for (const host of defaults) hosts.push({ ecosystem: name, host, port: 443, configured: false });
-  }
-  return { hosts, env };
 }
 
 const firstOf = (...values: (string | null | undefined)[]): string | undefined =>
   values.find((value) => value) ?? undefined;
-const portOf = (url: URL): number => Number(url.port) || (url.protocol === "http:" ? 80 : 443);
 
 /** `name = value` of an ini-like file; sections do not matter for the keys we read. */
 function setting(text: string | null, name: string): string | null {

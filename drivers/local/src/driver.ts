@@ -526,7 +526,9 @@ class LocalWorkspace implements Workspace {
     return baseEnv(options.toolchains ?? [], {
       ...options.extraEnv,
       ...this.spec.env,
-      ...(token === undefined ? {} : egressEnv(token, options.caBundle !== undefined)),
+      ...(token === undefined
+        ? {}
+        : egressEnv(token, options.caBundle !== undefined, undefined, this.spec.sidecar?.registries)),
     });
   }
 

@@ -81,7 +81,9 @@ export class ProcessLevelWorkspace implements Workspace {
   #environment(network: "none" | "egress"): Record<string, string> {
     const token = this.spec.sidecar?.jobToken;
     const proxy =
-      network === "egress" && token !== undefined && this.#ports ? egressEnv(token, false, this.#ports) : {};
+      network === "egress" && token !== undefined && this.#ports
+        ? egressEnv(token, false, this.#ports, this.spec.sidecar?.registries)
+        : {};
     // The machine's certificates lie where the machine keeps them.
     for (const name of [
       "SSL_CERT_FILE",

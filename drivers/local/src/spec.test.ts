@@ -252,6 +252,11 @@ test("the overlay's node is last on PATH; proxies carry the job token; foreign c
   });
   expect(egressEnv("tok", false)).not.toHaveProperty("NODE_EXTRA_CA_CERTS");
   expect(egressEnv("tok", true)).toHaveProperty("NODE_EXTRA_CA_CERTS");
+  const env = { A_REGISTRY: "http://{api}/registry/a/", A_INDEX: "http://x1:{token}@{api}/registry/a/" };
+  const registry = { name: "a", base: "https://a.example/", paths: [], files: [], pages: false, env };
+  expect(egressEnv("tok", false, { egress: 1, api: 2 }, [registry])).toMatchObject({
+    ...{ A_REGISTRY: "http://127.0.0.1:2/registry/a/", A_INDEX: "http://x1:tok@127.0.0.1:2/registry/a/" },
+  });
 });
 
 test("level process translates inside paths, and only whole ones", () => {

@@ -1,4 +1,5 @@
 import { basename, dirname } from "node:path";
+import type { SidecarRegistry } from "@x1agent/contract";
 
 /**
  * Pure builders of the local driver: what a sandbox looks like, as values. `sandbox.ts` performs them.
@@ -474,11 +475,15 @@ export function baseEnv(
 /** Where the certificates lie inside, for every program with an idea of its own. */
 export const CA_PATH = "/etc/ssl/certs/ca-certificates.crt";
 
-/** Variables that lead clients to the egress proxy. The job token is worthless outside its workspace. */
+/**
+ * Variables that lead clients to the egress proxy, and package clients to the registries that the sidecar serves. The job
+ * token is worthless outside its workspace.
+ */
 export function egressEnv(
   jobToken: string,
   customCa: boolean,
   ports = { egress: 3128, api: 9090 },
+  registries: readonly SidecarRegistry[] = [],
 ): Record<string, string> {
   const proxy = `http://x1:${jobToken}@127.0.0.1:${ports.egress}`;
   const direct = "127.0.0.1,localhost,::1";
@@ -496,7 +501,6 @@ export function egressEnv(
     npm_config_noproxy: direct,
     npm_config_update_notifier: "false",
     CARGO_HTTP_PROXY: proxy,
-    PIP_PROXY: proxy,
     NODE_USE_ENV_PROXY: "1",
     SSL_CERT_FILE: CA_PATH,
     CURL_CA_BUNDLE: CA_PATH,
@@ -508,6 +512,14 @@ export function egressEnv(
     ...(customCa ? { NODE_EXTRA_CA_CERTS: CA_PATH, npm_config_cafile: CA_PATH } : {}),
     X1_API_URL: `http://127.0.0.1:${ports.api}`,
     X1_JOB_TOKEN: jobToken,
+    ...Object.fromEntries(
+      registries.flatMap(({ env }) =>
+        Object.entries(env).map(([name, value]) => [
+          name,
+          value.replaceAll("{api}", `127.0.0.1:${ports.api}`).replaceAll("{token}", jobToken),
+        ]),
+      ),
+    ),
   };
 }
 

@@ -213,6 +213,9 @@ export const observedEvents = {
     phase: short,
     bytesUp: z.number(),
     bytesDown: z.number(),
+    /** A package registry's requests are told together. */
+    registry: short.optional(),
+    requests: z.number().int().optional(),
   }),
   "egress.blocked": z.object({
     host: short,
@@ -221,6 +224,8 @@ export const observedEvents = {
     code: short,
     detail: short.optional(),
   }),
+  /** A grant for one use is used up. */
+  "grant.used": z.object({ grantId: short, type: short, pattern: short }),
   "git.fetched": z.object({ repository: short, bytes: z.number() }),
   /** The session refused what somebody said to it; nobody waits for an answer any more. */
   "input.refused": z.object({ verb: short, code: short, detail: short }),

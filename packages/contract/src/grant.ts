@@ -15,6 +15,7 @@ export const grantTypes = [
   "repo.push",
   "egress",
   "forge",
+  "registry",
 ] as const;
 export const GrantType = z.enum(grantTypes);
 export type GrantType = z.infer<typeof GrantType>;
@@ -33,11 +34,11 @@ export const Pattern = z
   .max(300)
   .regex(/^[\w.*:@/+-]+$/);
 
-/** Type-specific limits. `phases` narrows an egress grant to phases of the job. */
+/** Type-specific limits. `phases` narrows a grant of type egress or registry to phases of the job. */
 export const GrantDetails = z.object({
   pattern: Pattern.default("*"),
   ports: z.array(z.number().int().min(1).max(65_535)).max(20).optional(),
-  /** CIDR that a private destination of an egress grant may resolve to. */
+  /** CIDR that a private destination of a grant of type egress or registry may resolve to. */
   address: z.string().max(100).optional(),
   phases: z.array(z.enum(["setup", "agent", "verify"])).optional(),
 });

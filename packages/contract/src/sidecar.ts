@@ -57,8 +57,33 @@ export const EgressRule = z.object({
   ports: z.array(z.number().int()).default([80, 443]),
   address: z.string().optional(),
   phases: z.array(PhaseName),
+  /** The grant behind it, when that is for one use: it is taken before the first byte leaves. */
+  onceGrantId: z.string().optional(),
 });
 export type EgressRule = z.infer<typeof EgressRule>;
+
+/**
+ * One package registry that the sidecar serves read-only below `registryPrefix`: `/registry/<name>/<path>` is that path at `base`'s
+ * origin, `/registry/<name>@<host[:port]>/<path>` the same at a host of `files`.
+ */
+export const SidecarRegistry = z.object({
+  /** What a grant of type `registry` names. */
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,40}$/),
+  /** Where packages are looked up; only paths below it are served. Without user, query and fragment. */
+  base: z.string().url(),
+  /** Further paths of the same origin that are served, each with a slash at both ends. */
+  paths: z.array(z.string()).default([]),
+  /** Origins from which the registry serves its files, and to which it may redirect. */
+  files: z.array(z.string().url()).default([]),
+  /** Whether its pages carry absolute addresses of files, which are then made local on the way. */
+  pages: z.boolean().default(false),
+  /** What its clients are told by variables. `{api}` stands for host and port of the sidecar's API, `{token}` for the job token. */
+  env: z.record(z.string(), z.string()).default({}),
+});
+export type SidecarRegistry = z.infer<typeof SidecarRegistry>;
+
+/** Path prefix of the registries on the sidecar's API port. */
+export const registryPrefix = "/registry/";
 
 /** Written once by the control plane to the sidecar's inherited descriptor, then end of file. Holds secrets: never logged. */
 export const SidecarBoot = z.object({
@@ -75,6 +100,7 @@ export const SidecarBoot = z.object({
   /** Output tokens reserved at a time. */
   sliceTokens: z.number().int().min(1).default(4_000),
   git: z.array(z.object({ name: z.string(), url: z.string(), authorization: z.string().optional() })).default([]),
+  registries: z.array(SidecarRegistry).max(20).default([]),
   limits: z.object({
     maxBodyBytes: z.number().int(),
     maxConcurrentCalls: z.number().int(),

@@ -256,6 +256,42 @@ describe("the way out", () => {
     await until(() => sidecar.control.events.some(({ type }) => type === "limit.hit"), "the record");
   });
 
+  it("by a grant for one use is taken by one of many at once, and by none after it", async () => {
+    const far = await echo();
+    const upstream = await web();
+    const once = { ...rule("localhost", far.port, "127.0.0.0/8"), onceGrantId: "g-once" };
+    const plain = { ...rule("localhost", upstream.port, "127.0.0.0/8"), onceGrantId: "g-plain" };
+    const sidecar = await start({ policy: { egress: [once, plain] } });
+    const tunnels = await Promise.all([1, 2, 3, 4].map(() => tunnel(sidecar, `localhost:${far.port}`)));
+    expect(tunnels.map(({ status }) => status).sort()).toEqual([200, 403, 403, 403]);
+    expect(tunnels.find(({ status }) => status === 403)?.text).toContain("not_granted");
+    for (const { socket } of tunnels) socket.destroy();
+    expect((await tunnel(sidecar, `localhost:${far.port}`)).text).toContain("not_granted");
+    const url = `http://localhost:${upstream.port}/`;
+    const replies = await Promise.all([1, 2, 3].map(() => fetchThrough(sidecar, url)));
+    expect(replies.map(({ status }) => status).sort()).toEqual([200, 403, 403]);
+    expect(upstream.requests).toHaveLength(1);
+    // A control plane that cannot be asked gives nothing.
+    sidecar.control.taken.clear();
+    sidecar.control.silent = true;
+    expect((await fetchThrough(sidecar, url)).status).toBe(403);
+    expect(upstream.requests).toHaveLength(1);
+  });
+
+  it("keeps a grant for one use for what no lasting one allows", async () => {
+    const far = await echo();
+    const open = rule("localhost", far.port, "127.0.0.0/8");
+    const sidecar = await start({ policy: { egress: [{ ...open, onceGrantId: "g-once" }, open] } });
+    for (let count = 0; count < 3; count += 1)
+      expect((await tunnel(sidecar, `localhost:${far.port}`)).status).toBe(200);
+    expect([...sidecar.control.taken]).toEqual([]);
+    // One whose address is refused is not used up either.
+    sidecar.control.push({ egress: [{ ...rule("localhost", far.port), onceGrantId: "g-once" }] });
+    await until(() => sidecar.control.events.length > 0, "the closed tunnels");
+    expect((await tunnel(sidecar, `localhost:${far.port}`)).text).toContain("address_refused");
+    expect([...sidecar.control.taken]).toEqual([]);
+  });
+
   it("says the same refusal once", async () => {
     const sidecar = await start({});
     for (let count = 0; count < 20; count += 1) await tunnel(sidecar, "example.com:443");
@@ -310,5 +346,61 @@ describe("the API port", () => {
     ).toContain("not_granted");
     expect(remote.requests).toHaveLength(2);
     await until(() => sidecar.control.events.some(({ type }) => type === "git.fetched"), "the record");
+  });
+
+  it("lets one fetch through by a grant for one use: its refs and the packs after them", async () => {
+    const remote = await web((_body, response) => void response.end("pack"));
+    const sidecar = await start({
+      boot: { git: [{ name: "origin", url: `http://127.0.0.1:${remote.port}/a.git` }] },
+      policy: { grants: [{ id: "g-once", type: "repo.read", details: { pattern: "*" }, once: true }] },
+    });
+    const refs = () => api(sidecar, "/git/origin/info/refs?service=git-upload-pack", { authorization: basic });
+    const pack = () => api(sidecar, "/git/origin/git-upload-pack", { authorization: basic }, "POST", "0000");
+    expect((await pack()).text).toContain("not_granted");
+    const tries = await Promise.all([refs(), refs(), refs()]);
+    expect(tries.map(({ status }) => status).sort()).toEqual([200, 403, 403]);
+    expect(tries.find(({ status }) => status === 403)?.text).toContain("not_granted");
+    for (let count = 0; count < 2; count += 1) expect((await pack()).status).toBe(200);
+    sidecar.control.push({ grants: [] });
+    let after = await pack();
+    for (const end = Date.now() + 5_000; after.status === 200 && Date.now() < end; ) after = await pack();
+    expect(after.status).toBe(403);
+    expect((await refs()).status).toBe(403);
+    expect(remote.requests.filter(({ method }) => method === "GET")).toHaveLength(1);
+  });
+
+  it("follows no redirect of a remote, and passes on no password prompt", async () => {
+    const remote = await web((_body, response, { url }) =>
+      url?.startsWith("/moved")
+        ? void response.writeHead(302, { location: "http://169.254.169.254/latest" }).end()
+        : void response.writeHead(401, { "www-authenticate": "Basic" }).end(),
+    );
+    const at = (name: string) => ({
+      name,
+      url: `http://127.0.0.1:${remote.port}/${name}`,
+      authorization: "Basic c2Vj",
+    });
+    const sidecar = await start({ boot: { git: [at("moved"), at("closed")] } });
+    const refs = (name: string) =>
+      api(sidecar, `/git/${name}/info/refs?service=git-upload-pack`, { authorization: basic });
+    const moved = await refs("moved");
+    expect(moved).toMatchObject({ status: 502 });
+    expect(moved.headers.location).toBeUndefined();
+    const closed = await refs("closed");
+    expect(closed).toMatchObject({ status: 403 });
+    expect(closed.headers["www-authenticate"]).toBeUndefined();
+    expect(remote.requests).toHaveLength(2);
+  });
+
+  it("never fetches from the platform's own listeners", async () => {
+    const { port } = await echo();
+    const own = await start({
+      boot: {
+        git: [{ name: "origin", url: `http://localhost:${port}/a.git` }],
+        forbidden: [{ address: "127.0.0.1", port }],
+      },
+    });
+    const reply = await api(own, "/git/origin/info/refs?service=git-upload-pack", { authorization: basic });
+    expect(reply.text).toContain("address_refused");
   });
 });

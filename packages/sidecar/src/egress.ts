@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
-import { connect, isIP, type Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
   type EgressRule,
@@ -10,6 +10,8 @@ import {
 } from "@x1agent/contract";
 import { normalizeHost, permits, resolveAllowed } from "./address.ts";
 import { refuse, responseHeaders, type TokenCheck } from "./http.ts";
+import type { Traffic } from "./traffic.ts";
+import { CONNECT_MS, dial, proxyAuthorization } from "./upstream.ts";
 
 export type EgressDeps = {
   boot: SidecarBoot;
@@ -17,16 +19,17 @@ export type EgressDeps = {
   policy(): SidecarPolicy | null;
   onPolicy(listener: (policy: SidecarPolicy) => void): void;
   note(type: string, payload: Record<string, unknown>): void;
+  traffic: Traffic;
+  /** Takes a grant for one use; false when it is used up. */
+  use(grantId: string): Promise<boolean>;
 };
 
-const CONNECT_MS = 15_000;
 const IDLE_MS = 5 * 60_000;
 const HELLO_BYTES = 16 * 1024;
 const TLS_PORT = 443;
 /** Content type of a TLS record that carries a handshake (RFC 8446 section 5.1). */
 const TLS_HANDSHAKE = 22;
-/** The same refusal is told once in this time, so that a retry loop does not fill the record. */
-const REPEAT_MS = 10_000;
+const USED_UP = "The grant for one use is used up.";
 
 /** The rules that let this host and port be reached in the policy's phase; what one of them allows is allowed. Pure. */
 export function findRules(policy: SidecarPolicy, host: string, port: number): EgressRule[] {
@@ -40,40 +43,20 @@ export function findRules(policy: SidecarPolicy, host: string, port: number): Eg
  * after that and dialled as it is. Tunnels are closed when their rule no longer holds, with the phase first of all.
  */
 export function egressHandlers(deps: EgressDeps) {
+  const { traffic } = deps;
   const tunnels = new Set<{ host: string; address: string; port: number; end: () => void }>();
-  const told = new Map<string, number>();
-  let bytes = 0;
-  let quotaTold = false;
-  let phase = deps.boot.phase;
+  const blocked: Traffic["blocked"] = (...refused) => traffic.blocked(...refused);
+  const count = (moved: number) => traffic.count(moved);
+
+  /** Whether a rule still lets this address be reached. */
+  const holds = (policy: SidecarPolicy | null, to: { host: string; address: string; port: number }): boolean =>
+    policy !== null &&
+    !policy.stopped &&
+    findRules(policy, to.host, to.port).some((rule) => isIP(to.address) === 0 || permits(rule, to.address));
 
   deps.onPolicy((policy) => {
-    if (policy.phase !== phase) {
-      phase = policy.phase;
-      bytes = 0;
-      quotaTold = false;
-      for (const tunnel of tunnels) tunnel.end();
-      return;
-    }
-    for (const tunnel of tunnels) {
-      const rules = policy.stopped ? [] : findRules(policy, tunnel.host, tunnel.port);
-      if (!rules.some((rule) => isIP(tunnel.address) === 0 || permits(rule, tunnel.address))) tunnel.end();
-    }
+    for (const tunnel of tunnels) if (!holds(policy, tunnel)) tunnel.end();
   });
-
-  const blocked = (host: string, port: number, code: ErrorCode, detail?: string) => {
-    const key = `${host}:${port} ${code}`;
-    const now = Date.now();
-    if ((told.get(key) ?? 0) + REPEAT_MS > now) return;
-    if (told.size > 1_000) told.clear();
-    told.set(key, now);
-    deps.note("egress.blocked", {
-      host: host.slice(0, 253),
-      port,
-      phase,
-      code,
-      ...(detail ? { detail: detail.slice(0, 500) } : {}),
-    });
-  };
 
   /** Everything that decides whether a destination is dialled, and at which address. */
   async function admit(
@@ -95,31 +78,30 @@ export function egressHandlers(deps: EgressDeps) {
         "egress_blocked",
         `${host}:${port} is not allowed in the phase ${policy.phase}: x1 egress allow ${host}`,
       );
-    if (bytes > deps.boot.limits.egressBytes)
-      return no("quota_exceeded", `The phase's limit of ${deps.boot.limits.egressBytes} bytes is used up.`);
-    if (tunnels.size >= deps.boot.limits.maxTunnels) return no("rate_limited", "Too many connections at once.");
-    // Behind the machine's own proxy that proxy resolves: of names no address can be judged here.
-    if (deps.boot.upstreamProxy && isIP(host) === 0) return { ok: true, host, address: host };
-    const resolved = await resolveAllowed(host, port, rules, deps.boot.forbidden);
-    return resolved.ok ? { ok: true, host, address: resolved.address } : no(resolved.code, resolved.detail);
-  }
-
-  const count = (moved: number): boolean => {
-    bytes += moved;
-    if (bytes <= deps.boot.limits.egressBytes) return true;
-    if (!quotaTold) {
-      const max = deps.boot.limits.egressBytes;
-      deps.note("limit.hit", {
-        limit: "egress_bytes",
-        detail: `The phase ${phase} has used up its bytes.`,
-        value: bytes,
-        max,
-      });
+    const full = traffic.full();
+    if (full) return no(full.code, full.detail);
+    const resolve = async (by: readonly EgressRule[]) =>
+      // Behind the machine's own proxy that proxy resolves: of names no address can be judged here.
+      deps.boot.upstreamProxy && isIP(host) === 0
+        ? { ok: true as const, address: host }
+        : resolveAllowed(host, port, by, deps.boot.forbidden);
+    const lasting = rules.filter(({ onceGrantId }) => onceGrantId === undefined);
+    let refused: { code: ErrorCode; detail: string } = { code: "not_granted", detail: USED_UP };
+    if (lasting.length > 0) {
+      const resolved = await resolve(lasting);
+      if (resolved.ok) return { ok: true, host, address: resolved.address };
+      refused = resolved;
     }
-    quotaTold = true;
-    for (const tunnel of [...tunnels]) tunnel.end();
-    return false;
-  };
+    // A grant for one use is kept for what no lasting one allows, and is taken before anything is dialled.
+    for (const rule of rules) {
+      if (rule.onceGrantId === undefined) continue;
+      const resolved = await resolve([rule]);
+      if (!resolved.ok) refused = resolved;
+      else if (await deps.use(rule.onceGrantId)) return { ok: true, host, address: resolved.address };
+      else refused = { code: "not_granted", detail: USED_UP };
+    }
+    return no(refused.code, refused.detail);
+  }
 
   /**
    * CONNECT: the first bytes up must be a TLS hello for the very host that was asked for, since one address serves many names.
@@ -143,7 +125,11 @@ export function egressHandlers(deps: EgressDeps) {
     } catch {
       return void say("502 Bad Gateway", "upstream_failed\n");
     }
-    if (client.destroyed) return void server.destroy();
+    // The phase may have ended while the connection was made.
+    if (client.destroyed || !holds(deps.policy(), { ...target, port })) {
+      server.destroy();
+      return void client.destroy();
+    }
     let up = 0;
     let down = 0;
     const tunnel = {
@@ -156,8 +142,11 @@ export function egressHandlers(deps: EgressDeps) {
       },
     };
     tunnels.add(tunnel);
+    traffic.open.add(tunnel);
+    const { phase } = traffic;
     const done = () => {
       if (!tunnels.delete(tunnel)) return;
+      traffic.open.delete(tunnel);
       tunnel.end();
       deps.note("egress.opened", { host: target.host, port, phase, bytesUp: up, bytesDown: down });
     };
@@ -226,6 +215,7 @@ export function egressHandlers(deps: EgressDeps) {
     const port = Number(url.port) || 80;
     const target = await admit(url.hostname, port);
     if (!target.ok) return refuse(response, target.code, target.detail);
+    if (!holds(deps.policy(), { ...target, port })) return refuse(response, "egress_blocked");
     const headers: Record<string, string | string[]> = {};
     for (const [name, value] of Object.entries(request.headers))
       if (
@@ -266,8 +256,11 @@ export function egressHandlers(deps: EgressDeps) {
       },
     };
     tunnels.add(tunnel);
+    traffic.open.add(tunnel);
+    const { phase } = traffic;
     response.on("close", () => {
       tunnels.delete(tunnel);
+      traffic.open.delete(tunnel);
       upstream.destroy();
       deps.note("egress.opened", { host: target.host, port, phase, bytesUp: up, bytesDown: down });
     });
@@ -279,50 +272,6 @@ export function egressHandlers(deps: EgressDeps) {
   }
 
   return { onConnect, onRequest };
-}
-
-/** The operator's own credential for the machine's proxy. */
-function proxyAuthorization(proxy: URL): Record<string, string> {
-  if (!proxy.username) return {};
-  const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  return { "proxy-authorization": `Basic ${Buffer.from(pair).toString("base64")}` };
-}
-
-/** Connects to the address that was judged, or asks the machine's own proxy for a tunnel to the host. */
-function dial(boot: SidecarBoot, address: string, host: string, port: number): Promise<Socket> {
-  const proxy = boot.upstreamProxy ? new URL(boot.upstreamProxy) : null;
-  return new Promise((resolve, reject) => {
-    if (!proxy) {
-      const socket = connect({ host: address, port, noDelay: true });
-      const timer = setTimeout(() => socket.destroy(new Error("timed out")), CONNECT_MS);
-      socket.once("connect", () => {
-        clearTimeout(timer);
-        socket.removeAllListeners("error");
-        resolve(socket);
-      });
-      socket.once("error", (error) => {
-        clearTimeout(timer);
-        reject(error);
-      });
-      return;
-    }
-    const asked = httpRequest({
-      host: proxy.hostname,
-      port: Number(proxy.port) || 80,
-      method: "CONNECT",
-      path: `${host}:${port}`,
-      headers: proxyAuthorization(proxy),
-      timeout: CONNECT_MS,
-    });
-    asked.on("connect", (answer, socket) => {
-      if (answer.statusCode === 200) return resolve(socket);
-      socket.destroy();
-      reject(new Error(`The machine's proxy answered ${answer.statusCode}.`));
-    });
-    asked.on("timeout", () => asked.destroy(new Error("timed out")));
-    asked.on("error", reject);
-    asked.end();
-  });
 }
 
 type Named = { kind: "name"; name: string } | { kind: "more" } | { kind: "none" };

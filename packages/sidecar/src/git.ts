@@ -1,23 +1,65 @@
-import { request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
-import { request as httpsRequest } from "node:https";
-import { matchesPattern, type SidecarBoot, type SidecarPolicy } from "@x1agent/contract";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { isIP } from "node:net";
+import { matchesPattern, registryPrefix, type SidecarBoot, type SidecarPolicy } from "@x1agent/contract";
 import { resolveAllowed } from "./address.ts";
 import { refuse, responseHeaders, type TokenCheck } from "./http.ts";
+import { registryHandler } from "./registries.ts";
+import type { Traffic } from "./traffic.ts";
+import { hostOf, portOf, Upstreams } from "./upstream.ts";
 
-/**
- * The sidecar's API port: health, and git smart HTTP for fetching. The repository is named by the platform, the
- * credential is added here, pushes are refused: the platform publishes.
- */
-export function apiHandler(deps: {
+/** One fetch is a listing of refs and the packs asked for after it; a grant for one use lasts for these and so long. */
+const ONE_FETCH_MS = 10 * 60_000;
+const SILENCE_MS = 120_000;
+
+type ApiDeps = {
   boot: SidecarBoot;
   token: TokenCheck;
   policy(): SidecarPolicy | null;
+  onPolicy(listener: (policy: SidecarPolicy) => void): void;
   note(type: string, payload: Record<string, unknown>): void;
-}): (request: IncomingMessage, response: ServerResponse) => void {
-  return (request, response) => {
+  traffic: Traffic;
+  /** Takes a grant for one use; false when it is used up. */
+  use(grantId: string): Promise<boolean>;
+};
+
+/**
+ * The sidecar's API port: health, package registries, and git smart HTTP for fetching. The repository is named by the
+ * platform, the credential is added here, pushes are refused: the platform publishes. `tell` says what is not yet said.
+ */
+export function apiHandler(deps: ApiDeps): {
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  tell(): void;
+} {
+  const registries = registryHandler(deps);
+  const upstreams = new Upstreams(deps.boot);
+  /** Fetches under a grant for one use, by repository. */
+  const fetches = new Map<string, { grantId: string; until: number }>();
+
+  /** Whether the repository may be read now. `begins` is true at the first request of a fetch. */
+  async function mayRead(policy: SidecarPolicy, name: string, begins: boolean): Promise<boolean> {
+    const grants = policy.grants.filter(
+      ({ type, details }) => type === "repo.read" && matchesPattern(details.pattern, name),
+    );
+    if (grants.some(({ once }) => !once)) return true;
+    const current = fetches.get(name);
+    if (!begins)
+      return current !== undefined && current.until > Date.now() && grants.some(({ id }) => id === current.grantId);
+    for (const { id } of grants)
+      if (await deps.use(id)) {
+        fetches.set(name, { grantId: id, until: Date.now() + ONE_FETCH_MS });
+        return true;
+      }
+    return false;
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!deps.token.accepts(request.headers, ["x-x1-token", "authorization"]))
       return refuse(response, "unauthenticated", undefined, { "www-authenticate": 'Basic realm="x1"' });
-    const url = new URL(request.url ?? "/", "http://sidecar");
+    const target = request.url ?? "/";
+    // Another host's address is no path of ours.
+    if (!target.startsWith("/")) return refuse(response, "invalid_request", "Send a path.");
+    if (target.startsWith(registryPrefix) || target.endsWith(".tgz")) return registries.serve(request, response);
+    const url = new URL(target, "http://sidecar");
     if (url.pathname === "/health" && request.method === "GET") {
       response
         .writeHead(200, { "content-type": "application/json" })
@@ -27,65 +69,58 @@ export function apiHandler(deps: {
     const match = /^\/git\/([\w.-]{1,100})\/(info\/refs|git-upload-pack|git-receive-pack)$/.exec(url.pathname);
     const repository = deps.boot.git.find(({ name }) => name === match?.[1]);
     if (!match || !repository) return refuse(response, "not_found");
-    const service = match[2] === "info/refs" ? url.searchParams.get("service") : match[2];
-    if (service !== "git-upload-pack")
+    const begins = match[2] === "info/refs";
+    if ((begins ? url.searchParams.get("service") : match[2]) !== "git-upload-pack")
       return refuse(response, "path_refused", "This remote is for fetching: the platform publishes what was approved.");
+    if (request.method !== (begins ? "GET" : "POST")) return refuse(response, "path_refused");
     const policy = deps.policy();
-    if (
-      !policy?.grants.some(
-        ({ type, details }) => type === "repo.read" && matchesPattern(details.pattern, repository.name),
-      )
-    )
-      return refuse(response, policy ? "not_granted" : "control_unreachable");
-    void fetchFrom(
+    if (!policy) return refuse(response, "control_unreachable");
+    if (!(await mayRead(policy, repository.name, begins))) return refuse(response, "not_granted");
+    await fetchFrom(
       deps,
+      upstreams,
       repository,
-      match[2] === "info/refs" ? "info/refs?service=git-upload-pack" : "git-upload-pack",
+      begins ? "info/refs?service=git-upload-pack" : "git-upload-pack",
       request,
       response,
-    ).catch(() => {
-      if (!response.headersSent) refuse(response, "upstream_failed");
-      else response.destroy();
-    });
+    );
+  }
+
+  return {
+    handle: (request, response) =>
+      void answer(request, response).catch(() => {
+        if (!response.headersSent) refuse(response, "upstream_failed");
+        else response.destroy();
+      }),
+    tell: registries.tell,
   };
 }
 
 async function fetchFrom(
-  deps: { boot: SidecarBoot; note(type: string, payload: Record<string, unknown>): void },
+  deps: ApiDeps,
+  upstreams: Upstreams,
   repository: SidecarBoot["git"][number],
   path: string,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const url = new URL(`${repository.url.replace(/\/$/, "")}/${path}`);
-  const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
+  const [host, port] = [hostOf(url), portOf(url)];
   // The platform itself cloned from this address, so a private one was allowed by whoever made the project.
-  const resolved = await resolveAllowed(
-    url.hostname.replace(/^\[|\]$/g, ""),
-    port,
-    [{ allowPrivate: true }],
-    deps.boot.forbidden,
-  );
+  const resolved =
+    deps.boot.upstreamProxy && isIP(host) === 0
+      ? { ok: true as const, address: host }
+      : await resolveAllowed(host, port, [{ allowPrivate: true }], deps.boot.forbidden);
   if (!resolved.ok) return refuse(response, resolved.code, resolved.detail);
-  const headers: Record<string, string> = { host: url.host, "user-agent": "git/x1agent" };
+  const headers: Record<string, string> = { "user-agent": "git/x1agent" };
   for (const name of ["content-type", "content-encoding", "accept", "git-protocol"]) {
     const value = request.headers[name];
     if (typeof value === "string") headers[name] = value;
   }
   if (repository.authorization) headers.authorization = repository.authorization;
-  const send = url.protocol === "https:" ? httpsRequest : httpRequest;
-  const upstream = send({
-    host: resolved.address,
-    port,
-    servername: url.hostname,
-    method: request.method,
-    path: url.pathname + url.search,
-    headers,
-    timeout: 120_000,
-    ...(deps.boot.ca ? { ca: deps.boot.ca } : {}),
-  } as never);
+  const upstream = upstreams.request(url, resolved.address, { method: request.method ?? "GET", headers });
   let bytes = 0;
-  upstream.on("timeout", () => upstream.destroy());
+  upstream.setTimeout(SILENCE_MS, () => upstream.destroy());
   upstream.on("error", () => (response.headersSent ? response.destroy() : refuse(response, "upstream_failed")));
   upstream.on("response", (incoming) => {
     const status = incoming.statusCode ?? 502;

@@ -10,6 +10,7 @@ import { apiHandler } from "./git.ts";
 import { TokenCheck } from "./http.ts";
 import { inferenceHandler } from "./inference.ts";
 import { Ledger } from "./ledger.ts";
+import { Traffic } from "./traffic.ts";
 import { warmUp } from "./warm.ts";
 
 /**
@@ -42,13 +43,16 @@ async function main(): Promise<void> {
   const note = (type: string, payload: Record<string, unknown>) => control.note(type, payload);
   const policy = () => control.policy();
   const onPolicy = (listener: Parameters<typeof control.onPolicy>[0]) => control.onPolicy(listener);
-  const shared = { boot, token, policy, onPolicy, note };
+  const use = (grantId: string) => control.use(grantId);
+  const traffic = new Traffic({ boot, onPolicy, note });
+  const shared = { boot, token, policy, onPolicy, note, use, traffic };
 
   const inference = createServer(
     { requestTimeout: 0, keepAliveTimeout: 60_000, noDelay: true },
-    inferenceHandler({ ...shared, ledger, use: (grantId) => control.use(grantId) }),
+    inferenceHandler({ ...shared, ledger }),
   );
-  const api = createServer({ requestTimeout: 0 }, apiHandler(shared));
+  const port = apiHandler(shared);
+  const api = createServer({ requestTimeout: 0 }, port.handle);
   const egress = egressHandlers(shared);
   const proxy = createServer(
     { requestTimeout: 0 },
@@ -77,6 +81,7 @@ async function main(): Promise<void> {
     // A moment for aborted calls to settle, then the rest of the leases goes back.
     await new Promise((resolve) => setTimeout(resolve, 20));
     await ledger.close();
+    port.tell();
     await control.flush();
     control.close();
     process.exit(0);

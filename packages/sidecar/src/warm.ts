@@ -40,7 +40,7 @@ export async function warmUp(boot: Pick<SidecarBoot, "limits" | "forbidden" | "s
           controlUrl: "http://127.0.0.1",
           enrolmentToken: "",
         },
-        ...{ jobToken: token, failClosedMs: MAX_MS, phase: "agent", git: [] },
+        ...{ jobToken: token, failClosedMs: MAX_MS, phase: "agent", git: [], registries: [] },
         routes: [
           {
             ...{ provider: "warm", grantType: "ai.anthropic", api: "anthropic-messages", allowPrivate: true },

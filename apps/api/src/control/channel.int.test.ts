@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { platformActor, SidecarPolicy, sidecarPaths } from "@x1agent/contract";
 import { migrations as budgetMigrations, jobMoney, setBudget } from "@x1agent/domain-budgets";
 import { createJob, migrations as jobMigrations, startAttempt } from "@x1agent/domain-jobs";
-import { createGrant, migrations as permissionMigrations, revokeGrant } from "@x1agent/domain-permissions";
+import { createGrant, listGrants, migrations as permissionMigrations, revokeGrant } from "@x1agent/domain-permissions";
 import { createProject, defaultSettings, migrations as projectMigrations } from "@x1agent/domain-projects";
 import { readEvents, migrations as sessionMigrations } from "@x1agent/domain-sessions";
 import { type Database, openDatabase, silentLogger } from "@x1agent/kernel";
@@ -241,6 +241,50 @@ describe("the sidecar channel", () => {
     for (const { identity } of sidecars) expect(await named(identity)).toBe(identity === took[0]?.identity);
     await db.tenant(organizationId, (tx) => revokeGrant(tx, organizationId, grantId));
     for (const { identity } of sidecars) expect(await named(identity)).toBe(false);
+  });
+
+  it.each(["egress", "repo.read"] as const)(
+    "gives a grant for one use of type %s to one, without an agent too, and says so in the timeline",
+    async (type) => {
+      const made = await db.tenant(organizationId, (tx) =>
+        createGrant(tx, organizationId, {
+          subject: { kind: "job", id: registration.jobId },
+          ...{ type, scope: "once", details: { pattern: "once.example" }, reason: "" },
+          grantedBy: { kind: "user", id: "u" },
+        }),
+      );
+      if (!made.ok) throw new Error(made.detail);
+      const grantId = made.value.id;
+      const { identity } = await enrolled({ inference: false });
+      const first = await (await policies(identity)).next();
+      expect(first?.grants.find(({ id }) => id === grantId)?.once).toBe(true);
+      if (type === "egress") expect(first?.egress.at(-1)).toMatchObject({ host: "once.example", onceGrantId: grantId });
+      const tries = await Promise.all([1, 2, 3].map(() => post(sidecarPaths.use, { grantId }, identity)));
+      expect(tries.filter(({ value }) => value.taken)).toHaveLength(1);
+      expect((await post(sidecarPaths.use, { grantId }, identity)).value).toEqual({ taken: false });
+      const ledger = await db.tenant(organizationId, (tx) => listGrants(tx, { all: true }));
+      expect(ledger.find(({ id }) => id === grantId)?.consumedAt).not.toBeNull();
+      const events = await db.tenant(organizationId, (tx) => readEvents(tx, registration.jobId, 0, 1_000));
+      const used = events.filter((event) => event.type === "grant.used" && event.payload.grantId === grantId);
+      expect(used.map(({ payload, source }) => ({ ...payload, source }))).toEqual([
+        { grantId, type, pattern: "once.example", source: "observed" },
+      ]);
+    },
+  );
+
+  it("gives a workspace without an agent no model grant, not even for one use", async () => {
+    const made = await db.tenant(organizationId, (tx) =>
+      createGrant(tx, organizationId, {
+        subject: { kind: "job", id: registration.jobId },
+        ...{ type: "ai.openai", scope: "once", reason: "" },
+        grantedBy: { kind: "user", id: "u" },
+      }),
+    );
+    if (!made.ok) throw new Error(made.detail);
+    const { identity } = await enrolled({ inference: false });
+    expect((await post(sidecarPaths.use, { grantId: made.value.id }, identity)).status).toBe(403);
+    const other = await enrolled();
+    expect((await post(sidecarPaths.use, { grantId: made.value.id }, other.identity)).value).toEqual({ taken: true });
   });
 
   it("gives no grant that is not the job's", async () => {

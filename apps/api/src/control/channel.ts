@@ -66,7 +66,7 @@ type Entry = Registration & {
   expiresAt: number;
   version: number;
   streams: Set<ServerResponse>;
-  /** Grants for one use that this sidecar took and whose call is not settled. */
+  /** Grants for one use that this sidecar took and may still be using. */
   taken: Set<string>;
 };
 
@@ -157,18 +157,27 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
     await push(entry, response);
   }
 
-  /** Consumes a grant for one use. The sidecar that got it keeps it in its policy until its call is settled. */
+  /**
+   * Consumes a grant for one use. The sidecar that got it keeps it in its policy, so that it can still be revoked: for a model
+   * until its call is settled, for a host or a repository until the workspace ends.
+   */
   async function takeGrant(entry: Entry, request: IncomingMessage): Promise<UseReply> {
     const { grantId } = await body(request, UseRequest);
-    if (!entry.inference) throw new Refused("not_granted", "A workspace without an agent calls no model.");
     if (entry.taken.has(grantId)) return { taken: false };
     // Before the notice of it can come: the policy that follows must still name it.
     entry.taken.add(grantId);
     let taken = false;
     try {
       taken = await db.tenant(entry.organizationId, async (tx) => {
-        const own = (await effectiveGrants(tx, entry)).some(({ id, scope }) => id === grantId && scope === "once");
-        return own && (await useGrant(tx, entry.organizationId, grantId));
+        const own = (await effectiveGrants(tx, entry)).find(({ id, scope }) => id === grantId && scope === "once");
+        if (own?.type.startsWith("ai.") && !entry.inference)
+          throw new Refused("not_granted", "A workspace without an agent calls no model.");
+        if (!own || !(await useGrant(tx, entry.organizationId, grantId))) return false;
+        const { type, details } = own;
+        await appendEvents(tx, entry.organizationId, entry.jobId, [
+          observed(entry, "grant.used", { grantId, type, pattern: details.pattern }, `grant:${grantId}`),
+        ]);
+        return true;
       });
     } finally {
       if (!taken) entry.taken.delete(grantId);

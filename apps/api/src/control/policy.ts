@@ -26,11 +26,12 @@ export function sidecarPolicy({ version, phase, grants, inference, stopped }: Po
   };
 }
 
-function egressRule({ details }: Grant): EgressRule {
+function egressRule({ id, details, scope }: Grant): EgressRule {
   return {
     host: details.pattern.toLowerCase(),
     ports: details.ports ?? [80, 443],
     phases: details.phases ?? [...allPhases],
     ...(details.address === undefined ? {} : { address: details.address }),
+    ...(scope === "once" ? { onceGrantId: id } : {}),
   };
 }

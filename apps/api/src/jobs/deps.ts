@@ -1,4 +1,11 @@
-import type { LeaseReply, Outcome, PriceTable, ProviderRoute, RuntimeManifest } from "@x1agent/contract";
+import type {
+  LeaseReply,
+  Outcome,
+  PriceTable,
+  ProviderRoute,
+  RuntimeManifest,
+  SidecarRegistry,
+} from "@x1agent/contract";
 import type { BlobStore, Database, Logger } from "@x1agent/kernel";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import type { ControlChannel } from "../control/index.ts";
@@ -22,6 +29,8 @@ export type LoopDeps = {
   /** Routes with their keys, unsealed for one sidecar. */
   routes(organizationId: string): Promise<ProviderRoute[]>;
   prices: PriceTable;
+  /** Package registries as sidecars serve them. */
+  registries: readonly SidecarRegistry[];
   /** Name of this installation: what an earlier process of it held is free again at once. */
   instance: string;
   /** Credential for a repository's remote, if one is stored. */

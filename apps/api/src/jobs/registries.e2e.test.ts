@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fix, TestService } from "./test/service.ts";
 
 const run = promisify(execFile);
@@ -19,6 +19,8 @@ async function npmRegistry(): Promise<{ url: string; lock: string } | { lacks: s
     const { stdout } = await run("npm", ["config", "get", "registry"], { cwd: folder });
     await writeFile(join(folder, "package.json"), manifest);
     const options = ["--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"];
+    // With the addresses, since finding them again is what is tested.
+    options.push("--omit-lockfile-registry-resolved=false");
     await run("npm", ["install", ...options], { cwd: folder, timeout: 60_000 });
     return { url: stdout.trim(), lock: await readFile(join(folder, "package-lock.json"), "utf8") };
   } catch (error) {
@@ -57,53 +59,107 @@ beforeAll(async () => {
 });
 afterAll(() => x1?.close());
 
-/** What `x1 egress allow <host> --address <cidr>` sends: on a machine of its own, a registry may be at a private address. */
-async function allow(host: string): Promise<void> {
+/** The exception that an operator makes for a mirror at a private address, as on some machines: addresses alone, no tunnel. */
+async function allow(...hosts: string[]): Promise<void> {
   const { organizationId } = await x1.client.me();
-  const { address, family } = await lookup(host);
-  await x1.client.createGrant({
-    body: {
-      subject: { kind: "organization", id: organizationId },
-      type: "egress",
-      details: { pattern: host, phases: ["setup"], address: `${address}/${family === 4 ? 32 : 128}` },
-    },
-  });
+  for (const host of hosts) {
+    const { address, family } = await lookup(host);
+    await x1.client.createGrant({
+      body: {
+        subject: { kind: "organization", id: organizationId },
+        type: "registry",
+        details: { pattern: "*", phases: ["setup"], address: `${address}/${family === 4 ? 32 : 128}` },
+      },
+    });
+  }
 }
 
-/** Runs a job with this set-up to its approval; a refused host is part of the error. */
-async function setUp(repository: string, setup: string): Promise<void> {
-  const { id } = await x1.create({ goal: fix, repository, setup, verify: "grep -q 'a + b' add.mjs" });
+/** Runs a job with this set-up to its approval, and says through which registries it fetched; a refused host is part of the error. */
+async function setUp(repository: string, setup: string, verify = "grep -q 'a + b' add.mjs"): Promise<string[]> {
+  const { id } = await x1.create({ goal: fix, repository, setup, verify });
   try {
     await x1.reach(id, "awaiting_approval");
   } catch (cause) {
     const refused = (await x1.events(id, "egress.blocked")).map(({ payload }) => payload);
     throw new Error(`${cause instanceof Error ? cause.message : ""} ${JSON.stringify(refused)}`, { cause });
   }
+  const opened = await x1.events(id, "egress.opened");
+  return [...new Set(opened.map(({ payload }) => String(payload.registry ?? `tunnel to ${payload.host}`)))];
 }
 const skipped = (what: object) => ("lacks" in what ? ` [skipped: needs ${(what as { lacks: string }).lacks}]` : "");
-const sample = { "add.mjs": "export const add = (a, b) => a - b;\n" };
+const sample = { "add.mjs": "export const add = (a, b) => a - b;\n", ".gitignore": "node_modules\npackages\n" };
+const works = `node -e 'process.exit(require("is-number")(1) ? 0 : 1)'`;
 
-describe("a set-up fetches packages through the egress proxy", () => {
-  it.skipIf("lacks" in npm)(`with npm ci${skipped(npm)}`, async () => {
+describe("a set-up fetches packages from registries that its sidecar serves, without a tunnel", () => {
+  it.skipIf("lacks" in npm)(`with npm ci and a lock file from outside${skipped(npm)}`, async () => {
     if ("lacks" in npm) return;
-    const files = {
+    expect(npm.lock).toContain(`"resolved": "${npm.url.replace(/\/$/, "")}/is-number/-/`);
+    const repository = await x1.createRepository("npm", {
       ...sample,
       "package.json": manifest,
       "package-lock.json": npm.lock,
-      ".gitignore": "node_modules\n",
-    };
-    const repository = await x1.createRepository("npm", files);
+    });
     await allow(new URL(npm.url).hostname);
-    await setUp(repository, `npm ci --registry=${npm.url} && node -e 'process.exit(require("is-number")(1) ? 0 : 1)'`);
+    expect(await setUp(repository, `npm ci --no-audit --no-fund && ${works}`)).toEqual(["npm"]);
+  });
+
+  it.skipIf("lacks" in npm)(`with npm install, and writes a lock file that works outside${skipped(npm)}`, async () => {
+    if ("lacks" in npm) return;
+    const repository = await x1.createRepository("npm-i", { ...sample, "package.json": manifest });
+    await allow(new URL(npm.url).hostname);
+    const install = "npm install --no-audit --no-fund --omit-lockfile-registry-resolved=false";
+    const scoped =
+      "npm install --no-save --no-audit --no-fund @types/estree@1.0.8 && test -d node_modules/@types/estree";
+    const lock = `grep -q '"resolved": "${npm.url}is-number/-/' package-lock.json && ! grep -q 127.0.0.1 package-lock.json`;
+    expect(await setUp(repository, `${install} && ${works} && ${lock} && ${scoped} && rm package-lock.json`)).toEqual([
+      "npm",
+    ]);
   });
 
   it.skipIf("lacks" in pip)(`with pip install${skipped(pip)}`, async () => {
     if ("lacks" in pip) return;
-    const repository = await x1.createRepository("pip", { ...sample, ".gitignore": "packages\n" });
-    for (const host of pip.hosts) await allow(host);
-    await setUp(
-      repository,
-      `${python} -m pip install --index-url ${pip.url} --target packages six==1.16.0 && PYTHONPATH=packages ${python} -c 'import six'`,
-    );
+    const repository = await x1.createRepository("pip", sample);
+    await allow(...pip.hosts);
+    const install = `${python} -m pip install --target packages --require-hashes -r requirements.txt`;
+    const requirements = `printf 'six==1.16.0 --hash=sha256:8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254\\n' > requirements.txt`;
+    expect(
+      await setUp(
+        repository,
+        `${requirements} && ${install} && PYTHONPATH=packages ${python} -c 'import six' && rm requirements.txt`,
+      ),
+    ).toEqual(["pip"]);
   });
+
+  it.skipIf("lacks" in npm)(
+    `and publishes, audits and tunnels nowhere; after set-up they are closed${skipped(npm)}`,
+    async () => {
+      if ("lacks" in npm) return;
+      const { hostname, port } = new URL(npm.url);
+      await allow(hostname);
+      const no = (command: string, words: string) =>
+        `{ ${command}; } 2>&1 | tee out; grep -qE '${words}' out && rm out`;
+      const quick = "--fetch-retries=0";
+      const curl = `curl -s -m 20 -H "authorization: Bearer $X1_JOB_TOKEN"`;
+      const setup = [
+        "set -e",
+        no(
+          `mkdir -p ../tmp/p && cd ../tmp/p && echo '{"name":"x1-stolen","version":"1.0.0"}' > package.json && npm publish ${quick}; cd /workspace`,
+          "E403|path_refused|ECONNRESET",
+        ),
+        no(`${curl} -d stolen $npm_config_registry`, "path_refused"),
+        no(`${curl} "\${npm_config_registry}is-number?stolen=1"`, "path_refused"),
+        no(`curl -sv -m 20 https://${hostname}:${port || 443}/is-number`, "403"),
+        `${curl} -f -o /dev/null "\${npm_config_registry}is-number"`,
+      ].join("\n");
+      const repository = await x1.createRepository("attack", sample);
+      const agent = `${curl} "\${npm_config_registry}is-number" > closed.txt`;
+      const { id } = await x1.create({
+        ...{ goal: `[[shell ${agent}]] ${fix}`, repository, setup },
+        verify: "grep -q 'a + b' add.mjs && grep -q 'x1 grant registry:npm' closed.txt",
+      });
+      await x1.reach(id, "awaiting_approval");
+      const blocked = (await x1.events(id, "egress.blocked")).map(({ payload }) => `${payload.phase} ${payload.code}`);
+      expect(new Set(blocked)).toEqual(new Set(["setup path_refused", "setup egress_blocked", "agent not_granted"]));
+    },
+  );
 });

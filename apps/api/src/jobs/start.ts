@@ -1,3 +1,4 @@
+import type { SidecarRegistry } from "@x1agent/contract";
 import { listOrganizations } from "@x1agent/domain-identity";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { startControlChannel } from "../control/index.ts";
@@ -17,6 +18,7 @@ export async function startJobs(
     runtimes: RuntimeShelf;
     localRules: LocalRules;
     network: NetworkFacts;
+    registries: readonly SidecarRegistry[];
     url: string;
     /** Tests step in here, between the loop and its git. */
     aroundGit?: (git: PlatformGit) => PlatformGit;
@@ -35,6 +37,7 @@ export async function startJobs(
       appDir: (name) => runtimes.appDir(name),
       routes: (organizationId) => loadProviderRoutes(db, masterKey, organizationId),
       prices: priceTable(),
+      registries: deps.registries,
       instance: await readInstance(options.dataDir),
       organizations: () => db.system(listOrganizations),
       async credential(organizationId, repository) {

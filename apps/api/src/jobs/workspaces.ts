@@ -77,6 +77,7 @@ async function sidecarBoot(
     // A verification gets no key at all: what is not there cannot be used.
     routes: agent ? await deps.routes(job.organizationId) : [],
     prices: agent ? deps.prices : {},
+    registries: [...deps.registries],
     sliceTokens: 4_000,
     limits: {
       maxBodyBytes: 32 * 1024 ** 2,

@@ -11,7 +11,7 @@ import {
   refuse,
 } from "@x1agent/contract";
 import { getJob, listJobs } from "@x1agent/domain-jobs";
-import { createGrant, listGrants, revokeGrant } from "@x1agent/domain-permissions";
+import { createGrant, everGranted, listGrants, revokeGrant } from "@x1agent/domain-permissions";
 import { getProject } from "@x1agent/domain-projects";
 import { appendEvents } from "@x1agent/domain-sessions";
 import type { Database, Tx } from "@x1agent/kernel";
@@ -25,8 +25,10 @@ export function grantUseCases(db: Pick<Database, "tenant">): UseCases["grants"] 
     list: (caller, filter) => db.tenant(caller.organizationId, (tx) => listGrants(tx, filter)),
     create: (caller, { subject, type, details, scope, reason }) =>
       db.tenant(caller.organizationId, async (tx) => {
-        const wrong = type === "egress" ? egressMistake(details ?? {}) : null;
+        const wrong = type === "egress" || type === "registry" ? egressMistake(details ?? {}) : null;
         if (wrong) return refuse("invalid_request", wrong);
+        if (type === "registry" && scope === "once")
+          return refuse("invalid_request", "An installation asks a registry many times: name phases instead.");
         if (!(await exists(tx, caller, subject))) return refuse("not_found", `No such ${subject.kind}.`);
         const made = await createGrant(tx, caller.organizationId, {
           subject,
@@ -79,18 +81,43 @@ async function tellJobs(tx: Tx, caller: Caller, grant: Grant, change: "granted" 
 }
 
 /** What an organization may do from its first minute: call models, read its repositories, fetch packages in set-up. */
-export async function grantAtStart(tx: Tx, platform: Caller, registries: readonly RegistryHost[]): Promise<void> {
-  const first: { type: GrantType; details: Partial<GrantDetails>; reason: string }[] = [
+export async function grantAtStart(tx: Tx, platform: Caller, hosts: readonly RegistryHost[]): Promise<void> {
+  const first: FirstGrant[] = [
     { type: "ai.anthropic", details: { pattern: "*" }, reason: "Every model, within the budget" },
     { type: "ai.openai", details: { pattern: "*" }, reason: "Every model, within the budget" },
     { type: "repo.read", details: { pattern: "*" }, reason: "Reading the job's own repository" },
-    ...registries.map(({ ecosystem, host, port }) => ({
+    registriesInSetUp,
+    ...hosts.map(({ ecosystem, host, port }) => ({
       type: "egress" as const,
       details: { pattern: host, ports: [port], phases: ["setup" as const] },
       reason: `Packages for ${ecosystem}`,
     })),
   ];
-  for (const { type, details, reason } of first) {
+  await grantAll(tx, platform, first);
+}
+
+type FirstGrant = { type: GrantType; details: Partial<GrantDetails>; reason: string };
+const registriesInSetUp: FirstGrant = {
+  ...{ type: "registry", details: { pattern: "*", phases: ["setup"] } },
+  reason: "Packages, read-only, in set-up",
+};
+
+/**
+ * For an organization that began before registries were served read-only: opens them, and takes back what the platform
+ * itself had opened for tunnels to the same hosts.
+ */
+export async function grantRegistries(tx: Tx, platform: Caller): Promise<void> {
+  if (await everGranted(tx, "registry")) return;
+  for (const { id, type, grantedBy, reason, subject } of await listGrants(tx, { all: false }))
+    if (type === "egress" && grantedBy.kind === "platform" && /^Packages for (npm|pip)$/.test(reason)) {
+      await revokeGrant(tx, platform.organizationId, id);
+      await audited(tx, platform, "grant.revoked", id, { type, subject });
+    }
+  await grantAll(tx, platform, [registriesInSetUp]);
+}
+
+async function grantAll(tx: Tx, platform: Caller, grants: readonly FirstGrant[]): Promise<void> {
+  for (const { type, details, reason } of grants) {
     const made = await createGrant(tx, platform.organizationId, {
       subject: { kind: "organization", id: platform.organizationId },
       type,

@@ -94,6 +94,11 @@ export async function listGrants(tx: Tx, filter: { subject?: string | undefined;
   ).map(present);
 }
 
+/** Whether the organization's ledger ever had a grant of this type. */
+export async function everGranted(tx: Tx, type: GrantType): Promise<boolean> {
+  return (await row(tx, sql<{ id: string }>`select id from permission_grant where type = ${type} limit 1`)) !== null;
+}
+
 /**
  * What a job may use now: its own grants, its project's and its organization's. `taken` are ids of grants for one use
  * that the asker has consumed and still uses: they end when they are revoked.

@@ -228,7 +228,7 @@ export async function startSidecarProcess(
   const auth = (name: string, prefix: string) => ({ kind: "header" as const, name, prefix, value: providerKey });
   const boot: SidecarBoot = {
     ...{ workspaceId: "w1", attemptId: "a1", jobId: "j1", controlUrl: `http://127.0.0.1:${control.port}` },
-    ...{ enrolmentToken: "enrolment-token", jobToken, phase: "agent", sliceTokens: 4_000, git: [] },
+    ...{ enrolmentToken: "enrolment-token", jobToken, phase: "agent", sliceTokens: 4_000, git: [], registries: [] },
     routes: [
       {
         provider: "anthropic",
