@@ -137,7 +137,7 @@ it("finds no planted secret from where the agent's commands run, but for the one
   // The search works: it meets what lies in the work tree, the environment, and the memory of the agent's own processes.
   expect(dump.includes(planted.leak), "the leak that was planted").toBe(true);
   expect(dump.includes("HOME=/home/agent")).toBe(true);
-  expect(dump.length).toBeGreaterThan(1_000_000);
+  expect(dump.length).toBeGreaterThan(500_000);
   const bytes = (text: string) => [
     text,
     Buffer.from(text).toString("base64").replace(/=+$/, ""),
