@@ -106,3 +106,49 @@ describe("the documents", () => {
     expect(mistakes(text).join()).toMatch(sentence);
   });
 });
+
+/** Tests that the security page names, as `file` and title, by row of its table. */
+function namedTests(page: string): { row: string; file: string; title: string }[] {
+  const [, table = ""] = page.split("## Each decision, its guard and its test");
+  return table.split("\n").flatMap((row) =>
+    row
+      .split(" | ")
+      .map((cell) => /^`([^`]+\.test\.ts)`: (.*?)(?: \|)?$/.exec(cell.trim()))
+      .flatMap((match) => (match ? [{ row, file: match[1] ?? "", title: match[2] ?? "" }] : [])),
+  );
+}
+
+/** What is wrong with one of them. */
+function testMistake({ file, title }: { file: string; title: string }): string | null {
+  if (!existsSync(join(root, file))) return `${file} does not exist`;
+  const text = readFileSync(join(root, file), "utf8");
+  return ['"', "`", "'"].some((quote) => text.includes(`${quote}${title}`)) ? null : `${file} has no test "${title}"`;
+}
+
+describe("the table of decisions on the security page", () => {
+  const page = readFileSync(join(root, "docs/security.md"), "utf8");
+  it("names tests that exist, and has one for each row", () => {
+    const named = namedTests(page);
+    expect(named.map(testMistake).filter((mistake) => mistake !== null)).toEqual([]);
+    const rows =
+      page
+        .split("## Each decision")[1]
+        ?.split("\n")
+        .filter((line) => line.startsWith("| ")) ?? [];
+    expect(rows.length).toBeGreaterThan(30);
+    for (const row of rows.slice(1))
+      expect(
+        named.some((one) => one.row === row),
+        row,
+      ).toBe(true);
+  });
+
+  it("would be told of a test that is gone", () => {
+    const one = "drivers/local/src/spec.test.ts";
+    expect(testMistake({ file: one, title: "a workspace's root is whatever it likes" })).toContain("has no test");
+    expect(testMistake({ file: "drivers/local/src/gone.test.ts", title: "x" })).toContain("does not exist");
+    expect(namedTests(`## Each decision, its guard and its test\n| a | b | \`${one}\`: t | c |`)).toMatchObject([
+      { file: one, title: "t" },
+    ]);
+  });
+});

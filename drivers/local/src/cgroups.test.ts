@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -62,4 +62,48 @@ describe("groups of a service that is gone", () => {
       await rm(dir, { recursive: true, force: true });
     }
   });
+});
+
+/** Version 2 on a made tree, as a machine without it can: which files are written, in which order, with which values. */
+describe("a group of version 2", () => {
+  const limits = { memoryBytes: 100 * 1024 ** 2 + 0.5, processes: 10 };
+  const text = (path: string): Promise<string> => readFile(path, "utf8");
+  const tree = async (use: (dir: string) => Promise<void>): Promise<void> => {
+    const dir = await mkdtemp(join(tmpdir(), "x1-groups-"));
+    try {
+      await use(dir);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  };
+
+  test("limits the workspace and hands its controllers on; each sandbox joins below it, within both limits", () =>
+    tree(async (dir) => {
+      const cgroups = new Cgroups([{ dir, version: 2, controllers: ["memory", "pids", "cpu"] }]);
+      const seat = await cgroups.group("ws", limits).sandbox(40 * 1024 ** 2);
+      const group = join(dir, `x1-${process.pid}-ws`);
+      expect(await text(join(group, "memory.max"))).toBe(String(100 * 1024 ** 2));
+      expect(await text(join(group, "memory.swap.max"))).toBe("0");
+      expect(Number(await text(join(group, "pids.max")))).toBeGreaterThanOrEqual(10);
+      expect(await text(join(group, "cpu.weight"))).toBe("50");
+      // The kernel takes one controller at a time; the file here keeps the last.
+      expect(await text(join(group, "cgroup.subtree_control"))).toBe("+cpu");
+      expect(await text(join(group, "1/memory.max"))).toBe(String(40 * 1024 ** 2));
+      expect(seat.joinFiles).toEqual([join(group, "1/cgroup.procs")]);
+      // What version 1 would write is not there.
+      expect(await readdir(group)).not.toContain("memory.limit_in_bytes");
+      expect(await seat.outOfMemory?.()).toBe(false);
+      await writeFile(join(group, "1/memory.events"), "low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\n");
+      expect(await seat.outOfMemory?.()).toBe(true);
+    }));
+
+  test("a limit that cannot be written is no limit: the sandbox is refused", () =>
+    tree(async (dir) => {
+      const cgroups = new Cgroups([{ dir, version: 2, controllers: ["memory"] }]);
+      const group = cgroups.group("ws", limits);
+      await group.sandbox(1);
+      // Planted: where the next sandbox's limit goes, there is a folder.
+      await mkdir(join(dir, `x1-${process.pid}-ws/2/memory.max`), { recursive: true });
+      await expect(group.sandbox(1)).rejects.toThrow();
+    }));
 });

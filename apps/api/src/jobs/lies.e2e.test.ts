@@ -161,3 +161,31 @@ describe("a change that bends its own verification", () => {
     await x1.reach(id, "succeeded");
   });
 });
+
+describe("what an agent leaves in its home", () => {
+  it("does not reach the next attempt, but for the conversation that the manifest names", async () => {
+    const plant =
+      "echo planted > ~/.bashrc; echo planted > ~/.npmrc; echo planted > ~/.mock/settings.json; echo planted > ~/.mock/sessions/notes.txt";
+    const { id } = await x1.create({
+      goal: `[[edit first.txt one]][[shell ${plant}; find ~ -type f > before.txt]]`,
+      verify: "cat before.txt; echo; echo THEN; cat seen.txt 2>/dev/null; test -f first.txt",
+    });
+    const first = await x1.reach(id, "awaiting_approval");
+    await x1.client.decide({
+      params: { jobId: id },
+      body: {
+        ...{ decision: "request_changes", digest: first.approvalDigest ?? "" },
+        comment: "[[shell find ~ -type f > seen.txt]]",
+      },
+    });
+    await expect.poll(async () => (await x1.job(id)).attempt, { timeout: 30_000 }).toBe(2);
+    const second = await x1.reach(id, "awaiting_approval");
+    const { items } = await x1.client.listEvidence({ params: { jobId: id } });
+    const newest = items.find(({ approvalDigest }) => approvalDigest === second.approvalDigest);
+    const [before = "", then = ""] = (newest?.record.verification.verify?.outputTail ?? "").split("THEN");
+    // Planted: they were there, and the same look found them.
+    for (const name of [".bashrc", ".npmrc", "settings.json", "notes.txt"]) expect(before).toContain(name);
+    expect(then).toMatch(/\.mock\/sessions\/[\w-]+\.jsonl/);
+    expect(then).not.toMatch(/bashrc|npmrc|settings\.json|notes\.txt/);
+  });
+});
