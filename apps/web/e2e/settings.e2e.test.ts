@@ -293,6 +293,12 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     await list.getByText("Before it").waitFor();
     await page.reload();
     await expect.poll(() => list.getByRole("listitem").count()).toBe(1);
+    await page.getByLabel("Search the audit log").blur();
+    for (const key of ["j", "Enter", "Enter", "k"]) await page.keyboard.press(key);
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toContain("secret.set");
+    await list.getByText("Before it").waitFor({ state: "detached" });
+    await page.keyboard.press("Enter");
+    await list.getByText("Before it").waitFor();
     await page.getByLabel("Search the audit log").fill("nothing has these words");
     await page.getByRole("button", { name: "Show all" }).click();
     await expect.poll(() => list.getByRole("listitem").count()).toBeGreaterThan(10);

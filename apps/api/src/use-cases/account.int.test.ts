@@ -36,13 +36,16 @@ const actions = async () =>
   (await db.tenant(organizationId, (tx) => audit.listAudit(tx, 0, 1_000))).map(({ action }) => action);
 
 it("lets nobody with an API token change how a person signs in", async () => {
+  // Not even one who knows the password.
+  await account.setPassword(fresh(), { password: "a first password" });
+  const current = "a first password";
   const answers = await Promise.all([
     account.update(token(), { name: "Eve" }),
-    account.setPassword(token(), { password: "a password of hers" }),
-    account.removePassword(token(), {}),
-    account.passkeyOptions(token(), {}),
+    account.setPassword(token(), { password: "a password of hers", current }),
+    account.removePassword(token(), { current }),
+    account.passkeyOptions(token(), { current }),
     account.addPasskey(token(), { name: "x", response: { id: "x", rawId: "x", type: "public-key", response: {} } }),
-    account.removePasskey(token(), "pky_1", {}),
+    account.removePasskey(token(), "pky_1", { current }),
   ]);
   for (const answer of answers) expect(answer).toMatchObject({ ok: false, code: "forbidden" });
   expect((await account.get(token())).confirmBy).toBeNull();

@@ -10,6 +10,7 @@ import { View } from "../../../components/view.tsx";
 import { membersQuery } from "../../../lib/account.ts";
 import { client } from "../../../lib/client.ts";
 import { formatCount, visible } from "../../../lib/format.ts";
+import { useListKeys } from "../../../lib/list-keys.ts";
 import { saveFile } from "../../../lib/save.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { useWho } from "../../../lib/who.ts";
@@ -64,6 +65,7 @@ export function Audit() {
   });
   const waiting = fresh.data?.items.length ?? 0;
   const members = useQuery(membersQuery);
+  const list = useListKeys<HTMLUListElement>("summary");
   const set = (change: { q?: string; action?: string; actor?: string; days?: number }) =>
     void navigate({ to: "/audit", search: { q, action, actor, days, ...change }, replace: true });
   return (
@@ -122,7 +124,7 @@ export function Audit() {
             </Empty>
           ) : (
             <>
-              <ul className="log" aria-label="Audit log">
+              <ul ref={list} className="log" aria-label="Audit log">
                 {entries.map((entry) => (
                   <Line key={entry.seq} entry={entry} />
                 ))}

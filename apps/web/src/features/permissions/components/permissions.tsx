@@ -10,6 +10,7 @@ import { Empty, Failure } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { formatCount, visible } from "../../../lib/format.ts";
+import { useListKeys } from "../../../lib/list-keys.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { useWho } from "../../../lib/who.ts";
 import { bounds, type Grant, holds, line, may } from "../words.ts";
@@ -38,6 +39,7 @@ export function Permissions() {
     refetchInterval: 10_000,
   });
   const who = useWho();
+  const rows = useListKeys<HTMLTableSectionElement>("button");
   const [granting, setGranting] = useState(false);
   const [revoking, setRevoking] = useState<Grant | null>(null);
   const set = (change: { q?: string; type?: string; all?: boolean }) =>
@@ -124,7 +126,7 @@ export function Permissions() {
                       </th>
                     </tr>
                   </thead>
-                  <tbody>
+                  <tbody ref={rows}>
                     {found.map((grant) => {
                       const { word, live, since } = holds(grant);
                       const { verb, pattern, limits } = line(grant);
