@@ -13,12 +13,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commandOf, privateBytes, treeOf } from "./test/processes.ts";
 
 /**
- * Many jobs through one service while its parts are killed at random. Scaled here; with X1_FULL=1 at full size. What is
- * asked: every job ends, what was approved is published once, memory stays bounded, nothing is left behind.
- * X1_SEED repeats a plan; a failure names its seed.
+ * Many jobs through one service while its parts are killed at random; runs with X1_FULL=1. What is asked: every job ends,
+ * what was approved is published once, memory stays bounded, nothing is left behind. X1_SEED repeats a plan; a failure
+ * names its seed. X1_SOAK_JOBS asks for another number of jobs than 200, with kills and events in proportion.
  */
 const full = process.env.X1_FULL === "1";
-const size = full ? { jobs: 200, kills: 25, events: 100_000 } : { jobs: 20, kills: 2, events: 10_000 };
+const jobs = Number(process.env.X1_SOAK_JOBS ?? 200);
+const size = { jobs, kills: Math.ceil(jobs / 8), events: jobs * 500 };
 const seed = Number(process.env.X1_SEED ?? Date.now() % 1_000_000);
 /** Found in command lines: a process that outlives its workspace. */
 const marker = 700_000_000 + seed;
@@ -39,39 +40,87 @@ let most = 0;
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
+/** What is waited for now, each with its beginning: the progress lines name it, and so does a failure. */
+const open = new Map<string, number>();
+const begun = Date.now();
+const seconds = (since: number) => `${Math.round((Date.now() - since) / 1000)} s`;
+const say = (line: string) => process.stderr.write(`soak ${seed} ${seconds(begun)}: ${line}\n`);
+const waits = () => [...open].map(([what, since]) => `${what} (${seconds(since)})`).join(", ") || "nothing";
+
+/** Waits for one thing by name, within bounds: what never answers fails with its name and all that was waited for beside it. */
+async function named<T>(what: string, ms: number, work: () => Promise<T>): Promise<T> {
+  open.set(what, Date.now());
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await Promise.race([
+      work(),
+      new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`Waited ${ms} ms for ${what}; beside it for: ${waits()}.`)), ms);
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+    open.delete(what);
+  }
+}
+
+/** The process' end; at once for one that has ended. */
+async function exited(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+}
+
 async function start(): Promise<void> {
   const main = join(import.meta.dirname, "../apps/api/src/main.ts");
   const options = ["--data", join(root, "data"), "--master-key", join(root, "key"), "--port", String(port), "--json"];
-  service = spawn(process.execPath, [main, ...options], { stdio: ["ignore", "pipe", "ignore"] });
+  service = spawn(process.execPath, [main, ...options], { stdio: ["ignore", "pipe", "inherit"] });
   servicePids.push(service.pid ?? -1);
-  const [line] = (await once(createInterface({ input: service.stdout! }), "line", {
-    signal: AbortSignal.timeout(90_000),
-  })) as [string];
+  const [line] = await named("the service to start", 90_000, () =>
+    Promise.race([
+      once(createInterface({ input: service.stdout! }), "line") as Promise<[string]>,
+      exited(service).then(() => {
+        throw new Error(`The service ended with ${service.exitCode ?? service.signalCode} instead of starting.`);
+      }),
+    ]),
+  );
   const { url } = JSON.parse(line) as { url: string };
   port = Number(new URL(url).port);
   client = createClient({ baseUrl: url, token: (await readFile(join(root, "data/token"), "utf8")).trim() });
 }
 
+/** How long a call may stay without its answer; a service under this load answers within a second or two. */
+const ANSWER_MS = 60_000;
+let calls = 0;
+
 /** Calls again while the service is away, within bounds. */
 async function insist<T>(call: () => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries += 1) {
+  calls += 1;
+  const what = `call ${calls} to be answered`;
+  for (const end = Date.now() + 150_000; ; ) {
     try {
-      return await call();
+      return await named(what, ANSWER_MS, call);
     } catch (error) {
-      if (!(error instanceof UnreachableError) || tries > 600) throw error;
+      if (!(error instanceof UnreachableError) || Date.now() > end) throw error;
       await pause(200);
     }
   }
 }
 
 async function reach(jobId: string, ...states: JobState[]): Promise<Job> {
+  const begin = Date.now();
   let job: Job | undefined;
-  for (const end = Date.now() + 240_000; Date.now() < end; ) {
-    job = await insist(() => client.getJob({ params: { jobId } }));
-    if (states.includes(job.state) || isTerminal(job.state)) return job;
-    await pause(150);
+  let what = "";
+  try {
+    for (; Date.now() - begin < 240_000; await pause(150)) {
+      job = await insist(() => client.getJob({ params: { jobId } }));
+      if (states.includes(job.state) || isTerminal(job.state)) return job;
+      open.delete(what);
+      what = `${jobId} to be ${states[0] ?? "ended"}, now ${job.state}/${job.reason}, attempt ${job.attempt}`;
+      open.set(what, begin);
+    }
+  } finally {
+    open.delete(what);
   }
-  throw new Error(`${jobId} is still ${job?.state} (${job?.reason}, attempt ${job?.attempt}).`);
+  throw new Error(`${jobId} is still ${job?.state} (${job?.reason}, attempt ${job?.attempt}). Open: ${waits()}.`);
 }
 
 /** What a job is told, and how it may end. One that was lost three times by our own hand may end lost. */
@@ -97,7 +146,7 @@ const plan = fc.sample(
     kills: fc.array(
       fc.record({
         victim: fc.constantFrom<"host" | "sidecar" | "service">("host", "sidecar", "service"),
-        afterMs: fc.integer({ min: 1_000, max: full ? 9_000 : 5_000 }),
+        afterMs: fc.integer({ min: 1_000, max: 9_000 }),
       }),
       { minLength: size.kills, maxLength: size.kills },
     ),
@@ -132,9 +181,8 @@ function ignoreRefusal(error: unknown): void {
 
 async function killOne(victim: "host" | "sidecar" | "service"): Promise<void> {
   if (victim === "service") {
-    const gone = once(service, "exit");
     service.kill("SIGKILL");
-    await gone;
+    await named("the killed service's end", 20_000, () => exited(service));
     await start();
     return;
   }
@@ -195,17 +243,16 @@ beforeAll(async () => {
   for await (const _ of client.lines("installRuntime", { params: { name: runtime } }));
 });
 afterAll(async () => {
-  if (service && service.exitCode === null && service.signalCode === null) {
-    const gone = once(service, "exit");
+  if (service) {
     service.kill("SIGTERM");
-    await gone;
+    await named("the service's clean end", 60_000, () => exited(service)).finally(() => service.kill("SIGKILL"));
   }
   await model?.close();
   await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 });
 
 describe.runIf(full)(
-  `a service under load (seed ${seed}${full ? "" : ", scaled; X1_FULL=1 runs 200 jobs and 100,000 events"})`,
+  `a service under load (seed ${seed}${full ? "" : "; X1_FULL=1 runs 200 jobs and 100,000 events"})`,
   () => {
     it(
       `ends ${size.jobs} jobs right while ${size.kills} parts are killed, and leaves nothing behind`,
@@ -216,15 +263,22 @@ describe.runIf(full)(
           for (let next = waiting.shift(); next; next = waiting.shift())
             ended.push(await throughOneJob(next[1], next[0]));
         };
+        let kills = 0;
         // What is looked for afterwards has to be seen while it is there.
         const watched = new Set<string>();
         let over = false;
         const killer = async () => {
           for (const { victim, afterMs } of plan.kills) {
             for (const until = Date.now() + afterMs; Date.now() < until && !over; ) await pause(100);
-            if (!over) await killOne(victim);
+            if (over) return;
+            say(`kill ${++kills}: ${victim}`);
+            await killOne(victim);
           }
         };
+        const told = setInterval(
+          () => say(`${ended.length} of ${size.jobs} jobs ended, ${Math.round(most / 1e6)} MB; open: ${waits()}`),
+          10_000,
+        );
         const watcher = async () => {
           for (; !over; await pause(500)) {
             most = Math.max(most, privateBytes([service.pid ?? -1]));
@@ -233,11 +287,17 @@ describe.runIf(full)(
         };
         const beside = [killer(), watcher()];
         try {
-          await Promise.all(Array.from({ length: 6 }, worker));
+          // A killer that fails ends the run: without a service the jobs would wait out their bounds.
+          await Promise.race([
+            Promise.all(Array.from({ length: 6 }, worker)),
+            beside[0]!.then(() => new Promise<never>(() => {})),
+          ]);
         } finally {
           over = true;
+          clearInterval(told);
           await Promise.all(beside);
         }
+        say(`all ${ended.length} jobs ended`);
 
         expect(ended).toHaveLength(size.jobs);
         const wrong = ended
@@ -260,7 +320,7 @@ describe.runIf(full)(
         await expect.poll(leftovers, { timeout: SWEPT_MS, interval: 500 }).toEqual([]);
         expect(most).toBeLessThan(MAX_MEMORY);
       },
-      full ? 60 * 60_000 : 480_000,
+      Math.max(10, size.jobs / 3) * 60_000,
     );
 
     it(
@@ -270,22 +330,29 @@ describe.runIf(full)(
         let seen = 0;
         let last = 0;
         let highest = 0;
-        for await (const event of client.events(id)) {
+        // A stream that stands still is told from one that is slow by the event that it waits for.
+        const stuck = new AbortController();
+        let stall = setTimeout(() => {}, 0);
+        for await (const event of client.events(id, { signal: stuck.signal })) {
+          clearTimeout(stall);
+          stall = setTimeout(() => stuck.abort(new Error(`No event for 90 s after number ${last}.`)), 90_000);
           if (event.seq !== null) {
             expect(event.seq).toBe(last + 1);
             last = event.seq;
           }
           if (event.type === "agent.text") {
             seen += 1;
+            if (seen % 10_000 === 0) say(`${seen} events`);
             if (seen % 1_000 === 0) highest = Math.max(highest, privateBytes([service.pid ?? -1]));
           }
           if (event.type === "job.state" && isTerminal(event.payload.to as JobState)) break;
         }
+        clearTimeout(stall);
         expect(seen).toBe(size.events);
         expect(highest).toBeLessThan(MAX_MEMORY);
         await expect.poll(leftovers, { timeout: SWEPT_MS, interval: 500 }).toEqual([]);
       },
-      full ? 15 * 60_000 : 300_000,
+      15 * 60_000,
     );
   },
 );

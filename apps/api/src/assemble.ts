@@ -20,7 +20,7 @@ import { collectMirrors, parseRemote } from "./git/index.ts";
 import { createLimiter } from "./http/web/index.ts";
 import { machineAuthorities, type NetworkFacts } from "./network.ts";
 import { testRoute } from "./provider-test.ts";
-import { loadProviderRoute, priceTable, providerDefaults } from "./providers.ts";
+import { loadPrices, loadProviderRoute, priceTable, providerDefaults } from "./providers.ts";
 import { readRegistries } from "./registries.ts";
 import { type CatalogueEntry, loadCatalogue } from "./runtimes/catalogue.ts";
 import { installRuntime, sweepPartialInstalls } from "./runtimes/install.ts";
@@ -146,7 +146,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           providers: providerUseCases(db, providerDefaults, {
             route: (organizationId, name) => loadProviderRoute(db, masterKey, organizationId, name),
             test: testRoute,
-            prices: priceTable,
+            prices: (organizationId) => loadPrices(db, priceTable(), organizationId),
           }),
           secrets: secretUseCases(db, masterKey, log),
           audit: auditUseCases(db),

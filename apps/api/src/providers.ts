@@ -3,7 +3,13 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { calcPrice, findProvider, type ModelPrice as ListedPrice } from "@pydantic/genai-prices";
 import { type GrantType, type PriceTable, type ProviderRoute, WireFormat } from "@x1agent/contract";
-import { listProviders, openSecret, type ProviderSettings } from "@x1agent/domain-secrets";
+import {
+  listProviders,
+  listStatedPrices,
+  openSecret,
+  type ProviderSettings,
+  type StatedPrice,
+} from "@x1agent/domain-secrets";
 import type { Database } from "@x1agent/kernel";
 
 /** What is known of a provider without anybody configuring it. */
@@ -126,6 +132,22 @@ export function priceTable(
     }
   }
   return table;
+}
+
+/** The list with the operator's own prices over it, which know no tiers. Pure. */
+export function withStated(listed: PriceTable, stated: readonly StatedPrice[]): PriceTable {
+  const table = { ...listed };
+  for (const { provider, model, ...price } of stated) table[`${provider}/${model}`] = price;
+  return table;
+}
+
+/** Prices that hold for an organization: the built-in list's, under those that it stated itself. */
+export async function loadPrices(
+  db: Pick<Database, "tenant">,
+  listed: PriceTable,
+  organizationId: string,
+): Promise<PriceTable> {
+  return withStated(listed, await db.tenant(organizationId, listStatedPrices));
 }
 
 /** Routes of one provider: the built-in ones, with what the operator changed laid over them. Pure. */

@@ -171,6 +171,18 @@ describe("the installation by the command line", () => {
     const runtimes = Runtime.array().parse(await x.json("runtimes"));
     expect(runtimes.find(({ manifest }) => manifest.name === "mock")).toMatchObject({ installed: true });
     await x.json("providers", "set", "anthropic", "--base-url", "https://models.example");
+    const priced = await x.json(
+      "providers",
+      "price",
+      "anthropic",
+      "acme/small:8b",
+      "--input",
+      "0.25",
+      "--output",
+      "1.25",
+    );
+    expect(priced).toMatchObject({ model: "acme/small:8b", inputMicrosPerMTok: 250_000, source: "operator" });
+    await x.json("providers", "price", "anthropic", "acme/small:8b", "--remove");
     const secret = "sk-from-standard-input-4321";
     const stored = await x.x1(["secrets", "set", "openai", "--json"], { input: `${secret}\n` });
     expect(stored).toMatchObject({ code: 0, json: { name: "openai", lastFour: "4321" } });
@@ -259,6 +271,8 @@ describe("what is wrong gets a sentence that says what to do", () => {
     ["a range that is none", ["egress", "allow", "h.example", "--address", "10.0.0.0/99"], 1, /such as 10\.0\.0\.0\/8/],
     ["an unknown window", ["budget", "set", "5", "--window", "hour"], 2, /day, week, month, total/],
     ["a base URL that is none", ["providers", "set", "anthropic", "--base-url", "nowhere"], 2, /such as https/],
+    ["half a price", ["providers", "price", "anthropic", "m", "--input", "1"], 2, /needs --input and --output/],
+    ["no price", ["providers", "price", "anthropic", "m", "--input", "-1", "--output", "1"], 2, /USD per million/],
     ["no secret", ["secrets", "set", "openai"], 2, /empty; nothing was stored/],
     ["an unknown runtime to install", ["runtimes", "install", "nosuch"], 1, /x1 runtimes/],
     ["no file to verify", ["audit", "verify", "@/nothing"], 2, /cannot be read/],

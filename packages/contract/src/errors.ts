@@ -85,7 +85,7 @@ export const errorCodes = {
   price_unknown: {
     status: 403,
     title: "No price known for this model",
-    hint: "Choose a priced model or set a ceiling with `x1 providers`.",
+    hint: "Choose a priced model, or state its price with `x1 providers price <name> <model> --input <usd> --output <usd>`.",
   },
   not_granted: { status: 403, title: "No grant", hint: "`x1 grant` gives one; `x1 grants` lists them." },
   field_refused: { status: 403, title: "The request uses a field that is not allowed", hint: "The message names it." },

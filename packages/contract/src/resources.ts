@@ -408,6 +408,20 @@ export const PricedModel = z.object({
   asOf: z.string(),
 });
 
+/** A price in USD per million tokens, exact to a micro-dollar; above it nothing sold today is found. */
+const usdPerMTok = z.number().min(0).max(100_000);
+/** A price that the operator states. What he leaves out for cached tokens costs what other input costs. */
+export const PriceSet = z.object({
+  inputUsdPerMTok: usdPerMTok,
+  outputUsdPerMTok: usdPerMTok,
+  cacheReadUsdPerMTok: usdPerMTok.optional(),
+  cacheWriteUsdPerMTok: usdPerMTok.optional(),
+  /** Where the price comes from: a page, a contract, "own hardware". */
+  source: z.string().trim().min(1).max(500).default("operator"),
+  /** Day on which it was read there; default today. */
+  asOf: z.iso.date().optional(),
+});
+
 /** What one free call with the stored key found. */
 export const ProviderTest = z.object({
   outcome: z.enum(["accepted", "refused", "unsure", "unreachable"]),

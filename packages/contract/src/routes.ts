@@ -529,6 +529,28 @@ export const routes = defineRoutes({
     status: 200,
     errors: [],
   },
+  setPrice: {
+    method: "PUT",
+    path: "/api/v1/providers/:name/prices/:model",
+    summary:
+      "State a model's price in USD per million tokens; it goes before the built-in list from the next attempt on.",
+    kind: "json",
+    scope: "admin",
+    body: r.PriceSet,
+    response: r.PricedModel,
+    status: 200,
+    errors: ["invalid_request", "not_found"],
+  },
+  deletePrice: {
+    method: "DELETE",
+    path: "/api/v1/providers/:name/prices/:model",
+    summary: "Forget a stated price; the built-in list's holds again, if it has one.",
+    kind: "json",
+    scope: "admin",
+    response: none,
+    status: 200,
+    errors: ["not_found"],
+  },
   listSecrets: {
     method: "GET",
     path: "/api/v1/secrets",

@@ -113,7 +113,10 @@ function deny(
     .end(JSON.stringify(format.error(code, detail)));
 }
 
-/** The first route of the format whose provider the grants cover for this model. */
+/**
+ * The first route of the format whose provider the grants cover for this model and knows a price of it. Without any price the
+ * first granted one, which the caller then refuses: a grant for every model of one provider hides no other provider's model.
+ */
 function chooseRoute(
   boot: SidecarBoot,
   policy: SidecarPolicy,
@@ -124,13 +127,19 @@ function chooseRoute(
   const routes = boot.routes.filter((entry) => entry.api === format.api);
   if (routes.length === 0)
     return { code: "provider_unconfigured", detail: "No provider with a credential speaks this API." };
+  let unpriced: { route: ProviderRoute; grantId: string; once: boolean } | undefined;
   for (const entry of routes) {
     const grant = policy.grants.find(
       ({ id, type, details }) =>
         type === entry.grantType && matchesPattern(details.pattern, model) && !usedOnce.has(id),
     );
-    if (grant) return { route: entry, grantId: grant.id, once: grant.once };
+    if (!grant) continue;
+    const found = { route: entry, grantId: grant.id, once: grant.once };
+    if (findPrice(boot.prices, entry.provider, model)) return found;
+    // An endpoint that the operator named himself is likelier meant than a provider whose list lacks the model.
+    if (!unpriced || entry.grantType === "ai.compatible") unpriced = found;
   }
+  if (unpriced) return unpriced;
   return { code: "not_granted", detail: `No grant covers the model "${model}".` };
 }
 
@@ -174,7 +183,12 @@ async function forward(
   const chosen = chooseRoute(boot, policy, format, model, open.usedOnce);
   if ("code" in chosen) return say(chosen.code, chosen.detail, model);
   const price = findPrice(boot.prices, chosen.route.provider, model);
-  if (!price) return say("price_unknown", `No price is known for "${model}".`, model);
+  if (!price)
+    return say(
+      "price_unknown",
+      `No price is known for "${model}" at "${chosen.route.provider}"; the operator states it with \`x1 providers price ${chosen.route.provider} ${model} --input <usd> --output <usd>\` (per million tokens).`,
+      model,
+    );
   if (hour && !pricesHour(price))
     return say("field_refused", "Cache writes for an hour are not priced; use the default lifetime.", model);
   const slice = Math.min(boot.sliceTokens, maxTokens ?? boot.sliceTokens);

@@ -28,9 +28,10 @@ export type LoopDeps = {
   appDir(runtime: string): Promise<Outcome<string>>;
   /** Routes with their keys, unsealed for one sidecar. */
   routes(organizationId: string): Promise<ProviderRoute[]>;
-  prices: PriceTable;
   /** Package registries as sidecars serve them. */
   registries: readonly SidecarRegistry[];
+  /** Prices that hold for an organization now; a job's sidecar keeps those of its start. */
+  prices(organizationId: string): Promise<PriceTable>;
   /** Name of this installation: what an earlier process of it held is free again at once. */
   instance: string;
   /** Credential for a repository's remote, if one is stored. */

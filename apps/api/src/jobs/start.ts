@@ -5,7 +5,7 @@ import { startControlChannel } from "../control/index.ts";
 import { loadGitCredential } from "../credentials.ts";
 import { createPlatformGit, type LocalRules, type PlatformGit, parseRemote } from "../git/index.ts";
 import { type NetworkFacts, ownListeners } from "../network.ts";
-import { loadProviderRoutes, priceTable } from "../providers.ts";
+import { loadPrices, loadProviderRoutes, priceTable } from "../providers.ts";
 import type { Foundation } from "../service.ts";
 import { readInstance } from "../start/files.ts";
 import type { RuntimeShelf } from "../use-cases/runtimes.ts";
@@ -28,6 +28,7 @@ export async function startJobs(
   const forbidden = await ownListeners(deps.url, options.databaseUrl);
   const manifests = new Map((await runtimes.list()).map(({ manifest }) => [manifest.name, manifest]));
   const git = createPlatformGit({ dataDir: options.dataDir, local: deps.localRules });
+  const listed = priceTable();
   const control = await startControlChannel({ db, log });
   try {
     const loop = await startLoop({
@@ -36,8 +37,8 @@ export async function startJobs(
       manifestOf: (name) => manifests.get(name),
       appDir: (name) => runtimes.appDir(name),
       routes: (organizationId) => loadProviderRoutes(db, masterKey, organizationId),
-      prices: priceTable(),
       registries: deps.registries,
+      prices: (organizationId) => loadPrices(db, listed, organizationId),
       instance: await readInstance(options.dataDir),
       organizations: () => db.system(listOrganizations),
       async credential(organizationId, repository) {

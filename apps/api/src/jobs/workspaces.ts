@@ -76,8 +76,8 @@ async function sidecarBoot(
     jobToken: token(),
     // A verification gets no key at all: what is not there cannot be used.
     routes: agent ? await deps.routes(job.organizationId) : [],
-    prices: agent ? deps.prices : {},
     registries: [...deps.registries],
+    prices: agent ? await deps.prices(job.organizationId) : {},
     sliceTokens: 4_000,
     limits: {
       maxBodyBytes: 32 * 1024 ** 2,

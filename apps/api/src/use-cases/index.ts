@@ -98,6 +98,14 @@ export type UseCases = {
     /** One free call with the stored key. */
     test(caller: Caller, name: string): Promise<Outcome<RouteResponse<"testProvider">>>;
     prices(caller: Caller): Promise<RouteResponse<"listPrices">["items"]>;
+    /** States a model's price; holds for every attempt that starts from now on. */
+    setPrice(
+      caller: Caller,
+      name: string,
+      model: string,
+      body: RouteBody<"setPrice">,
+    ): Promise<Outcome<RouteResponse<"setPrice">>>;
+    deletePrice(caller: Caller, name: string, model: string): Promise<boolean>;
   };
   secrets: {
     list(caller: Caller): Promise<Secret[]>;

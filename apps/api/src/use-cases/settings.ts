@@ -1,5 +1,6 @@
 import {
   accept,
+  type ModelPrice,
   type PriceTable,
   type Provider,
   type ProviderRoute,
@@ -10,11 +11,13 @@ import { listBudgets, setBudget } from "@x1agent/domain-budgets";
 import { getJob } from "@x1agent/domain-jobs";
 import { getProject } from "@x1agent/domain-projects";
 import {
+  deletePrice,
   deleteSecret,
   listProviders,
   listSecrets,
   type ProviderSettings,
   type SecretView,
+  setPrice,
   setProvider,
   setSecret,
 } from "@x1agent/domain-secrets";
@@ -77,7 +80,7 @@ export function providerUseCases(
     /** The provider's route with its key unsealed; undefined when neither key nor address is known. */
     route(organizationId: string, name: string): Promise<ProviderRoute | undefined>;
     test(route: ProviderRoute): Promise<RouteResponse<"testProvider">>;
-    prices(): PriceTable;
+    prices(organizationId: string): Promise<PriceTable>;
   },
 ): UseCases["providers"] {
   const list = async (tx: Tx): Promise<Provider[]> =>
@@ -93,18 +96,31 @@ export function providerUseCases(
       );
       return accept(found);
     },
-    prices: async () =>
-      Object.entries(ways.prices()).map(([id, { tiers, ...price }]) => ({
-        provider: id.slice(0, id.indexOf("/")),
-        model: id.slice(id.indexOf("/") + 1),
-        inputMicrosPerMTok: price.inputMicrosPerMTok,
-        outputMicrosPerMTok: price.outputMicrosPerMTok,
-        cacheReadMicrosPerMTok: price.cacheReadMicrosPerMTok,
-        cacheWriteMicrosPerMTok: price.cacheWriteMicrosPerMTok,
-        tiersFrom: (tiers ?? []).map(({ fromInputTokens }) => fromInputTokens),
-        source: price.source,
-        asOf: price.asOf,
-      })),
+    prices: async (caller) =>
+      Object.entries(await ways.prices(caller.organizationId)).map(([id, price]) =>
+        presentPrice(id.slice(0, id.indexOf("/")), id.slice(id.indexOf("/") + 1), price),
+      ),
+    setPrice: (caller, name, model, body) =>
+      db.tenant(caller.organizationId, async (tx) => {
+        if (!(await list(tx)).some((provider) => provider.name === name))
+          return refuse(
+            "not_found",
+            `There is no provider "${name}"; route it first with \`x1 providers set ${name} --base-url <url> --api <format>\`.`,
+          );
+        const price = await setPrice(tx, caller.organizationId, {
+          ...{ provider: name, model, source: body.source },
+          ...statedMicros(body),
+          asOf: body.asOf ?? new Date().toISOString().slice(0, 10),
+        });
+        await audited(tx, caller, "price.set", `${name}/${model}`, { ...price });
+        return accept(presentPrice(name, model, price));
+      }),
+    deletePrice: (caller, name, model) =>
+      db.tenant(caller.organizationId, async (tx) => {
+        const gone = await deletePrice(tx, name, model);
+        if (gone) await audited(tx, caller, "price.deleted", `${name}/${model}`);
+        return gone;
+      }),
     set: (caller, name, body) =>
       db.tenant(caller.organizationId, async (tx) => {
         const known =
@@ -125,6 +141,35 @@ export function providerUseCases(
       }),
   };
 }
+
+/** USD as a person states them in whole micro-dollars; cached tokens without a price of their own cost what input costs. Pure. */
+export function statedMicros(body: {
+  inputUsdPerMTok: number;
+  outputUsdPerMTok: number;
+  cacheReadUsdPerMTok?: number | undefined;
+  cacheWriteUsdPerMTok?: number | undefined;
+}) {
+  // Rounded first, since 0.29 dollars are 290,000.00000000006 in binary; then a broken micro-dollar counts as a whole one.
+  const micros = (usd: number) => Math.ceil(Number((usd * 1_000_000).toFixed(3)));
+  return {
+    inputMicrosPerMTok: micros(body.inputUsdPerMTok),
+    outputMicrosPerMTok: micros(body.outputUsdPerMTok),
+    cacheReadMicrosPerMTok: micros(body.cacheReadUsdPerMTok ?? body.inputUsdPerMTok),
+    cacheWriteMicrosPerMTok: micros(body.cacheWriteUsdPerMTok ?? body.inputUsdPerMTok),
+  };
+}
+
+const presentPrice = (provider: string, model: string, price: ModelPrice): RouteResponse<"setPrice"> => ({
+  provider,
+  model,
+  inputMicrosPerMTok: price.inputMicrosPerMTok,
+  outputMicrosPerMTok: price.outputMicrosPerMTok,
+  cacheReadMicrosPerMTok: price.cacheReadMicrosPerMTok,
+  cacheWriteMicrosPerMTok: price.cacheWriteMicrosPerMTok,
+  tiersFrom: (price.tiers ?? []).map(({ fromInputTokens }) => fromInputTokens),
+  source: price.source,
+  asOf: price.asOf,
+});
 
 /** Pure: defaults, the operator's settings and the stored credentials as people see them. */
 export function presentProviders(

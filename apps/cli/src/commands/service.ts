@@ -26,6 +26,14 @@ const collectScope = (text: string, before: string[]): string[] => {
   return [...before, text];
 };
 
+/** A price as an option takes it. */
+const usdPerMTok = (option: string) => (text: string) => {
+  const usd = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || usd > 100_000)
+    throw new UsageError(`${option} takes USD per million tokens, such as 0.25, not "${text}".`);
+  return usd;
+};
+
 /** `up`, `doctor`, `runtimes`, `providers`, `secrets`, `audit`: the installation itself. */
 export function addServiceCommands(program: Command, setExit: SetExit): void {
   program
@@ -157,6 +165,40 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
         },
       });
       context.print(provider, `${visibleLine(provider.name)} goes to ${visibleLine(provider.baseUrl)}`);
+    });
+  providers
+    .command("price <name> <model>")
+    .description("state what a model costs, in USD per million tokens: one without a price is refused")
+    .option("--input <usd>", "uncached input", usdPerMTok("--input"))
+    .option("--output <usd>", "output", usdPerMTok("--output"))
+    .option("--cache-read <usd>", "input read from a cache (default: as other input)", usdPerMTok("--cache-read"))
+    .option("--cache-write <usd>", "input written to a cache (default: as other input)", usdPerMTok("--cache-write"))
+    .option("--source <text>", "where the price is from", "operator")
+    .option("--as-of <day>", "when it was read there, YYYY-MM-DD (default today)")
+    .option("--remove", "forget the price stated here")
+    .action(async (name: string, model: string, options, command: Command) => {
+      const context = contextOf(command);
+      const params = { name, model };
+      if (options.remove) {
+        await context.client.deletePrice({ params });
+        return context.print({ deleted: `${name}/${model}` }, `The price of ${visibleLine(model)} is forgotten`);
+      }
+      if (options.input === undefined || options.output === undefined)
+        throw new UsageError("A price needs --input and --output, in USD per million tokens.");
+      const price = await context.client.setPrice({
+        params,
+        body: {
+          ...{ inputUsdPerMTok: options.input, outputUsdPerMTok: options.output, source: options.source },
+          ...(options.cacheRead === undefined ? {} : { cacheReadUsdPerMTok: options.cacheRead }),
+          ...(options.cacheWrite === undefined ? {} : { cacheWriteUsdPerMTok: options.cacheWrite }),
+          ...(options.asOf ? { asOf: options.asOf } : {}),
+        },
+      });
+      const usd = (micros: number) => `$${micros / 1_000_000}`;
+      context.print(
+        price,
+        `${visibleLine(price.model)} at ${visibleLine(price.provider)}: ${usd(price.inputMicrosPerMTok)} in, ${usd(price.outputMicrosPerMTok)} out per million tokens (${visibleLine(price.source)}, ${price.asOf}); from the next attempt on`,
+      );
     });
 
   const secrets = program

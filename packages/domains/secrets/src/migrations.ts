@@ -10,4 +10,11 @@ export const migrations: readonly Migration[] = [
       organization_id text not null, name text not null, api text, base_url text, allow_private boolean not null default false, ca text, updated_at timestamptz not null default now(), primary key (organization_id, name));
     ${tenantTable("provider")}`,
   },
+  {
+    name: "secrets-002",
+    // Micro-dollars per million tokens: whole, since a price is stated to a micro-dollar at most.
+    sql: `create table model_price (
+      organization_id text not null, provider text not null, model text not null, input_micros bigint not null check (input_micros >= 0), output_micros bigint not null check (output_micros >= 0), cache_read_micros bigint not null check (cache_read_micros >= 0), cache_write_micros bigint not null check (cache_write_micros >= 0), source text not null, as_of date not null, updated_at timestamptz not null default now(), primary key (organization_id, provider, model));
+    ${tenantTable("model_price")}`,
+  },
 ];

@@ -101,3 +101,45 @@ export async function setProvider(
 export async function listProviders(tx: Tx): Promise<ProviderSettings[]> {
   return (await rows(tx, sql<ProviderRow>`select * from provider order by name limit 1000`)).map(presentProvider);
 }
+
+/** A model's price as an operator stated it, in micro-dollars per million tokens; `asOf` is YYYY-MM-DD. */
+export type StatedPrice = {
+  provider: string;
+  model: string;
+  inputMicrosPerMTok: number;
+  outputMicrosPerMTok: number;
+  cacheReadMicrosPerMTok: number;
+  cacheWriteMicrosPerMTok: number;
+  source: string;
+  asOf: string;
+};
+const priceColumns = sql`provider, model, input_micros::float8 as "inputMicrosPerMTok", output_micros::float8 as "outputMicrosPerMTok",
+  cache_read_micros::float8 as "cacheReadMicrosPerMTok", cache_write_micros::float8 as "cacheWriteMicrosPerMTok", source, to_char(as_of, 'YYYY-MM-DD') as "asOf"`;
+
+/** Stores a price, over an earlier one of the same model. */
+export async function setPrice(tx: Tx, organizationId: string, price: StatedPrice): Promise<StatedPrice> {
+  const { inputMicrosPerMTok, outputMicrosPerMTok, cacheReadMicrosPerMTok, cacheWriteMicrosPerMTok } = price;
+  const set = await row(
+    tx,
+    sql<StatedPrice>`insert into model_price (organization_id, provider, model, input_micros, output_micros, cache_read_micros, cache_write_micros, source, as_of)
+    values (${organizationId}, ${price.provider}, ${price.model}, ${inputMicrosPerMTok}, ${outputMicrosPerMTok}, ${cacheReadMicrosPerMTok}, ${cacheWriteMicrosPerMTok}, ${price.source}, ${price.asOf})
+    on conflict (organization_id, provider, model) do update set input_micros = excluded.input_micros, output_micros = excluded.output_micros, cache_read_micros = excluded.cache_read_micros, cache_write_micros = excluded.cache_write_micros, source = excluded.source, as_of = excluded.as_of, updated_at = now()
+    returning ${priceColumns}`,
+  );
+  if (!set) throw new Error("An insert returned nothing.");
+  return set;
+}
+
+/** Every price that an operator stated. */
+export async function listStatedPrices(tx: Tx): Promise<StatedPrice[]> {
+  return rows(tx, sql<StatedPrice>`select ${priceColumns} from model_price order by provider, model limit 10000`);
+}
+
+/** Forgets a price; false when there was none. */
+export async function deletePrice(tx: Tx, provider: string, model: string): Promise<boolean> {
+  const gone = await row(
+    tx,
+    sql<{ model: string }>`delete from model_price where provider = ${provider} and model = ${model} returning model`,
+  );
+  return gone !== null;
+}

@@ -14,6 +14,8 @@ type Names =
   | "setProvider"
   | "testProvider"
   | "listPrices"
+  | "setPrice"
+  | "deletePrice"
   | "listSecrets"
   | "setSecret"
   | "deleteSecret"
@@ -26,6 +28,8 @@ type Names =
 /** Names of secrets: a provider, or `git:` and a host. */
 const secretName = /^(git:[a-z0-9.-]{1,253}(:\d{1,5})?|[a-z][a-z0-9-]{0,60})$/;
 const providerName = /^[a-z][a-z0-9-]{0,60}$/;
+/** A model's id as providers write them: `qwen/qwen3-coder:30b`, `claude-sonnet-4-5@20250929`. */
+const modelName = /^[\w][\w./:@+-]{0,199}$/;
 
 export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names> {
   const { runtimes, providers, secrets, audit } = useCases;
@@ -45,6 +49,16 @@ export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names
     },
     testProvider: (call) => providers.test(callerOf(call), call.params.name),
     listPrices: async (call) => accept(wholePage(await providers.prices(callerOf(call)))),
+    async setPrice(call) {
+      if (!modelName.test(call.params.model))
+        return refuse("invalid_request", "A model's id is letters, digits and . / : @ + - _, at most 200 of them.");
+      return providers.setPrice(callerOf(call), call.params.name, call.params.model, call.body);
+    },
+    async deletePrice(call) {
+      return (await providers.deletePrice(callerOf(call), call.params.name, call.params.model))
+        ? accept(null)
+        : refuse("not_found", "No price of this model was stated.");
+    },
     listSecrets: async (call) => accept(wholePage(await secrets.list(callerOf(call)))),
     async setSecret(call) {
       if (!secretName.test(call.params.name))
