@@ -25,6 +25,16 @@ describe("what a host says", () => {
       kind: "store",
       event: { source: "reported", origin: "1-1", attemptId: "att" },
     }));
+  it("belongs to its own attempt, whatever ids it brings", () => {
+    const foreign = { attemptId: "other", jobId: "other", organizationId: "other", evidenceId: "other" };
+    const sorted = sortEvent(
+      { ...envelope("agent.text", { messageId: "m", text: "hi", ...foreign }), ...foreign } as never,
+      "att",
+      "toy",
+    );
+    expect(sorted).toMatchObject({ kind: "store", event: { attemptId: "att", source: "reported" } });
+    expect(sorted.kind === "store" && Object.keys(sorted.event)).not.toContain("jobId");
+  });
   it("is live only as long as it is a delta", () =>
     expect(sortEvent(envelope("agent.text", { messageId: "m", delta: "h" }), "att", "toy").kind).toBe("live"));
   it("is kept raw when it does not fit its type, and under its name when nobody knows it", () => {

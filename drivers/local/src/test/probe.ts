@@ -55,6 +55,7 @@ leak('group') if grep { $_ != $( && $_ != 65534 } split ' ', $);
 my $key = ${split(targets.key)}; my $type = 'user';
 my $id = syscall(${calls.keyctl}, 10, -3, $type, $key, 0);
 leak('key') if $id != -1;
+leak('key-name') if index(slurp('/proc/keys'), $key) >= 0;
 sub refused { my ($name, $want, @call) = @_; local $! = 0; my $r = syscall(shift @call, @call); leak("call-$name") unless $r == -1 && $!+0 == $want; }
 my $none = "\\0" x 120;
 refused('keyctl', 1, ${calls.keyctl}, 0, -3, 0);
