@@ -372,10 +372,12 @@ class Call {
           return finish("broken_stream", true);
         }
         response.writeHead(this.#status ?? 502, responseHeaders(incoming.headers));
-        response.flushHeaders();
+        // The head goes out with the first bytes where those are there already, else by itself.
+        const head = setImmediate(() => response.flushHeaders());
         let pending: Buffer[] = [];
         const flush = () => {
           if (pending.length === 0 || response.destroyed) return;
+          clearImmediate(head);
           const chunk = pending.length === 1 ? (pending[0] as Buffer) : Buffer.concat(pending);
           pending = [];
           if (!response.write(chunk)) {

@@ -19,6 +19,8 @@ const AHEAD = 4;
 const MAX_TRIES = 64;
 const IDLE_MS = 20_000;
 const REPORT_MS = 1_000;
+/** So long a settlement waits for the next call's announcement, to be told with it: an agent's calls follow each other. */
+const SETTLE_MS = 20;
 
 export class Ledger {
   readonly #control: Control;
@@ -29,6 +31,7 @@ export class Ledger {
   #calls: CallRecord[] = [];
   #release: string[] = [];
   #timer: NodeJS.Timeout;
+  #settling: NodeJS.Timeout | null = null;
   #reporting: Promise<boolean> = Promise.resolve(true);
   #reported = "";
   #dirty = false;
@@ -105,7 +108,7 @@ export class Ledger {
     reservation.parts.length = 0;
     this.#calls.push({ ...call, leaseId: first.lease.id });
     this.#dirty = true;
-    void this.#report();
+    this.#settling ??= setTimeout(() => void this.#report(), SETTLE_MS);
   }
 
   /** Gives back what is left; called when the workspace ends. */
@@ -166,6 +169,8 @@ export class Ledger {
 
   /** Tells what is settled, released and in flight; false when the control plane could not be told. Never rejects. */
   #report(): Promise<boolean> {
+    clearTimeout(this.#settling ?? undefined);
+    this.#settling = null;
     const now = Date.now();
     for (const lease of this.#leases.values())
       if (lease.reserved === 0 && (now - lease.usedAt > IDLE_MS || lease.expiresAt <= now)) this.#drop(lease);
