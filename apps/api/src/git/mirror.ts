@@ -129,9 +129,9 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
   return withLock(mirror, async () => {
     await makeBareRepository(deps.git, mirror);
     await utimes(join(mirror, "x1-fetched"), new Date(), new Date());
-    const has = async (object: string) =>
-      (await deps.git({ gitDir: mirror, args: ["cat-file", "-e", `${object}^{commit}`] })).code === 0;
-    if (!(wanted.value.commit && (await has(wanted.value.commit)) && (await isFetched(mirror, wanted.value.commit)))) {
+    const known = wanted.value.commit;
+    let found = known && isFetched(mirror, known) ? await peel(deps.git, mirror, known) : null;
+    if (!found) {
       // One named ref, or every branch when a bare commit was asked for, which few servers hand out by id.
       const refspecs = ref ? [`+${ref}:${ref}`] : ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
       const fetch: GitRun = {
@@ -154,18 +154,13 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
       }
       if (fetched.code !== 0) return refuse("repository_invalid", explain(remote, fetched.stderr, fetched.limit));
     }
-    const named = wanted.value.commit ?? request.base;
-    const peeled = await deps.git({
-      gitDir: mirror,
-      args: ["rev-parse", "--verify", "--quiet", "--end-of-options", `${named}^{commit}`],
-    });
-    if (peeled.code !== 0)
-      return refuse("base_unknown", `${request.base} is no commit of any branch or tag of ${remote.url}.`);
-    const commit = peeled.stdout.toString("utf8").trim();
+    // What is no known ref was named by its whole id.
+    found ??= await peel(deps.git, mirror, known ?? request.base ?? "");
+    if (!found) return refuse("base_unknown", `${request.base} is no commit of any branch or tag of ${remote.url}.`);
+    const { commit, tree } = found;
     if (!ref && !(await isReachable(deps.git, mirror, commit)))
       return refuse("base_unknown", `${commit} is on no branch or tag of ${remote.url}.`);
     await writeFile(fetchedMark(mirror, commit), "");
-    const tree = await mustRun(deps.git, { gitDir: mirror, args: ["rev-parse", `${commit}^{tree}`] });
     const notes = await notesAbout(deps.git, mirror, commit);
     return accept({ remote, mirror, commit, tree, branch, defaultBranch: head, notes });
   });
@@ -173,7 +168,15 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
 
 /** A commit counts as present once a whole fetch of it ended; a killed fetch may leave the commit without its history. */
 const fetchedMark = (mirror: string, commit: string) => join(mirror, "x1-fetched", commit);
-const isFetched = async (mirror: string, commit: string) => existsSync(fetchedMark(mirror, commit));
+const isFetched = (mirror: string, commit: string) => existsSync(fetchedMark(mirror, commit));
+
+/** The commit that an object id means, and its tree; null when there is none. */
+async function peel(git: GitRunner, repository: string, id: string): Promise<{ commit: string; tree: string } | null> {
+  if (!isCommitId(id)) return null;
+  const peeled = await git({ gitDir: repository, args: ["rev-parse", `${id}^{commit}`, `${id}^{tree}`] });
+  const [commit = "", tree = ""] = peeled.stdout.toString("utf8").split("\n");
+  return peeled.code === 0 && isCommitId(commit) && isCommitId(tree) ? { commit, tree } : null;
+}
 
 const STALE_LOCK_MS = 5_000;
 
@@ -239,22 +242,24 @@ async function isReachable(git: GitRunner, mirror: string, commit: string): Prom
 
 async function notesAbout(git: GitRunner, repository: string, commit: string): Promise<string[]> {
   const notes: string[] = [];
-  const listing = await git({
-    gitDir: repository,
-    args: ["ls-tree", "-r", "-z", "--full-tree", commit],
-    maxOutputBytes: 128 * 1024 ** 2,
-  });
+  const [listing, attributes] = await Promise.all([
+    git({
+      gitDir: repository,
+      args: ["ls-tree", "-r", "-z", "--full-tree", commit],
+      maxOutputBytes: 128 * 1024 ** 2,
+    }),
+    git({
+      gitDir: repository,
+      args: ["cat-file", "blob", `${commit}:.gitattributes`],
+      maxOutputBytes: 1024 ** 2,
+    }),
+  ]);
   if (listing.code !== 0) return ["The tree is too large to look for submodules."];
   const entries = listing.stdout.toString("latin1").split("\0");
   const submodules = entries
     .filter((entry) => entry.startsWith("160000 "))
     .map((entry) => entry.slice(entry.indexOf("\t") + 1));
   if (submodules.length) notes.push(`Submodules are not fetched: ${submodules.slice(0, 20).join(", ")}.`);
-  const attributes = await git({
-    gitDir: repository,
-    args: ["cat-file", "blob", `${commit}:.gitattributes`],
-    maxOutputBytes: 1024 ** 2,
-  });
   if (attributes.code === 0 && /filter=lfs/.test(attributes.stdout.toString("utf8")))
     notes.push("Files kept in Git LFS are not fetched: the workspace holds their pointers.");
   return notes;
@@ -296,10 +301,11 @@ async function linkObjects(from: string, to: string): Promise<void> {
 /** Makes the job's repository from the mirror: its objects, one ref on the base, no configuration but git's own. */
 export async function makeJobRepository(git: GitRunner, dir: string, base: Base): Promise<void> {
   await withLock(base.mirror, () => makeBareRepository(git, dir, { from: base.mirror }));
-  await mustRun(git, { gitDir: dir, args: ["update-ref", "refs/x1/base", base.commit] });
   // The agent's own `git` shows a familiar branch name; the ref stands on the base whatever the mirror does later.
-  await mustRun(git, { gitDir: dir, args: ["update-ref", `refs/heads/${base.branch ?? "base"}`, base.commit] });
-  await mustRun(git, { gitDir: dir, args: ["symbolic-ref", "HEAD", `refs/heads/${base.branch ?? "base"}`] });
+  const branch = `refs/heads/${base.branch ?? "base"}`;
+  const refs = `update refs/x1/base ${base.commit}\nupdate ${branch} ${base.commit}\n`;
+  await mustRun(git, { gitDir: dir, args: ["update-ref", "--stdin"], stdin: refs });
+  await mustRun(git, { gitDir: dir, args: ["symbolic-ref", "HEAD", branch] });
 }
 
 const instructionNames = ["AGENTS.md", "CLAUDE.md", "GEMINI.md", ".github/copilot-instructions.md", ".cursorrules"];
@@ -308,13 +314,21 @@ const instructionNames = ["AGENTS.md", "CLAUDE.md", "GEMINI.md", ".github/copilo
 export async function readInstructions(git: GitRunner, repository: string, commit: string): Promise<InstructionFile[]> {
   const found: InstructionFile[] = [];
   const max = 64 * 1024;
+  const listing = await git({
+    gitDir: repository,
+    args: ["ls-tree", "-z", "--full-tree", commit, "--", ...instructionNames],
+  });
+  const ids = new Map<string, string>();
+  for (const entry of listing.stdout.toString("utf8").split("\0")) {
+    const [, id, path] = /^100(?:644|755) blob ([0-9a-f]+)\t(.*)$/s.exec(entry) ?? [];
+    if (id && path) ids.set(path, id);
+  }
   for (const path of instructionNames) {
-    const entry = await git({ gitDir: repository, args: ["ls-tree", "-z", "--full-tree", commit, "--", path] });
-    const match = /^100(?:644|755) blob ([0-9a-f]+)\t/.exec(entry.stdout.toString("utf8"));
-    if (!match) continue;
+    const id = ids.get(path);
+    if (!id) continue;
     const blob = await git({
       gitDir: repository,
-      args: ["cat-file", "blob", match[1]!],
+      args: ["cat-file", "blob", id],
       maxOutputBytes: 16 * 1024 ** 2,
     });
     if (blob.code !== 0) continue;
