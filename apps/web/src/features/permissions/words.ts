@@ -15,11 +15,18 @@ export const may: Record<Grant["type"], string> = {
   "repo.read": "read its repository",
   "repo.push": "push branches",
   egress: "reach hosts",
+  registry: "read packages",
   forge: "use the forge",
 };
 /** What a grant's pattern is matched against. */
 export const patternOf = (type: Grant["type"]): string =>
-  type === "egress" ? "Host" : type.startsWith("ai.") ? "Model" : type === "repo.push" ? "Branch" : "Pattern";
+  type === "egress" || type === "registry"
+    ? "Host"
+    : type.startsWith("ai.")
+      ? "Model"
+      : type === "repo.push"
+        ? "Branch"
+        : "Pattern";
 
 /** What a grant allows, cut for a line: the verb, what it is matched against (null: anything), and the other bounds. Pure. */
 export function line({ type, details }: Pick<Grant, "type" | "details">): {
@@ -28,7 +35,14 @@ export function line({ type, details }: Pick<Grant, "type" | "details">): {
   limits: string;
 } {
   const pattern = details.pattern === "*" ? null : details.pattern;
-  const verb = type === "egress" ? (pattern ? "reach" : "reach any host") : may[type];
+  const verb =
+    type === "egress"
+      ? pattern
+        ? "reach"
+        : "reach any host"
+      : type === "registry" && pattern
+        ? "read packages from"
+        : may[type];
   return { verb, pattern, limits: limits(details) };
 }
 

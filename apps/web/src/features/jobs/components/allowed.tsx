@@ -23,7 +23,8 @@ export function Allowed({
   );
   const hosts = (phase: "setup" | "agent" | "verify") =>
     live.filter(
-      ({ type, details }) => type === "egress" && (details.phases === undefined || details.phases.includes(phase)),
+      ({ type, details }) =>
+        (type === "egress" || type === "registry") && (details.phases === undefined || details.phases.includes(phase)),
     );
   const models = live.filter(({ type }) => type.startsWith("ai."));
   return (
