@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { lookup } from "node:dns/promises";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -162,4 +163,78 @@ describe("a set-up fetches packages from registries that its sidecar serves, wit
       expect(new Set(blocked)).toEqual(new Set(["setup path_refused", "setup egress_blocked", "agent not_granted"]));
     },
   );
+});
+
+/** Tries every way past the sidecar, or to the addresses it is given; ends with 1 when one of them leads anywhere. */
+const probe = `
+import { lookup, Resolver } from "node:dns/promises";
+import { createSocket } from "node:dgram";
+import { connect } from "node:net";
+const within = (work) => Promise.race([work, new Promise((_, no) => setTimeout(no, 3_000, new Error("late")))]);
+const tcp = (host, port) => within(new Promise((yes, no) => {
+  const socket = connect({ host, port }, () => yes(socket.destroy())).on("error", no);
+}));
+const udp = (family, host, port) => within(new Promise((yes, no) => {
+  const socket = createSocket(family).on("error", no);
+  socket.send("stolen", port, host, (error) => (error ? no(error) : yes(socket.close())));
+}));
+const ask = (server) => {
+  const resolver = new Resolver({ timeout: 1_000, tries: 1 });
+  if (server) resolver.setServers([server]);
+  return within(resolver.resolve4("stolen.example.com"));
+};
+const given = process.argv[2]?.split(":");
+const ways = given
+  ? { tcp: () => tcp(given[0], given[1]), udp: () => udp("udp4", given[0], Number(given[1])) }
+  : {
+      name: () => within(lookup("example.com")),
+      "name service": () => ask(),
+      "stub resolver": () => ask("127.0.0.53"),
+      "foreign resolver": () => ask("8.8.8.8"),
+      "datagram": () => udp("udp4", "8.8.8.8", 53),
+      "datagram, IPv6": () => udp("udp6", "2001:4860:4860::8888", 53),
+      "QUIC": () => udp("udp4", "1.1.1.1", 443),
+      "TCP": () => tcp("1.1.1.1", 443),
+      "TCP, IPv6": () => tcp("2606:4700:4700::1111", 443),
+      "metadata": () => tcp("169.254.169.254", 80),
+    };
+const led = [];
+for (const [name, way] of Object.entries(ways)) await way().then(() => led.push(name), () => {});
+console.log("led somewhere:", led.join("; ") || "none");
+process.exit(led.length > 0 ? 1 : 0);
+`;
+
+describe("there is no other way out", () => {
+  it("of a set-up than the sidecar, nor a registry in verification, though it may use the network", async () => {
+    const closed = `const answer = await fetch(process.env.npm_config_registry + "x", { headers: { authorization: "Bearer " + process.env.X1_JOB_TOKEN } });
+const said = await answer.text();
+process.exit(answer.status === 403 && said.includes("closed in the phase verify") ? 0 : 1);
+`;
+    const repository = await x1.createRepository("ways", { ...sample, "probe.mjs": probe, "closed.mjs": closed });
+    await x1.client.createProject({ body: { repository, verifyNetwork: true } });
+    const node = "/x1/runtime/bin/node";
+    const { id } = await x1.create({
+      ...{ goal: fix, repository, setup: `${node} probe.mjs` },
+      verify: `grep -q 'a + b' add.mjs && ${node} closed.mjs && ${node} probe.mjs`,
+    });
+    await x1.reach(id, "awaiting_approval");
+    expect((await x1.job(id)).reason).toBe("verification_passed");
+  });
+
+  it("and the probe finds one that is there", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "x1-probe-"));
+    const server = createServer();
+    try {
+      await writeFile(join(folder, "probe.mjs"), probe);
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const { port } = server.address() as AddressInfo;
+      const found = await run(process.execPath, [join(folder, "probe.mjs"), `127.0.0.1:${port}`]).catch(
+        (error: { code?: unknown; stdout?: string }) => error,
+      );
+      expect(found).toMatchObject({ code: 1, stdout: "led somewhere: tcp; udp\n" });
+    } finally {
+      server.close();
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
 });
