@@ -406,6 +406,8 @@ export const PricedModel = z.object({
   tiersFrom: z.array(z.number().int()),
   source: z.string(),
   asOf: z.string(),
+  /** Stated by the operator, over whatever the built-in list says. */
+  stated: z.boolean(),
 });
 
 /** A price in USD per million tokens, exact to a micro-dollar; above it nothing sold today is found. */

@@ -15,6 +15,7 @@ import {
   deleteSecret,
   listProviders,
   listSecrets,
+  listStatedPrices,
   type ProviderSettings,
   type SecretView,
   setPrice,
@@ -96,10 +97,13 @@ export function providerUseCases(
       );
       return accept(found);
     },
-    prices: async (caller) =>
-      Object.entries(await ways.prices(caller.organizationId)).map(([id, price]) =>
-        presentPrice(id.slice(0, id.indexOf("/")), id.slice(id.indexOf("/") + 1), price),
-      ),
+    async prices(caller) {
+      const own = await db.tenant(caller.organizationId, listStatedPrices);
+      const stated = new Set(own.map(({ provider, model }) => `${provider}/${model}`));
+      return Object.entries(await ways.prices(caller.organizationId)).map(([id, price]) =>
+        presentPrice(id.slice(0, id.indexOf("/")), id.slice(id.indexOf("/") + 1), price, stated.has(id)),
+      );
+    },
     setPrice: (caller, name, model, body) =>
       db.tenant(caller.organizationId, async (tx) => {
         if (!(await list(tx)).some((provider) => provider.name === name))
@@ -113,7 +117,7 @@ export function providerUseCases(
           asOf: body.asOf ?? new Date().toISOString().slice(0, 10),
         });
         await audited(tx, caller, "price.set", `${name}/${model}`, { ...price });
-        return accept(presentPrice(name, model, price));
+        return accept(presentPrice(name, model, price, true));
       }),
     deletePrice: (caller, name, model) =>
       db.tenant(caller.organizationId, async (tx) => {
@@ -159,7 +163,13 @@ export function statedMicros(body: {
   };
 }
 
-const presentPrice = (provider: string, model: string, price: ModelPrice): RouteResponse<"setPrice"> => ({
+const presentPrice = (
+  provider: string,
+  model: string,
+  price: ModelPrice,
+  stated: boolean,
+): RouteResponse<"setPrice"> => ({
+  stated,
   provider,
   model,
   inputMicrosPerMTok: price.inputMicrosPerMTok,

@@ -14,6 +14,8 @@ const meanings: Record<string, string> = {
   "passkey.removed": "removed a passkey",
   "password.removed": "removed their password",
   "password.set": "set their password",
+  "price.deleted": "forgot a stated price",
+  "price.set": "stated a price",
   "project.changed": "changed a project",
   "project.created": "made a project",
   "provider.set": "changed a provider",

@@ -18,15 +18,11 @@ export const may: Record<Grant["type"], string> = {
   registry: "read packages",
   forge: "use the forge",
 };
+/** Whether a grant of this type is about hosts, in phases of the job. */
+export const namesHost = (type: Grant["type"]): boolean => type === "egress" || type === "registry";
 /** What a grant's pattern is matched against. */
 export const patternOf = (type: Grant["type"]): string =>
-  type === "egress" || type === "registry"
-    ? "Host"
-    : type.startsWith("ai.")
-      ? "Model"
-      : type === "repo.push"
-        ? "Branch"
-        : "Pattern";
+  namesHost(type) ? "Host" : type.startsWith("ai.") ? "Model" : type === "repo.push" ? "Branch" : "Pattern";
 
 /** What a grant allows, cut for a line: the verb, what it is matched against (null: anything), and the other bounds. Pure. */
 export function line({ type, details }: Pick<Grant, "type" | "details">): {
@@ -35,14 +31,8 @@ export function line({ type, details }: Pick<Grant, "type" | "details">): {
   limits: string;
 } {
   const pattern = details.pattern === "*" ? null : details.pattern;
-  const verb =
-    type === "egress"
-      ? pattern
-        ? "reach"
-        : "reach any host"
-      : type === "registry" && pattern
-        ? "read packages from"
-        : may[type];
+  const ofHosts = { egress: ["reach", "reach any host"], registry: ["read packages from", may.registry] } as const;
+  const verb = type === "egress" || type === "registry" ? ofHosts[type][pattern ? 0 : 1] : may[type];
   return { verb, pattern, limits: limits(details) };
 }
 

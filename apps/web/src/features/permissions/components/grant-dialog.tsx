@@ -7,7 +7,7 @@ import { Field } from "../../../components/field.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
-import { bounds, type Grant, may, patternOf } from "../words.ts";
+import { bounds, type Grant, may, namesHost, patternOf } from "../words.ts";
 
 type Body = RouteBodyInput<"createGrant">;
 type Phase = NonNullable<Grant["details"]["phases"]>[number];
@@ -38,6 +38,7 @@ export function GrantDialog(props: {
   const [scope, setScope] = useState<Grant["scope"]>("persistent");
   const [reason, setReason] = useState("");
   const egress = type === "egress";
+  const hosted = namesHost(type);
   const numbers = ports
     .split(/[\s,]+/)
     .filter(Boolean)
@@ -45,8 +46,8 @@ export function GrantDialog(props: {
   const details: Grant["details"] = {
     pattern: pattern.trim() || "*",
     ...(egress && numbers.length > 0 ? { ports: numbers } : {}),
-    ...(egress && address.trim() ? { address: address.trim() } : {}),
-    ...(egress && during.length < phases.length ? { phases: [...during] } : {}),
+    ...(hosted && address.trim() ? { address: address.trim() } : {}),
+    ...(hosted && during.length < phases.length ? { phases: [...during] } : {}),
   };
   const grant = useMutation({
     mutationFn: async () => {
@@ -114,8 +115,8 @@ export function GrantDialog(props: {
         <Field
           label={patternOf(type)}
           hint={
-            egress
-              ? "A name such as registry.example.org, or *.example.org for all below it. No scheme, no path."
+            hosted
+              ? `A name such as registry.example.org, or *.example.org for all below it. No scheme, no path.${egress ? "" : " Empty: every registry that is set up here."}`
               : "* stands for anything; empty means all."
           }
         >
@@ -124,19 +125,21 @@ export function GrantDialog(props: {
             required={egress}
             maxLength={300}
             pattern="[\w.*:@\/+\-]+"
-            placeholder={egress ? "registry.example.org" : "*"}
+            placeholder={hosted ? "registry.example.org" : "*"}
             autoCapitalize="none"
             spellCheck={false}
             value={pattern}
             onChange={(event) => setPattern(event.target.value)}
           />
         </Field>
-        {egress ? (
+        {hosted ? (
           <>
             <div className="pair">
-              <Field label="Ports">
-                <input pattern="[0-9, ]*" value={ports} onChange={(event) => setPorts(event.target.value)} />
-              </Field>
+              {egress ? (
+                <Field label="Ports">
+                  <input pattern="[0-9, ]*" value={ports} onChange={(event) => setPorts(event.target.value)} />
+                </Field>
+              ) : null}
               <Field label="Private range" hint="Only where the host is inside your network, such as 10.0.0.0/8.">
                 <input className="mono" value={address} onChange={(event) => setAddress(event.target.value)} />
               </Field>
@@ -155,11 +158,13 @@ export function GrantDialog(props: {
         <div className="pair">
           <Field label="Holds">
             <select value={scope} onChange={(event) => setScope(event.target.value as Grant["scope"])}>
-              {ends.map((end) => (
-                <option key={end.scope} value={end.scope}>
-                  {end.label}
-                </option>
-              ))}
+              {ends
+                .filter(({ scope }) => type !== "registry" || scope !== "once")
+                .map((end) => (
+                  <option key={end.scope} value={end.scope}>
+                    {end.label}
+                  </option>
+                ))}
             </select>
           </Field>
           <Field label="Reason" hint="For whoever reads the ledger later.">
@@ -180,7 +185,7 @@ export function GrantDialog(props: {
         {grant.error ? <Failure error={grant.error} /> : null}
         <div className="buttons end">
           <Button onClick={close}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={grant.isPending || (egress && during.length === 0)}>
+          <Button type="submit" look="primary" disabled={grant.isPending || (hosted && during.length === 0)}>
             {grant.isPending ? "Granting…" : "Grant"}
           </Button>
         </div>

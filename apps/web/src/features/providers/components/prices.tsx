@@ -1,17 +1,21 @@
-import { useQuery } from "@tanstack/react-query";
-import { formatUsd } from "@x1agent/contract";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { formatUsd, type RouteResponse } from "@x1agent/contract";
 import { useState } from "react";
 import { Button } from "../../../components/button.tsx";
-import { Empty } from "../../../components/states.tsx";
+import { Confirm } from "../../../components/dialog.tsx";
+import { Empty, Failure } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
-import { client } from "../../../lib/client.ts";
+import { client, queryClient } from "../../../lib/client.ts";
 import { formatCount, visible } from "../../../lib/format.ts";
+import { PriceDialog } from "./price-dialog.tsx";
 
+type Price = RouteResponse<"listPrices">["items"][number];
+const reload = () => queryClient.invalidateQueries({ queryKey: ["prices"] });
 /** Rows shown before one asks for the rest. */
 const FIRST = 20;
 
 /** Models with a known price. A model without one is refused, so the list answers "can I use it?". */
-export function Prices() {
+export function Prices({ providers }: { providers: readonly string[] }) {
   const prices = useQuery({
     queryKey: ["prices"],
     queryFn: ({ signal }) => client.listPrices({ signal }),
@@ -20,25 +24,34 @@ export function Prices() {
   const [words, setWords] = useState("");
   const [provider, setProvider] = useState("");
   const [all, setAll] = useState(false);
+  const [stating, setStating] = useState(false);
+  const [forgetting, setForgetting] = useState<Price | null>(null);
   return (
     <section aria-labelledby="prices" className="prices">
       <div className="panel-head">
         <h2 id="prices">Models and prices</h2>
+        <Button onClick={() => setStating(true)}>State a price</Button>
       </div>
       <p className="lead">
         US dollars per million tokens. A model that is not in this list is refused: what cannot be priced cannot be held
-        to a budget.
+        to a budget. State the price of a model of your own, and it can be used.
       </p>
       <View query={prices} what="the prices">
         {({ items }) => {
           const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
-          const found = items.filter(
+          // Those that people stated come first: they are what one comes to look after.
+          const ordered = [...items].sort((a, b) => Number(b.stated) - Number(a.stated));
+          const found = ordered.filter(
             (price) =>
               (!provider || price.provider === provider) &&
               wanted.every((word) => `${price.provider}/${price.model}`.toLowerCase().includes(word)),
           );
           const shown = all || wanted.length > 0 ? found : found.slice(0, FIRST);
-          const sources = [...new Set(items.map(({ source, asOf }) => `${source}, newest change ${asOf}`))];
+          const sources = [
+            ...new Set(
+              items.filter(({ stated }) => !stated).map(({ source, asOf }) => `${source}, newest change ${asOf}`),
+            ),
+          ];
           return (
             <>
               <div className="tools">
@@ -97,7 +110,8 @@ export function Prices() {
                       {shown.map((price) => (
                         <tr key={`${price.provider}/${price.model}`}>
                           <td>
-                            <code className="main">{visible(price.model)}</code>
+                            <code className="main">{visible(price.model)}</code>{" "}
+                            {price.stated ? <span className="chip accent">stated here</span> : null}
                             {price.tiersFrom.length > 0 ? (
                               <span className="sub">
                                 more from {price.tiersFrom.map((from) => formatCount(from)).join(", ")} tokens of input
@@ -110,7 +124,16 @@ export function Prices() {
                           <Money label="Cache read" micros={price.cacheReadMicrosPerMTok} />
                           <Money label="Cache write" micros={price.cacheWriteMicrosPerMTok} />
                           <td data-label="Source" className="quiet" title={price.source}>
+                            {price.stated ? `${visible(price.source)}, ` : ""}
                             {visible(price.asOf)}
+                            {price.stated ? (
+                              <Button
+                                onClick={() => setForgetting(price)}
+                                aria-label={`Forget the price of ${price.provider}/${price.model}`}
+                              >
+                                Forget
+                              </Button>
+                            ) : null}
                           </td>
                         </tr>
                       ))}
@@ -136,7 +159,32 @@ export function Prices() {
           );
         }}
       </View>
+      {stating ? <PriceDialog providers={providers} close={() => setStating(false)} saved={reload} /> : null}
+      {forgetting ? <Forget price={forgetting} close={() => setForgetting(null)} /> : null}
     </section>
+  );
+}
+
+function Forget({ price, close }: { price: Price; close(): void }) {
+  const forget = useMutation({
+    mutationFn: () => client.deletePrice({ params: { name: price.provider, model: price.model } }),
+    onSuccess: close,
+    onSettled: reload,
+  });
+  return (
+    <Confirm
+      title="Forget the stated price"
+      action="Forget price"
+      busy={forget.isPending}
+      error={forget.error ? <Failure error={forget.error} /> : null}
+      close={close}
+      run={() => forget.mutate()}
+    >
+      <p>
+        <code>{visible(`${price.provider}/${price.model}`)}</code> costs what the built-in list says, from the next
+        attempt on. Where the list does not have it, jobs that ask for it are refused.
+      </p>
+    </Confirm>
   );
 }
 

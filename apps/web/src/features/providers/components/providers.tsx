@@ -43,7 +43,7 @@ export function Providers() {
           </ul>
         )}
       </View>
-      <Prices />
+      <Prices providers={(providers.data?.items ?? []).map(({ name }) => name)} />
       {adding ? <RouteDialog close={() => setAdding(false)} saved={reload} /> : null}
     </>
   );
