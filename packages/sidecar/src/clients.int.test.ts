@@ -1,0 +1,113 @@
+import { execFile, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterEach, expect, it } from "vitest";
+import { jobToken, startSidecarProcess, startUpstream } from "./test/harness.ts";
+
+const run = promisify(execFile);
+const lacks = spawnSync("npm", ["--version"]).error ? "npm" : spawnSync("tar", ["--version"]).error ? "tar" : null;
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+/** A company's registry below a path of its server: one package, whose file it names by its own address. */
+async function company() {
+  const folder = await mkdtemp(join(tmpdir(), "x1-pack-"));
+  await mkdir(join(folder, "package"));
+  await writeFile(join(folder, "package/package.json"), '{"name":"@corp/left","version":"1.0.0"}');
+  await run("tar", ["-czf", "left.tgz", "package"], { cwd: folder });
+  const file = await readFile(join(folder, "left.tgz"));
+  await rm(folder, { recursive: true });
+  const integrity = `sha512-${createHash("sha512").update(file).digest("base64")}`;
+  const path = "/api/npm/@corp/left/-/left-1.0.0.tgz";
+  const upstream = await startUpstream((_body, response, { url }) => {
+    if (url === path) return void response.end(file);
+    if (url !== "/api/npm/@corp%2fleft") return void response.writeHead(404).end("{}");
+    const dist = { integrity, tarball: `http://localhost:${upstream.port}${path}` };
+    response.setHeader("content-type", "application/json");
+    response.end(
+      JSON.stringify({
+        ...{ name: "@corp/left", "dist-tags": { latest: "1.0.0" } },
+        versions: { "1.0.0": { name: "@corp/left", version: "1.0.0", dist } },
+      }),
+    );
+  });
+  closers.push(() => {
+    upstream.server.close();
+    upstream.server.closeAllConnections();
+  });
+  return { upstream, integrity };
+}
+
+it.skipIf(lacks && !process.env.CI)(
+  `real npm installs from a company's registry by a lock file that names it, or the default one, or none${lacks ? ` [skipped: needs ${lacks}]` : ""}`,
+  async () => {
+    const { upstream, integrity } = await company();
+    const sidecar = await startSidecarProcess({
+      boot: {
+        phase: "setup",
+        registries: [
+          {
+            ...{ name: "npm", base: `http://localhost:${upstream.port}/api/npm/`, paths: [], files: [], pages: false },
+            env: {},
+          },
+        ],
+      },
+      policy: {
+        phase: "setup",
+        grants: [{ id: "g", type: "registry", details: { pattern: "npm", address: "127.0.0.0/8" }, once: false }],
+      },
+    });
+    closers.push(() => sidecar.stop());
+    // In a workspace the forwarder does this.
+    const forwarder = createServer((client) => {
+      const far = connect(join(sidecar.dir, "api.sock"));
+      client.pipe(far).pipe(client);
+      client.on("error", () => far.destroy());
+      far.on("error", () => client.destroy());
+    });
+    await new Promise<void>((resolve) => forwarder.listen(0, "127.0.0.1", resolve));
+    closers.push(() => forwarder.close());
+    const { port } = forwarder.address() as AddressInfo;
+    const folder = await mkdtemp(join(tmpdir(), "x1-npm-"));
+    closers.push(() => rm(folder, { recursive: true, force: true }));
+    await writeFile(join(folder, "token"), `//127.0.0.1:${port}/:_authToken=\${X1_JOB_TOKEN}\n`);
+    const env = {
+      ...{ PATH: process.env.PATH, HOME: folder, X1_JOB_TOKEN: jobToken, npm_config_update_notifier: "false" },
+      ...{ npm_config_globalconfig: join(folder, "token"), npm_config_replace_registry_host: "always" },
+      npm_config_registry: `http://127.0.0.1:${port}/registry/npm/api/npm/`,
+    };
+    const manifest = { name: "sample", version: "1.0.0", dependencies: { "@corp/left": "1.0.0" } };
+    const root = { name: "sample", version: "1.0.0", dependencies: manifest.dependencies };
+    const places = [
+      `http://localhost:${upstream.port}/api/npm/@corp/left/-/left-1.0.0.tgz`,
+      "https://registry.npmjs.org/@corp/left/-/left-1.0.0.tgz",
+      undefined,
+    ];
+    for (const [at, resolved] of places.entries()) {
+      const cwd = join(folder, String(at));
+      await mkdir(cwd);
+      await writeFile(join(cwd, "package.json"), JSON.stringify(manifest));
+      const left = { version: "1.0.0", ...(resolved ? { resolved } : {}), integrity };
+      const packages = { "": root, "node_modules/@corp/left": left };
+      await writeFile(
+        join(cwd, "package-lock.json"),
+        JSON.stringify({ ...{ name: "sample", version: "1.0.0", lockfileVersion: 3, requires: true }, packages }),
+      );
+      // A cache of its own, so that each asks anew.
+      const options = ["--no-audit", "--no-fund", "--fetch-retries=0", "--cache", join(cwd, "cache")];
+      await run("npm", ["ci", ...options], { cwd, env, timeout: 60_000 });
+      expect(await readFile(join(cwd, "node_modules/@corp/left/package.json"), "utf8"), resolved).toContain("1.0.0");
+    }
+    expect(new Set(upstream.requests.map(({ path }) => path))).toEqual(
+      new Set(["/api/npm/@corp%2fleft", "/api/npm/@corp/left/-/left-1.0.0.tgz"]),
+    );
+    expect(JSON.stringify(upstream.requests)).not.toContain(jobToken);
+  },
+  120_000,
+);
