@@ -298,24 +298,26 @@ export async function importChange(
   if (raw.exitCode !== 0) return refused(reason(raw));
   const entries = parseRaw(raw.stdout);
   if (entries.length > limits.maxPaths) return refused(`it has more than ${limits.maxPaths} changed paths`);
-  const numbers = await exec(difference("--numstat"), 64 * 1024 ** 2);
-  if (numbers.exitCode !== 0) return refused(reason(numbers));
-  const patch = await exec(
-    gitIn(
-      "diff-tree",
-      "-r",
-      "-p",
-      "--no-renames",
-      "--no-ext-diff",
-      "--no-textconv",
-      "--no-color",
-      "--src-prefix=a/",
-      "--dst-prefix=b/",
-      base,
-      probe,
+  const [numbers, patch] = await Promise.all([
+    exec(difference("--numstat"), 64 * 1024 ** 2),
+    exec(
+      gitIn(
+        "diff-tree",
+        "-r",
+        "-p",
+        "--no-renames",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-color",
+        "--src-prefix=a/",
+        "--dst-prefix=b/",
+        base,
+        probe,
+      ),
+      limits.maxDiffBytes,
     ),
-    limits.maxDiffBytes,
-  );
+  ]);
+  if (numbers.exitCode !== 0) return refused(reason(numbers));
   if (patch.exitCode !== 0 && patch.limitHit !== "output") return refused(reason(patch));
   const looked = await lookAt(entries, blobs, (list, max) => exec(gitIn("cat-file", "--batch"), max, ids(list)));
   const described = describeFiles(entries, parseNumstat(numbers.stdout), looked.secrets);

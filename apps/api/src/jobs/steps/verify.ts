@@ -37,11 +37,13 @@ export async function saveProgress(
 ): Promise<Outcome<{ file: string; named: string[] } | null>> {
   await live.flush();
   const { attempt, manifest, workspace, base } = live;
-  const home = await saveSessionFiles(workspace, manifest.sessionFiles, signal);
   const folder = join(deps.dataDir, "jobs");
   await mkdir(folder, { recursive: true });
   const file = join(folder, `${attempt.id}.bundle`);
-  const collected = await collectChange(workspace, { base: base.commit, file, ...(signal ? { signal } : {}) });
+  const [home, collected] = await Promise.all([
+    saveSessionFiles(workspace, manifest.sessionFiles, signal),
+    collectChange(workspace, { base: base.commit, file, ...(signal ? { signal } : {}) }),
+  ]);
   const bundle = collected.ok && collected.value.file ? await readFile(collected.value.file) : null;
   const homeBlob = home ? await deps.blobs.put(home) : null;
   const workBlob = bundle ? await deps.blobs.put(bundle) : null;
