@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { Cgroups, cgroupCandidates } from "./cgroups.ts";
+import { Cgroups, cgroupCandidates, groupPrefix } from "./cgroups.ts";
 
 const v1 = (name: string, root = "/") =>
   `35 31 0:32 ${root} /sys/fs/cgroup/${name} rw,relatime - cgroup cgroup rw,${name}`;
@@ -53,11 +53,13 @@ describe("groups of a service that is gone", () => {
     const dir = await mkdtemp(join(tmpdir(), "x1-groups-"));
     const { pid: gone } = spawnSync("true");
     try {
-      for (const name of [`x1-${gone}-ws-a/1`, `x1-${process.pid}-ws-b`, "other"])
+      // Our pid with another beginning: its bearer is gone, and we came after it.
+      const earlier = `x1-${process.pid}-1-ws-c`;
+      for (const name of [`x1-${gone}-ws-a/1`, `x1-${gone}-7-ws-d`, earlier, `${groupPrefix}ws-b`, "other"])
         await mkdir(join(dir, name), { recursive: true });
       const groups = new Cgroups([{ dir, version: 1, controllers: ["pids"] }]);
       await groups.sweep();
-      expect((await readdir(dir)).sort()).toEqual(["other", `x1-${process.pid}-ws-b`]);
+      expect((await readdir(dir)).sort()).toEqual(["other", `${groupPrefix}ws-b`]);
     } finally {
       await rm(dir, { recursive: true, force: true });
     }
@@ -81,7 +83,7 @@ describe("a group of version 2", () => {
     tree(async (dir) => {
       const cgroups = new Cgroups([{ dir, version: 2, controllers: ["memory", "pids", "cpu"] }]);
       const seat = await cgroups.group("ws", limits).sandbox(40 * 1024 ** 2);
-      const group = join(dir, `x1-${process.pid}-ws`);
+      const group = join(dir, `${groupPrefix}ws`);
       expect(await text(join(group, "memory.max"))).toBe(String(100 * 1024 ** 2));
       expect(await text(join(group, "memory.swap.max"))).toBe("0");
       expect(Number(await text(join(group, "pids.max")))).toBeGreaterThanOrEqual(10);
@@ -103,7 +105,7 @@ describe("a group of version 2", () => {
       const group = cgroups.group("ws", limits);
       await group.sandbox(1);
       // Planted: where the next sandbox's limit goes, there is a folder.
-      await mkdir(join(dir, `x1-${process.pid}-ws/2/memory.max`), { recursive: true });
+      await mkdir(join(dir, `${groupPrefix}ws/2/memory.max`), { recursive: true });
       await expect(group.sandbox(1)).rejects.toThrow();
     }));
 });

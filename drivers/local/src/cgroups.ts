@@ -1,8 +1,10 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { startFrom, startOf } from "./uids.ts";
 
 /**
  * Limits that the kernel enforces, where a control group may be written: below the service's own group (version 1 and
@@ -22,6 +24,11 @@ const run = promisify(execFile);
 const read = (path: string): Promise<string> => readFile(path, "utf8").catch(() => "");
 /** Launcher, first processes and zombies not yet reaped, beside what runs inside. */
 const OWN_PROCESSES = 24;
+/**
+ * What this process' groups begin with: its pid and when it began. A pid alone comes back on a busy machine, as that of a
+ * thread too, and would keep a dead service's groups for as long as its second bearer lives.
+ */
+export const groupPrefix = `x1-${process.pid}-${startFrom(readFileSync("/proc/self/stat", "utf8"))}-`;
 /** Half of what a group gets by default: the service goes first when the machine is busy. */
 const CPU = { 1: ["cpu.shares", "512"], 2: ["cpu.weight", "50"] } as const;
 
@@ -116,7 +123,7 @@ const handOn = async (dir: string, names: readonly Controller[]): Promise<void> 
 /** Tries one controller at one place as a workspace would use it: a group in a group, with limits and a process. */
 async function works(candidate: CgroupBase, controller: Controller): Promise<boolean> {
   const base: CgroupBase = { ...candidate, controllers: [controller] };
-  const dir = join(base.dir, `x1-${process.pid}-probe-${controller}`);
+  const dir = join(base.dir, `${groupPrefix}probe-${controller}`);
   try {
     if (base.version === 2) {
       const enabled = (await read(join(base.dir, "cgroup.subtree_control"))).trim().split(" ");
@@ -184,8 +191,11 @@ export class Cgroups {
 /** Groups of a service that is gone and had no time to remove them. */
 async function sweep(base: string): Promise<void> {
   for (const name of await readdir(base).catch(() => [])) {
-    const pid = /^x1-(\d+)-/.exec(name)?.[1];
-    if (pid === undefined || (await read(`/proc/${pid}/stat`)) !== "") continue;
+    // Groups of releases before this one name no start: then the pid alone decides.
+    const [, pid, start] = /^x1-(\d+)-(?:(\d+)-)?/.exec(name) ?? [];
+    if (pid === undefined) continue;
+    const found = await startOf(Number(pid));
+    if (found !== null && (start === undefined || start === found)) continue;
     await removeGroup(join(base, name), 1);
   }
 }
@@ -208,7 +218,7 @@ export class ProcessGroup {
 
   constructor(bases: readonly CgroupBase[], name: string, limits: GroupLimits) {
     this.#bases = bases;
-    this.#name = `x1-${process.pid}-${name}`;
+    this.#name = `${groupPrefix}${name}`;
     this.#limits = limits;
   }
 

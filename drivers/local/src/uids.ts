@@ -5,10 +5,13 @@ import { Fault } from "@x1agent/contract";
 /** Claims of every service on this machine; a tmpfs, so a reboot forgets them with the processes. */
 const FOLDER = "/run/x1agent/uids";
 
-/** When a process began, in clock ticks since boot (proc(5), field 22): with its pid it names one process for good. */
-async function startOf(pid: number): Promise<string | null> {
+/** When a process began, from its `stat`: clock ticks since boot (proc(5), field 22). Pure. */
+export const startFrom = (stat: string): string | null => stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+
+/** When a process began; null for none. With its pid it names one process for good. */
+export async function startOf(pid: number): Promise<string | null> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+  return stat === null ? null : startFrom(stat);
 }
 
 type Holder = { pid: number; start: string };

@@ -5,6 +5,7 @@ import { importChange } from "./import.ts";
 import { listRefs, makeJobRepository, readInstructions, resolveBase, withLock } from "./mirror.ts";
 import type { PlatformGit } from "./port.ts";
 import { publish } from "./publish.ts";
+import { packOf, rebuild } from "./rebuild.ts";
 import { type LocalRules, parseRemote } from "./remote.ts";
 import { collectMirrors as collect } from "./retention.ts";
 import { createGitRunner, type GitRunnerOptions } from "./run.ts";
@@ -59,6 +60,8 @@ export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
     readInstructions: (repository, commit) => readInstructions(git, repository, commit),
     importChange: (request) => importChange(deps, request),
     publish: (request) => publish(deps, request),
+    packOf: (jobRepository, commit, base) => packOf(git, jobRepository, commit, base),
+    rebuild: (jobId, commit, base, pack) => rebuild(deps, jobRepositoryPath(jobId), commit, base, pack),
     async remoteBranch(repository, branch, credential) {
       const parsed = parseRemote(repository, local);
       if (!parsed.ok) return parsed;

@@ -124,6 +124,14 @@ export interface PlatformGit {
   }): Promise<Outcome<Imported>>;
   /** Pushes exactly what was approved, or refuses `digest_mismatch`, `publish_moved`, `verification_failed`. */
   publish(request: PublishRequest): Promise<Outcome<Published>>;
+  /** The commit and what it adds to its base, as a pack for `rebuild`. */
+  packOf(jobRepository: string, commit: string, base: string): Promise<Buffer>;
+  /**
+   * Makes sure that the job's repository holds the commit: where it does not, as in a service that did none of the job's work,
+   * it is made anew from the base at the remote and the pack. Each object is hashed on its way in. Refuses what `resolveBase`
+   * refuses, and `publish_moved` for a pack that does not give the commit.
+   */
+  rebuild(jobId: string, commit: string, base: BaseRequest, pack: () => Promise<Buffer | null>): Promise<Outcome<null>>;
   /** Value of one branch at the remote, null when absent: what an approval expects to find. */
   remoteBranch(repository: string, branch: string, credential?: GitCredential): Promise<Outcome<string | null>>;
   /** Removes the job's repository; the mirror stays. */

@@ -275,3 +275,22 @@ if (process.env.DATABASE_URL)
     await service.start();
     await endsRight(id, other);
   });
+
+if (process.env.DATABASE_URL)
+  it("publishes what waited for approval at a service that is gone with its data directory", async () => {
+    for (const one of services) await one.kill();
+    const gone = new Service(root, "gone", served?.url);
+    await gone.start();
+    for await (const _ of gone.client.lines("installRuntime", { params: { name: "mock" } }));
+    const id = await create({ goal: edit }, gone);
+    const { approvalDigest } = await reach(id, "awaiting_approval", gone);
+    await gone.kill();
+    await rm(join(root, "gone"), { recursive: true });
+    // Only the database and the blob store are left of it.
+    const heir = new Service(root, "heir", served?.url);
+    services.push(heir);
+    await heir.start();
+    expect((await job(id, heir)).approvalDigest).toBe(approvalDigest);
+    await endsRight(id, heir);
+    expect((await job(id, heir)).attempts).toHaveLength(1);
+  });

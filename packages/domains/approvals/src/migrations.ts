@@ -22,4 +22,9 @@ export const migrations: readonly Migration[] = [
     name: "approvals-002",
     sql: "alter table approval add column comments jsonb not null default '[]'",
   },
+  {
+    name: "approvals-003",
+    // The commit and what is new in it, as a pack: from base and this any service makes the job's repository anew.
+    sql: "alter table evidence add column pack_blob text",
+  },
 ];

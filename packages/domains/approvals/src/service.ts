@@ -5,6 +5,8 @@ import { newId, row, rows, sql, storableJson, storableText, type Tx } from "@x1a
 export type StoredEvidence = Evidence & {
   subject: ApprovalSubject | null;
   diffBlob: string | null;
+  /** The commit with its new objects as a pack; null for evidence older than this. */
+  packBlob: string | null;
   baseBranch: string | null;
 };
 export type StoredApproval = Approval;
@@ -32,6 +34,7 @@ type EvidenceRow = {
   subject: ApprovalSubject | null;
   pull_request: { title: string; body: string };
   diff_blob: string | null;
+  pack_blob: string | null;
   base_branch: string | null;
   created_at: Date;
 };
@@ -47,6 +50,7 @@ const present = (found: EvidenceRow): StoredEvidence => ({
   pullRequest: found.pull_request,
   subject: found.subject,
   diffBlob: found.diff_blob,
+  packBlob: found.pack_blob,
   baseBranch: found.base_branch,
 });
 
@@ -65,15 +69,16 @@ export async function storeEvidence(
     subject: ApprovalSubject | null;
     pullRequest: { title: string; body: string };
     diffBlob: string | null;
+    packBlob?: string | null;
     baseBranch: string | null;
   },
 ): Promise<StoredEvidence> {
   const made = await row(
     tx,
-    sql<EvidenceRow>`insert into evidence (id, organization_id, job_id, attempt_id, round, record, record_digest, approval_digest, subject, pull_request, diff_blob, base_branch)
+    sql<EvidenceRow>`insert into evidence (id, organization_id, job_id, attempt_id, round, record, record_digest, approval_digest, subject, pull_request, diff_blob, pack_blob, base_branch)
     values (${evidence.id}, ${organizationId}, ${evidence.jobId}, ${evidence.attemptId}, ${evidence.round}, ${storableJson(evidence.record)}, ${evidence.recordDigest}, ${evidence.approvalDigest},
-      ${evidence.subject ? storableJson(evidence.subject) : null}, ${storableJson(evidence.pullRequest)}, ${evidence.diffBlob}, ${evidence.baseBranch})
-    on conflict (id) do update set record = excluded.record, record_digest = excluded.record_digest, approval_digest = excluded.approval_digest, subject = excluded.subject, pull_request = excluded.pull_request, diff_blob = excluded.diff_blob
+      ${evidence.subject ? storableJson(evidence.subject) : null}, ${storableJson(evidence.pullRequest)}, ${evidence.diffBlob}, ${evidence.packBlob ?? null}, ${evidence.baseBranch})
+    on conflict (id) do update set record = excluded.record, record_digest = excluded.record_digest, approval_digest = excluded.approval_digest, subject = excluded.subject, pull_request = excluded.pull_request, diff_blob = excluded.diff_blob, pack_blob = excluded.pack_blob
       where not exists (select 1 from approval where approval.evidence_id = evidence.id) returning *`,
   );
   if (!made) throw new Error("Evidence that was decided on cannot be replaced.");

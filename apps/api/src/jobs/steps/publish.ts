@@ -25,7 +25,18 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
   const { approval, evidence } = approved;
   const attemptId = evidence.attemptId;
   const credential = await deps.credential?.(job.organizationId, job.repository);
-  const published = await publishApproved(deps, {
+  const { packBlob } = evidence;
+  // Another service may have done the work: only database and blobs are shared.
+  const rebuilt = await deps.git.rebuild(
+    job.id,
+    evidence.record.commit,
+    {
+      ...{ organizationId: job.organizationId, repository: job.repository, trust: trustOf(job) },
+      ...{ base: evidence.record.base, ...(credential ? { credential } : {}) },
+    },
+    async () => (packBlob ? deps.blobs.get(packBlob) : null),
+  );
+  const request = {
     ...{
       organizationId: job.organizationId,
       jobId: job.id,
@@ -39,7 +50,8 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
       baseBranch: evidence.baseBranch,
     },
     ...(credential ? { credential } : {}),
-  });
+  };
+  const published = rebuilt.ok ? await publishApproved(deps, request) : rebuilt;
   if (!published.ok) {
     return transition(deps, job, {
       ...{ to: "awaiting_approval", reason: "publish_refused", detail: published.detail, attemptId },

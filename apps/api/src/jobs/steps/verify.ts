@@ -306,7 +306,10 @@ async function seal(
   });
   if (!sealed.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: sealed.detail };
   const { record, recordDigest, approvalDigest, subject, pullRequest } = sealed.value;
-  const diffBlob = await deps.blobs.put(imported.diff);
+  const [diffBlob, packBlob] = await Promise.all([
+    deps.blobs.put(imported.diff),
+    deps.git.packOf(live.jobRepository, imported.commit, base.commit).then((pack) => deps.blobs.put(pack)),
+  ]);
   const decision =
     reason === "verification_passed" ? decideByPolicy(record, policy) : { kind: "person" as const, reasons: [] };
   const out = reason === "budget_exceeded";
@@ -339,6 +342,7 @@ async function seal(
           subject,
           pullRequest,
           diffBlob,
+          packBlob,
         },
         baseBranch: base.branch,
       });
