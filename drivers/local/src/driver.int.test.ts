@@ -457,34 +457,37 @@ const cases: [who: string, uid: number | null, lacks: string, only: string[]][] 
 ];
 for (const [who, uid, lacks, only] of cases) {
   const skip = uid === null && (!isRoot || process.env.CI !== "true");
-  test.skipIf(skip)(`all of this as ${who}${skip ? ` (skipped: ${lacks})` : ""}`, { timeout: 240_000 }, async () => {
-    expect(uid, lacks).not.toBeNull();
-    const root = fileURLToPath(new URL("../../..", import.meta.url));
-    const drop = [`--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"];
-    const readable = await run("/usr/bin/setpriv", [...drop, "/bin/cat", join(root, "package.json")]).then(
-      () => true,
-      () => false,
-    );
-    expect(readable || process.env.CI !== "true", "the checkout is closed to other users").toBe(true);
-    if (!readable) return;
-    const home = await folder();
-    await chmod(home, 0o777);
-    const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run", "--project", "integration", "drivers/local"];
-    try {
-      const { stdout } = await run(
-        "/usr/bin/setpriv",
-        [...drop, process.execPath, ...vitest, "--reporter=verbose", "--configLoader=native", ...only],
-        {
-          cwd: root,
-          env: { HOME: home, TMPDIR: home, PATH: "/usr/bin:/bin", CI: process.env.CI ?? "", X1_TEST_OUTSIDE: who },
-          maxBuffer: 8 * 1024 * 1024,
-        },
-      ).catch((error: { stdout?: string; stderr?: string }) => {
-        throw new Error(`as ${who}:\n${error.stdout?.slice(-6_000)}\n${error.stderr?.slice(-3_000)}`);
-      });
-      expect(stdout).toContain("as an ordinary user");
-    } finally {
-      await rm(home, { recursive: true, force: true });
-    }
-  });
+  test.skipIf(skip)(
+    `all of this as ${who}${skip ? ` (skipped: ${lacks})` : ""}`,
+    { timeout: 240_000 },
+    async (context) => {
+      expect(uid, lacks).not.toBeNull();
+      const root = fileURLToPath(new URL("../../..", import.meta.url));
+      const drop = [`--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"];
+      const readable = await run("/usr/bin/setpriv", [...drop, "/bin/cat", join(root, "package.json")]).then(
+        () => true,
+        () => false,
+      );
+      if (!readable) return context.skip("the checkout is closed to other users");
+      const home = await folder();
+      await chmod(home, 0o777);
+      const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run", "--project", "integration", "drivers/local"];
+      try {
+        const { stdout } = await run(
+          "/usr/bin/setpriv",
+          [...drop, process.execPath, ...vitest, "--reporter=verbose", "--configLoader=native", ...only],
+          {
+            cwd: root,
+            env: { HOME: home, TMPDIR: home, PATH: "/usr/bin:/bin", CI: process.env.CI ?? "", X1_TEST_OUTSIDE: who },
+            maxBuffer: 8 * 1024 * 1024,
+          },
+        ).catch((error: { stdout?: string; stderr?: string }) => {
+          throw new Error(`as ${who}:\n${error.stdout?.slice(-6_000)}\n${error.stderr?.slice(-3_000)}`);
+        });
+        expect(stdout).toContain("as an ordinary user");
+      } finally {
+        await rm(home, { recursive: true, force: true });
+      }
+    },
+  );
 }
