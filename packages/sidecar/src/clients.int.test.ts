@@ -5,10 +5,13 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import type { SidecarRegistry } from "@x1agent/contract";
 import { afterEach, expect, it } from "vitest";
 import { jobToken, startSidecarProcess, startUpstream } from "./test/harness.ts";
 
 const run = promisify(execFile);
+const python = "/usr/bin/python3";
+const lacksPip = spawnSync(python, ["-m", "pip", "--version"]).status === 0 ? null : `pip of ${python}`;
 const lacks = spawnSync("npm", ["--version"]).error ? "npm" : spawnSync("tar", ["--version"]).error ? "tar" : null;
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -44,36 +47,32 @@ async function company() {
   return { upstream, integrity };
 }
 
+/** Serves one registry; resolves with the port where a workspace's forwarder would listen. */
+async function serve(registry: Pick<SidecarRegistry, "name" | "base"> & Partial<SidecarRegistry>): Promise<number> {
+  const sidecar = await startSidecarProcess({
+    boot: { phase: "setup", registries: [{ paths: [], files: [], pages: false, env: {}, ...registry }] },
+    policy: {
+      phase: "setup",
+      grants: [{ id: "g", type: "registry", details: { pattern: "*", address: "127.0.0.0/8" }, once: false }],
+    },
+  });
+  closers.push(() => sidecar.stop());
+  const forwarder = createServer((client) => {
+    const far = connect(join(sidecar.dir, "api.sock"));
+    client.pipe(far).pipe(client);
+    client.on("error", () => far.destroy());
+    far.on("error", () => client.destroy());
+  });
+  await new Promise<void>((resolve) => forwarder.listen(0, "127.0.0.1", resolve));
+  closers.push(() => forwarder.close());
+  return (forwarder.address() as AddressInfo).port;
+}
+
 it.skipIf(lacks && !process.env.CI)(
   `real npm installs from a company's registry by a lock file that names it, or the default one, or none${lacks ? ` [skipped: needs ${lacks}]` : ""}`,
   async () => {
     const { upstream, integrity } = await company();
-    const sidecar = await startSidecarProcess({
-      boot: {
-        phase: "setup",
-        registries: [
-          {
-            ...{ name: "npm", base: `http://localhost:${upstream.port}/api/npm/`, paths: [], files: [], pages: false },
-            env: {},
-          },
-        ],
-      },
-      policy: {
-        phase: "setup",
-        grants: [{ id: "g", type: "registry", details: { pattern: "npm", address: "127.0.0.0/8" }, once: false }],
-      },
-    });
-    closers.push(() => sidecar.stop());
-    // In a workspace the forwarder does this.
-    const forwarder = createServer((client) => {
-      const far = connect(join(sidecar.dir, "api.sock"));
-      client.pipe(far).pipe(client);
-      client.on("error", () => far.destroy());
-      far.on("error", () => client.destroy());
-    });
-    await new Promise<void>((resolve) => forwarder.listen(0, "127.0.0.1", resolve));
-    closers.push(() => forwarder.close());
-    const { port } = forwarder.address() as AddressInfo;
+    const port = await serve({ name: "npm", base: `http://localhost:${upstream.port}/api/npm/` });
     const folder = await mkdtemp(join(tmpdir(), "x1-npm-"));
     closers.push(() => rm(folder, { recursive: true, force: true }));
     await writeFile(join(folder, "token"), `//127.0.0.1:${port}/:_authToken=\${X1_JOB_TOKEN}\n`);
@@ -110,4 +109,68 @@ it.skipIf(lacks && !process.env.CI)(
     expect(JSON.stringify(upstream.requests)).not.toContain(jobToken);
   },
   120_000,
+);
+
+/** Writes a wheel, the smallest there is. */
+const wheel = `
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as file:
+    file.writestr("left/__init__.py", "")
+    file.writestr("left-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: left\\nVersion: 1.0\\n")
+    file.writestr("left-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    file.writestr("left-1.0.dist-info/RECORD", "")
+`;
+
+it.skipIf(lacksPip && !process.env.CI)(
+  `real pip installs from a company's index, however that links to its files${lacksPip ? ` [skipped: needs ${lacksPip}]` : ""}`,
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), "x1-pip-"));
+    closers.push(() => rm(folder, { recursive: true, force: true }));
+    const name = "left-1.0-py3-none-any.whl";
+    await run(python, ["-c", wheel, join(folder, name)]);
+    const file = await readFile(join(folder, name));
+    const sha = createHash("sha256").update(file).digest("hex");
+    let link = "";
+    let json = false;
+    const elsewhere = await startUpstream((_body, response) => void response.end(file));
+    const upstream = await startUpstream((_body, response, { url }) => {
+      if (url?.endsWith(".whl")) return void response.end(file);
+      if (url !== "/api/py/simple/left/") return void response.writeHead(404).end();
+      response.setHeader("content-type", json ? "application/vnd.pypi.simple.v1+json" : "text/html");
+      const files = [{ filename: name, url: link, hashes: { sha256: sha } }];
+      response.end(
+        json
+          ? JSON.stringify({ meta: { "api-version": "1.0" }, name: "left", files })
+          : `<!DOCTYPE html><html><body><a href="${link}#sha256=${sha}">${name}</a></body></html>`,
+      );
+    });
+    for (const { server } of [upstream, elsewhere])
+      closers.push(() => {
+        server.close();
+        server.closeAllConnections();
+      });
+    const port = await serve({
+      ...{ name: "pip", base: `http://localhost:${upstream.port}/api/py/simple/`, paths: ["/api/py/"], pages: true },
+      files: [`http://localhost:${elsewhere.port}`],
+    });
+    const index = `http://x1:${jobToken}@127.0.0.1:${port}/registry/pip/api/py/simple/`;
+    const env = { PATH: process.env.PATH, HOME: folder, PIP_INDEX_URL: index, PIP_CONFIG_FILE: "/dev/null" };
+    const links = [
+      `../../packages/${name}`,
+      `/api/py/packages/${name}`,
+      `http://localhost:${upstream.port}/api/py/packages/${name}`,
+      `http://localhost:${elsewhere.port}/packages/${name}`,
+    ];
+    for (const [at, to] of links.entries()) {
+      link = to;
+      json = at % 2 === 1;
+      const target = join(folder, String(at));
+      const options = ["--no-cache-dir", "--retries", "0", "--disable-pip-version-check", "--target", target];
+      await run(python, ["-m", "pip", "install", ...options, "left==1.0"], { env, timeout: 60_000 });
+      expect(await readFile(join(target, "left-1.0.dist-info/METADATA"), "utf8"), to).toContain("left");
+    }
+    expect(elsewhere.requests.map(({ path }) => path)).toEqual([`/packages/${name}`]);
+    expect(JSON.stringify([upstream.requests, elsewhere.requests])).not.toContain(jobToken);
+  },
+  180_000,
 );

@@ -65,7 +65,12 @@ describe("a request's target", () => {
       "/registry/npm/é",
     ],
     ...["/registry/npm/-/whoami", "/registry/npm/-/v1/search", "/registry/npm/-/npm/v1/security/audits"],
-    ...["/registry/npm@evil.example/x", "/registry/npm@npm.example/x", "/registry/pip@files.example:8443/x"],
+    ...[
+      "/registry/npm@evil.example/x",
+      "/registry/npm@npm.example/x",
+      "/registry/pip@files.example:8443/x",
+      "/registry/pip@files.example%3A8443/x",
+    ],
     ...[
       "/registry/npm@npm.example@evil.example/x",
       "/registry/pip/pypi/six/json",

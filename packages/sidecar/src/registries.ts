@@ -57,14 +57,16 @@ export function parseTarget(registries: readonly SidecarRegistry[], target: stri
   const no = (detail: string): Refused => ({ code: "path_refused", detail });
   if (target.includes("?")) return no("A registry is asked without a query.");
   if (target.length > MAX_PATH) return no(`At most ${MAX_PATH} characters.`);
-  const named = /^\/registry\/([a-z][a-z0-9-]{0,40})(?:@([a-z0-9.-]{1,253}(?::\d{1,5})?))?(\/.*)$/.exec(target);
+  const named =
+    /^\/registry\/([a-z][a-z0-9-]{0,40})(?:(?:@|%40)([a-z0-9.-]{1,253}(?:(?::|%3[Aa])\d{1,5})?))?(\/.*)$/.exec(target);
   // Clients that replace a registry's host and not its path end up here, with a file's path as the registry has it.
   const found = named
     ? registries.find(({ name }) => name === named[1])
     : registries.find((registry) => /\/-\/[^/]+\.tgz$/.test(target) && !registry.pages);
   if (!found) return { code: "not_found", detail: "There is no such registry." };
   const base = new URL(found.base);
-  const host = named?.[2];
+  // pip escapes the colon before a port.
+  const host = named?.[2]?.replace(/%3a/i, ":");
   const origin = host === undefined ? base.origin : found.files.find((file) => new URL(file).host === host);
   if (!origin) return no(`${found.name} does not serve files from ${host}.`);
   const prefix = base.pathname;
