@@ -48,6 +48,8 @@ export type EventOptions = {
   signal?: AbortSignal;
   /** Told about each broken connection before the next try. */
   onReconnect?: (cause: unknown, attempt: number) => void;
+  /** Told about each connection that stands. */
+  onConnect?: () => void;
 };
 
 /** One typed method per route of the contract, and the two ways to read a stream. */

@@ -16,6 +16,7 @@ type Follow = {
   after?: number;
   signal?: AbortSignal;
   onReconnect?: (cause: unknown, attempt: number) => void;
+  onConnect?: () => void;
 };
 
 /**
@@ -36,6 +37,7 @@ export async function* followEvents(
     let cause: unknown = new Error("The service closed the stream.");
     try {
       const response = await open(last, connection.signal);
+      follow.onConnect?.();
       for await (const event of readEvents(response, connection)) {
         failures = 0;
         if (event.seq !== null) {

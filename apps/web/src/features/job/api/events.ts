@@ -70,7 +70,13 @@ export function useStory(jobId: string): Story {
         story.lost = true;
         later();
       };
-      for await (const event of client.events(jobId, { signal: end.signal, onReconnect })) take(event);
+      // A job that only waits says nothing more: that the connection stands is enough.
+      const onConnect = () => {
+        if (!story.lost) return;
+        story.lost = false;
+        show();
+      };
+      for await (const event of client.events(jobId, { signal: end.signal, onReconnect, onConnect })) take(event);
     };
     show();
     follow().catch((error: unknown) => {

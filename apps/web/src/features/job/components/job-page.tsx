@@ -1,9 +1,9 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
-import { formatUsd, isTerminal } from "@x1agent/contract";
+import { isTerminal } from "@x1agent/contract";
 import { useEffect, useState } from "react";
-import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
+import { Confirm } from "../../../components/dialog.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
@@ -11,9 +11,12 @@ import { visible } from "../../../lib/format.ts";
 import { useShortcuts } from "../../../lib/shortcuts.ts";
 import { useStory } from "../api/events.ts";
 import { Changes } from "../changes/changes.tsx";
+import { EvidenceFacts } from "../evidence/facts.tsx";
+import { Tests } from "../evidence/tests.tsx";
 import { Story } from "../story/story.tsx";
+import { Cost } from "./cost.tsx";
 import { DecisionCard, Decisions } from "./decision.tsx";
-import { Cost, EvidenceFacts, Tests } from "./review.tsx";
+import { StateCard } from "./state-card.tsx";
 import { MessageBox, Question } from "./talk.tsx";
 import "../job.css";
 
@@ -27,6 +30,7 @@ export function JobPage() {
 function OneJob({ jobId }: { jobId: string }) {
   const params = { jobId };
   const story = useStory(jobId);
+  const [cancelling, setCancelling] = useState(false);
   const [tab, setTab] = useState<(typeof tabs)[number]>("Story");
   const job = useQuery({
     queryKey: ["job", jobId],
@@ -51,23 +55,6 @@ function OneJob({ jobId }: { jobId: string }) {
   const { state } = job.data;
   const latest = evidences.data?.items[0];
   const failed = [cancel, retry, interrupt].find(({ isError }) => isError);
-  const facts: [string, string][] = [
-    ["Attempt", `${job.data.attempt}, round ${job.data.round} of ${job.data.maxRounds + 1}`],
-    [
-      "Spent",
-      `${formatUsd(job.data.spentMicros)}${job.data.budgetMicros === null ? "" : ` of ${formatUsd(job.data.budgetMicros)}`}`,
-    ],
-    ["Runtime", `${job.data.runtime}, ${job.data.model}`],
-    ["Isolation", job.data.isolation === "process" ? "process (not isolated)" : job.data.isolation],
-    ["Repository", job.data.repository],
-    ["Base", job.data.baseCommit?.slice(0, 12) ?? job.data.base ?? "not resolved yet"],
-    [
-      "Published",
-      job.data.publishedCommit
-        ? `${job.data.publishedCommit.slice(0, 12)} on ${job.data.targetBranch}`
-        : "not published",
-    ],
-  ];
   return (
     <>
       <div className="head">
@@ -85,11 +72,28 @@ function OneJob({ jobId }: { jobId: string }) {
             </Button>
           )
         ) : state === "publishing" ? null : (
-          <Button look="danger" disabled={cancel.isPending} onClick={() => cancel.mutate()}>
+          <Button look="danger" onClick={() => setCancelling(true)}>
             Cancel job
           </Button>
         )}
       </div>
+      {cancelling ? (
+        <Confirm
+          title="Cancel this job"
+          action="Cancel the job"
+          busy={cancel.isPending}
+          error={null}
+          close={() => setCancelling(false)}
+          run={() => {
+            setCancelling(false);
+            cancel.mutate();
+          }}
+        >
+          <p>
+            “{title}” ends now, whatever it is doing. What it has done so far stays as evidence, and it can be retried.
+          </p>
+        </Confirm>
+      ) : null}
       {failed ? <Failure error={failed.error} /> : null}
       <div className="job">
         <div className="wide">
@@ -130,7 +134,7 @@ function OneJob({ jobId }: { jobId: string }) {
             ) : tab === "Tests" ? (
               <Tests evidence={latest} />
             ) : (
-              <EvidenceFacts evidence={latest} />
+              <EvidenceFacts evidence={latest} events={story.events} runtime={job.data.runtime} />
             )}
           </div>
         </div>
@@ -142,21 +146,8 @@ function OneJob({ jobId }: { jobId: string }) {
             <DecisionCard evidence={latest} current={job.data.approvalDigest} />
           ) : null}
           <Decisions jobId={jobId} />
-          {state === "running" ? <MessageBox jobId={jobId} /> : null}
-          <section className="card" aria-label="Facts">
-            <p>
-              {job.data.reason.replaceAll("_", " ")}
-              {job.data.reasonDetail ? `: ${visible(job.data.reasonDetail)}` : ""} · <Age at={job.data.updatedAt} />
-            </p>
-            <dl className="facts">
-              {facts.map(([name, value]) => (
-                <div key={name}>
-                  <dt>{name}</dt>
-                  <dd className="mono">{visible(value)}</dd>
-                </div>
-              ))}
-            </dl>
-          </section>
+          {state === "running" ? <MessageBox job={job.data} /> : null}
+          <StateCard job={job.data} />
           <details className="card">
             <summary>Goal</summary>
             <p className="text">{visible(job.data.goal)}</p>

@@ -1,12 +1,11 @@
-import { useMutation } from "@tanstack/react-query";
-import type { RouteResponse } from "@x1agent/contract";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
+import type { Job } from "../review.ts";
 
-type Job = RouteResponse<"getJob">;
 const refresh = (jobId: string) => () => queryClient.invalidateQueries({ queryKey: ["job", jobId] });
 
 /** A question of the agent, answered in place. */
@@ -50,31 +49,53 @@ export function Question({ jobId, question }: { jobId: string; question: Job["op
   );
 }
 
-/** Says something to the running agent. */
-export function MessageBox({ jobId }: { jobId: string }) {
+const modes = {
+  queue: ["After this turn", "It is told when the agent has finished what it does now."],
+  steer: ["Now", "The agent hears it between two of its steps."],
+  interrupt: ["Interrupt", "What it does now is stopped, and this comes first."],
+} as const;
+type Mode = keyof typeof modes;
+
+/** Says something to the running agent, in the ways that its runtime can take it. */
+export function MessageBox({ job }: { job: Job }) {
   const [content, setContent] = useState("");
+  const [chosen, setMode] = useState<Mode>("queue");
+  const runtimes = useQuery({ queryKey: ["runtimes"], queryFn: ({ signal }) => client.listRuntimes({ signal }) });
+  const can = runtimes.data?.items.find(({ manifest }) => manifest.name === job.runtime)?.manifest.capabilities;
+  const open = (Object.keys(modes) as Mode[]).filter((mode) => can?.includes(mode));
+  const mode = open.includes(chosen) ? chosen : (open[0] ?? "queue");
   const send = useMutation({
-    mutationFn: (mode: "queue" | "steer" | "interrupt") =>
-      client.injectMessage({ params: { jobId }, body: { id: crypto.randomUUID(), content, mode } }),
+    mutationFn: () =>
+      client.injectMessage({ params: { jobId: job.id }, body: { id: crypto.randomUUID(), content, mode } }),
     onSuccess: () => setContent(""),
   });
-  const modes = [
-    ["queue", "Send after this turn"],
-    ["steer", "Steer now"],
-    ["interrupt", "Interrupt and send"],
-  ] as const;
+  if (can && open.length === 0)
+    return <p className="quiet">The runtime {job.runtime} takes no messages while it works.</p>;
   return (
     <section className="card" aria-label="Message">
       <label>
         Message to the agent
-        <textarea rows={3} value={content} onChange={(event) => setContent(event.target.value)} />
+        <textarea
+          rows={3}
+          value={content}
+          onChange={(event) => setContent(event.target.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && content.trim()) send.mutate();
+          }}
+        />
       </label>
-      <div className="buttons">
-        {modes.map(([mode, name]) => (
-          <Button key={mode} disabled={!content.trim() || send.isPending} onClick={() => send.mutate(mode)}>
-            {name}
-          </Button>
+      <fieldset className="modes">
+        <legend className="hidden">When it is told</legend>
+        {open.map((name) => (
+          <label key={name} className="check" title={modes[name][1]}>
+            <input type="radio" name="mode" checked={mode === name} onChange={() => setMode(name)} /> {modes[name][0]}
+          </label>
         ))}
+      </fieldset>
+      <div className="buttons">
+        <Button look="primary" disabled={!content.trim() || send.isPending} onClick={() => send.mutate()}>
+          Send
+        </Button>
       </div>
       {send.isError ? <Failure error={send.error} /> : null}
     </section>
