@@ -11,6 +11,9 @@ import {
 } from "@x1agent/contract";
 import type { HostEndpoint } from "@x1agent/workspaces";
 
+/** The host is gone or does not answer: the attempt is lost, and another one may do better. */
+export class HostUnreachable extends Fault {}
+
 /**
  * Talks to the host of one workspace. Whatever answers there is the agent's trust domain: no redirect is followed,
  * everything is bounded and held against its schema, and nothing it says is taken for more than its word.
@@ -100,7 +103,7 @@ export function createHostClient(endpoint: HostEndpoint): HostClient {
   }
 
   const unreachable = (cause: unknown) =>
-    new Fault("unavailable", `The runtime's host does not answer (${(cause as Error).message}).`, { cause });
+    new HostUnreachable("unavailable", `The runtime's host does not answer (${(cause as Error).message}).`, { cause });
 
   return {
     async post(path, body) {

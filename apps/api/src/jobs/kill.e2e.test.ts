@@ -239,6 +239,16 @@ describe("one process of a job is killed", () => {
     await endsRight(id);
     expect((await job(id)).attempts[0]).toMatchObject({ outcome: "lost" });
   });
+
+  it("its agent host, in a verification after which it would have been told to go on", async () => {
+    const id = await create({ goal: edit, verify: "sleep 5; false" });
+    await begun(id, "verify");
+    killOnly(/host\.mjs/);
+    await expect.poll(async () => (await job(id)).attempts.length, { timeout: 60_000 }).toBe(2);
+    expect((await job(id)).attempts[0]).toMatchObject({ outcome: "lost" });
+    await service.client.cancelJob({ params: { jobId: id } });
+    await expect.poll(async () => (await job(id)).state, { timeout: 60_000 }).toBe("cancelled");
+  });
 });
 
 // Somebody else's server is not ours to kill; two services need one.

@@ -2,6 +2,7 @@ import { isTerminal, platformActor, type Verification } from "@x1agent/contract"
 import { endAttempt, type JobRecord, listAttempts, releaseJob, renewJob } from "@x1agent/domain-jobs";
 import { decide, type End, lostInARow, MAX_LOST } from "./decide.ts";
 import { defaultTiming, type LoopDeps, type Timing } from "./deps.ts";
+import { HostUnreachable } from "./host-client.ts";
 import { AttemptLost, type Live, type Notice } from "./live.ts";
 import { Mailbox } from "./mailbox.ts";
 import { Moved, observe, reload, transition } from "./record.ts";
@@ -157,6 +158,11 @@ export class JobRun {
       if (error instanceof Moved || error instanceof Interrupted) return true;
       if (error instanceof AttemptLost) {
         await this.#lose(error.reason, error.message);
+        return true;
+      }
+      // Killed while the step did something else, such as a verification: the step is the first to find out.
+      if (error instanceof HostUnreachable) {
+        await this.#lose("runtime_lost", error.message);
         return true;
       }
       throw error;
