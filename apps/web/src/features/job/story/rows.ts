@@ -293,6 +293,12 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
         : mark("bad", words("publication refused:", plain(p.code)), p.detail);
     case "grant.changed":
       return mark("waiting", words("permission", p.change, p.type, "by", p.actor));
+    case "grant.used":
+      return mark("quiet", words("a permission for one use is used up:", p.type, p.pattern === "*" ? "" : p.pattern));
+    case "git.fetched":
+      return mark("quiet", `fetched from ${text(p.repository)}`);
+    case "input.refused":
+      return mark("waiting", words("the session refused", p.verb, plain(p.code)), p.detail);
     case "permission.requested":
       return mark(
         "waiting",
