@@ -53,7 +53,7 @@ export function Changes({ evidence, canComment }: { evidence: Evidence; canComme
   const { files } = evidence.record;
   const { patches, error, retry } = usePatches(evidence);
   const [chosenMode, setMode] = useRemembered("diff", "unified");
-  const [tree, setTree] = useRemembered("tree", window.innerWidth < 900 ? "no" : "yes");
+  const [tree, setTree] = useRemembered("tree", window.innerWidth < 1280 ? "no" : "yes");
   const mode: Mode = chosenMode === "split" ? "split" : "unified";
   const [viewedText, setViewedText] = useRemembered(`viewed.${evidence.id}`, "");
   const viewed = useMemo(() => new Set(viewedText.split("\n").filter(Boolean)), [viewedText]);
