@@ -216,9 +216,19 @@ function leftovers(): string[] {
     encoding: "utf8",
   })
     .split("\n")
-    .filter((path) => path && servicePids.some((pid) => path.includes(String(pid))));
+    .filter((path) => path && servicePids.some((pid) => path.includes(`/x1-${pid}-`)))
+    .map((path) => `group ${path}: ${holdersOf(path).join(", ") || "no process"}`);
   return [...processes, ...strays, ...workspaces, ...uids, ...groups];
 }
+/** Processes that keep a group busy, its sandboxes' included. */
+const holdersOf = (group: string): string[] =>
+  ["", ...(existsSync(group) ? readdirSync(group).filter((name) => /^\d+$/.test(name)) : [])]
+    .flatMap((sandbox) =>
+      readOr(join(group, sandbox, "cgroup.procs"))
+        .split("\n")
+        .filter(Boolean),
+    )
+    .map((pid) => `${pid} ${commandOf(Number(pid)).slice(0, 80)}`);
 const readOr = (path: string) => {
   try {
     return readFileSync(path, "utf8");
