@@ -7,6 +7,7 @@ let service: TestService;
 let headers: Record<string, string>;
 beforeAll(async () => {
   process.env.X1_TEST_PLANTED = planted.variable;
+  TestService.buildWeb();
   service = await TestService.open();
   headers = { origin: service.url, "content-type": "application/json" };
 });

@@ -33,8 +33,7 @@ export class TestSite {
 
   static async open(): Promise<TestSite> {
     if (!executable) throw new Error(`No browser found: install one of ${names.join(", ")}.`);
-    const build = spawnSync(process.execPath, [join(import.meta.dirname, "../build.ts")], { stdio: "inherit" });
-    if (build.status !== 0) throw new Error("The web app could not be built.");
+    TestService.buildWeb();
     const [service, browser] = await Promise.all([
       TestService.open(),
       chromium.launch({

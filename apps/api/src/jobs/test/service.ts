@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -32,6 +33,13 @@ export class TestService {
   /** Where DATABASE_URL names a server: this service's own database there. */
   #served: { url: string; drop(): Promise<void> } | undefined;
   #service!: Service;
+
+  /** Makes the web app that a service serves, unless it is there and new; before `open`, for it is read at the start. */
+  static buildWeb(): void {
+    const script = join(import.meta.dirname, "../../../../web/build.ts");
+    const built = spawnSync(process.execPath, [script], { stdio: "inherit" });
+    if (built.status !== 0) throw new Error("The web app could not be built.");
+  }
 
   static async open(): Promise<TestService> {
     const test = new TestService();
