@@ -38,7 +38,8 @@ export default defineConfig({
           exclude,
           testTimeout: 300_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          // Whole services wait more than they work: two files at once, and no more, so that time limits stay true.
+          maxWorkers: 2,
         },
       },
     ],

@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { accept, Fault, type Outcome, refuse } from "@x1agent/contract";
 import { defaultImportLimits } from "./import.ts";
 import { type MirrorDeps, makeJobRepository, resolveBase } from "./mirror.ts";
@@ -37,6 +38,8 @@ export async function rebuild(
     );
   const base = await resolveBase(deps, request);
   if (!base.ok) return base;
+  // A cache that lacks the commit is no half of anything: it is made anew as a whole.
+  await rm(repository, { recursive: true, force: true });
   await makeJobRepository(deps.git, repository, base.value);
   const taken = await deps.git({ gitDir: repository, args: ["index-pack", "--stdin", "--strict"], stdin: bytes });
   if (taken.code !== 0 || !(await has()))

@@ -78,14 +78,6 @@ const trap = (path: string, marker: string): void => {
 
 describe("an approval is refused by its code, and the branch is left", () => {
   const attacks: Record<string, (scene: Scene) => () => void> = {
-    "when the approved commit is gone from the job's repository"({ bare }) {
-      renameSync(join(bare, "objects"), join(bare, "objects-away"));
-      mkdirSync(join(bare, "objects"));
-      return () => {
-        rmSync(join(bare, "objects"), { recursive: true });
-        renameSync(join(bare, "objects-away"), join(bare, "objects"));
-      };
-    },
     "when the branch was moved to something else"({ origin, branch }) {
       git(origin, "branch", branch, "main");
       return () => git(origin, "branch", "-q", "-D", branch);
@@ -145,6 +137,29 @@ describe("an approval is refused by its code, and the branch is left", () => {
     expect(await settled(id)).toBe("succeeded");
     expect(git(scene.origin, "rev-parse", scene.branch)).toBe(scene.commit);
   });
+});
+
+it("an approved commit that is gone from the job's repository is brought back from the blob store, or refused", async () => {
+  const empty = (bare: string) => {
+    rmSync(join(bare, "objects"), { recursive: true });
+    mkdirSync(join(bare, "objects"));
+  };
+  const { id, digest, scene } = await waitingJob();
+  // After it was looked for: refused by its code, and nothing is pushed.
+  x1.beforePublish = async () => {
+    x1.beforePublish = null;
+    empty(scene.bare);
+  };
+  const before = branches(scene.origin);
+  await approve(id, digest);
+  expect(await settled(id)).toBe("awaiting_approval");
+  expect((await x1.events(id, "publication.ended")).at(-1)?.payload).toMatchObject({ outcome: "refused" });
+  expect(branches(scene.origin)).toBe(before);
+  // Before it is looked for: the very commit is there again.
+  empty(scene.bare);
+  await approve(id, digest);
+  expect(await settled(id)).toBe("succeeded");
+  expect(git(scene.origin, "rev-parse", scene.branch)).toBe(scene.commit);
 });
 
 /** What is there at the push is there in both; the earlier moment is played at full size only. */
