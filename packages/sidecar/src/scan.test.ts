@@ -157,6 +157,8 @@ describe("the scan", () => {
     ["something behind", '{"model":"a"} {}'],
     ["no object", '["model"]'],
     ["an end in a string", '{"model":"a","messages":"\\"'],
+    ["a line's end in a string", '{"model":"a","messages":"one\ntwo"}'],
+    ["a line's end in a name", '{"model":"a","messages":{"a\tb":1}}'],
     ["depth", `{"model":"a","messages":${"[".repeat(40)}${"]".repeat(40)}}`],
   ])("leaves to the whole check: %s", (_, text) => expect(scan("anthropic-messages", text)).toBeNull());
 

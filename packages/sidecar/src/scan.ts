@@ -11,7 +11,7 @@ import type { Checked, Format } from "./formats.ts";
 export function scanBody(format: Format, raw: Buffer): Checked | null {
   if (!isUtf8(raw)) return null;
   const text = raw.toString("latin1");
-  const scan = new Scanner(text);
+  const scan = new Scanner(text, hasControl(raw));
   const small = new Map<string, unknown>();
   const fields = scan.whole((name, start) => {
     if (!format.fields.has(name)) return false;
@@ -42,6 +42,10 @@ export function scanBody(format: Format, raw: Buffer): Checked | null {
   };
 }
 
+function hasControl(bytes: Buffer): boolean {
+  for (let at = 0; at < bytes.length; at += 1) if ((bytes[at] as number) < 0x20) return true;
+  return false;
+}
 const forgetting = Buffer.from('{"store":false,');
 
 /** Fields whose values decide something. */
@@ -104,9 +108,12 @@ class Scanner {
   /** One character for each byte. */
   readonly text: string;
   at = 0;
+  /** There are control characters somewhere: between values they are white space, in a string they are no JSON. */
+  readonly #controls: boolean;
 
-  constructor(text: string) {
+  constructor(text: string, controls: boolean) {
     this.text = text;
+    this.#controls = controls;
   }
 
   /** The whole text: one object and nothing after it. */
@@ -211,6 +218,7 @@ class Scanner {
     }
     if (end < 0) return false;
     this.at = end + 1;
+    if (this.#controls) for (let at = start; at < end; at += 1) if (text.charCodeAt(at) < 0x20) return false;
     const length = end - start;
     if (length > LONGEST || (length < SHORTEST && !lengths.includes(length))) return true;
     const word = text.slice(start, end);
