@@ -26,7 +26,7 @@ export type WatchedVolume = {
 
 const SCAN_MS = 500;
 const DISK_MS = 3_000;
-/** After a workspace was ended for its disk: time in which its work is taken out of it. */
+/** After a workspace was ended for its disk: time in which its work is taken out of it, which may take half its limit more. */
 const TAKE_OUT_MS = 60_000;
 const PAGE = 4096;
 /** Left free on the volume for everybody else. */
@@ -89,6 +89,7 @@ export class LimitWatch {
   #timer: NodeJS.Timeout | null = null;
   #scanning = false;
   #diskAt = new Map<string, number>();
+  #takeOut = new Map<string, { until: number; bytes: number }>();
 
   addVolume(workspace: string, volume: WatchedVolume): void {
     this.#volumes.set(workspace, volume);
@@ -97,6 +98,7 @@ export class LimitWatch {
   removeVolume(workspace: string): void {
     this.#volumes.delete(workspace);
     this.#diskAt.delete(workspace);
+    this.#takeOut.delete(workspace);
   }
 
   /** Returns the function that ends the watching. */
@@ -147,8 +149,11 @@ export class LimitWatch {
       const volume = this.#volumes.get(workspace);
       const begin = Date.now();
       if (!volume || begin < (this.#diskAt.get(workspace) ?? 0)) continue;
+      const before = this.#takeOut.get(workspace);
+      const held = before !== undefined && begin < before.until ? before : null;
       const free = await statfs(volume.dir).then((stat) => stat.bavail * stat.bsize);
-      let over = free < FREE_RESERVE;
+      let over = free < FREE_RESERVE && !held;
+      let used = volume.diskBytes;
       if (!over) {
         const [program = "", ...rest] = [...volume.enter, "/usr/bin/du"];
         // du reports folders that it may not enter and still prints a sum.
@@ -156,10 +161,12 @@ export class LimitWatch {
           env: {},
           timeout: 30_000,
         }).catch((error: { stdout?: string }) => ({ stdout: error.stdout ?? "" }));
-        over = Number(/^\d+/.exec(stdout)?.[0] ?? 0) > volume.diskBytes;
+        used = Number(/^\d+/.exec(stdout)?.[0] ?? 0);
+        over = used > (held?.bytes ?? volume.diskBytes);
       }
       const cost = Date.now() - begin;
-      this.#diskAt.set(workspace, Date.now() + (over ? TAKE_OUT_MS : Math.max(DISK_MS, cost * 10)));
+      this.#diskAt.set(workspace, Date.now() + Math.max(DISK_MS, cost * 10));
+      if (over) this.#takeOut.set(workspace, { until: Date.now() + TAKE_OUT_MS, bytes: used + volume.diskBytes / 2 });
       if (over) for (const sandbox of this.#sandboxes) if (sandbox.workspace === workspace) sandbox.onLimit("disk");
     }
   }
