@@ -129,7 +129,7 @@ export function jobUseCases(deps: JobDeps): UseCases["jobs"] {
       const cancelled = await db.tenant(caller.organizationId, async (tx): Promise<Outcome<Job>> => {
         const job = await getJob(tx, jobId);
         if (!job) return refuse("not_found", "No such job.");
-        let after: Outcome<JobRecord>;
+        let after: Outcome<JobRecord> | null = null;
         if (idle.includes(job.state)) {
           after = await moveJob(tx, {
             jobId,
@@ -139,7 +139,10 @@ export function jobUseCases(deps: JobDeps): UseCases["jobs"] {
             actor: caller.actor,
           });
           if (after.ok) await recordState(tx, caller, jobId, job.state, "cancelled", "cancelled_by_person");
-        } else {
+          // A loop took it between the look and the move: then it is that loop's to end.
+          else after = null;
+        }
+        if (!after) {
           // Something runs: its owner stops it, keeps what was collected, and moves the job.
           after = await requestCancel(tx, jobId, caller.actor);
           if (after.ok)
