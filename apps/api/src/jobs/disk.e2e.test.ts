@@ -36,19 +36,21 @@ describe("a job that fills the disk", () => {
   });
   afterAll(() => x1?.close());
 
-  it.skipIf(small)("ends by its own limit, with its work kept", async () => {
-    // In the private /tmp: what is filled up is no part of the work.
-    const goal = "[[edit first.txt one]][[shell head -c 200M /dev/zero > /tmp/full]][[sleep 60]]";
-    await endsByItself(x1, goal, { diskBytes: 128 * megabyte });
-  });
-
-  it.runIf(small)("ends before the machine's is full, with its work kept", async () => {
-    const goal =
-      "[[edit first.txt one]][[shell for i in $(seq 40); do head -c 20M /dev/zero > /tmp/full$i; sleep 0.3; done]][[sleep 60]]";
-    await endsByItself(x1, goal, {});
-    const free = Number(execFileSync("stat", ["-f", "-c", "%a", tmpdir()], { encoding: "utf8" })) * 4096;
-    expect(free).toBeGreaterThan(400 * megabyte);
-  });
+  // By where this file runs it is one or the other; neither is skipped for something that the machine lacks.
+  if (small)
+    it("ends before the machine's is full, with its work kept", async () => {
+      const goal =
+        "[[edit first.txt one]][[shell for i in $(seq 40); do head -c 20M /dev/zero > /tmp/full$i; sleep 0.3; done]][[sleep 60]]";
+      await endsByItself(x1, goal, {});
+      const free = Number(execFileSync("stat", ["-f", "-c", "%a", tmpdir()], { encoding: "utf8" })) * 4096;
+      expect(free).toBeGreaterThan(400 * megabyte);
+    });
+  else
+    it("ends by its own limit, with its work kept", async () => {
+      // In the private /tmp: what is filled up is no part of the work.
+      const goal = "[[edit first.txt one]][[shell head -c 200M /dev/zero > /tmp/full]][[sleep 60]]";
+      await endsByItself(x1, goal, { diskBytes: 128 * megabyte });
+    });
 });
 
 const noMount = process.getuid?.() !== 0;
