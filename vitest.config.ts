@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 const here = (pattern: string) => [
   `packages/**/${pattern}`,
   `drivers/**/${pattern}`,
+  `forges/**/${pattern}`,
   `images/**/${pattern}`,
   `runtimes/**/${pattern}`,
   `apps/**/${pattern}`,

@@ -5,6 +5,7 @@ import { accept, type IsolationLevel, type Outcome, platformActor, type SidecarR
 import * as approvals from "@x1agent/domain-approvals";
 import * as audit from "@x1agent/domain-audit";
 import * as budgets from "@x1agent/domain-budgets";
+import * as forges from "@x1agent/domain-forges";
 import * as identities from "@x1agent/domain-identity";
 import * as jobs from "@x1agent/domain-jobs";
 import * as permissions from "@x1agent/domain-permissions";
@@ -61,6 +62,7 @@ const migrations: readonly Migration[] = [
   ...audit.migrations,
   ...approvals.migrations,
   ...secrets.migrations,
+  ...forges.migrations,
 ];
 
 /** What the job loop gets from the composition root. */

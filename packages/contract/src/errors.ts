@@ -134,6 +134,34 @@ export const errorCodes = {
     title: "Verification did not pass",
     hint: "Approve with the override to publish all the same.",
   },
+  // forges
+  forge_unconfigured: {
+    status: 409,
+    title: "No connection to the forge",
+    hint: "`x1 github connect` makes one, for an organization or for one person.",
+  },
+  forge_unauthorized: {
+    status: 409,
+    title: "The forge does not accept the connection any more",
+    hint: "The installation was suspended or removed, or the token revoked: connect again.",
+  },
+  forge_forbidden: {
+    status: 409,
+    title: "The connection lacks a permission",
+    hint: "The message names it; the forge's administrator can add it.",
+  },
+  forge_not_found: {
+    status: 404,
+    title: "Not there, or not visible to the connection",
+    hint: "Check the name, and that the repository is among those chosen for the installation.",
+  },
+  forge_invalid: { status: 422, title: "The forge refused the request", hint: "The message has its reason." },
+  forge_limited: {
+    status: 503,
+    title: "The forge's rate limit is reached",
+    hint: "It goes on by itself; the message says when.",
+  },
+  forge_unavailable: { status: 503, title: "The forge cannot be reached", hint: "It is tried again by itself." },
 } as const satisfies Record<string, { status: number; title: string; hint: string }>;
 
 export type ErrorCode = keyof typeof errorCodes;

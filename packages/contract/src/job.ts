@@ -27,7 +27,7 @@ export type JobState = z.infer<typeof JobState>;
 /**
  * Legal moves. The database holds the same table and refuses any other. A move back to `queued` starts another attempt
  * (loss of a workspace, changes asked for, retry). `succeeded` is reached from `publishing` only: it needs an observed
- * work product.
+ * work product, and leaves for another round only while its pull request is open.
  */
 export const jobTransitions: Readonly<Record<JobState, readonly JobState[]>> = {
   queued: ["provisioning", "cancelled", "failed", "timed_out", "budget_exceeded", "lost"],
@@ -58,7 +58,7 @@ export const jobTransitions: Readonly<Record<JobState, readonly JobState[]>> = {
   ],
   awaiting_approval: ["publishing", "queued", "rejected", "failed", "cancelled", "timed_out"],
   publishing: ["succeeded", "awaiting_approval", "failed"],
-  succeeded: [],
+  succeeded: ["queued"],
   no_changes: ["queued"],
   rejected: ["queued"],
   failed: ["queued"],
@@ -109,9 +109,21 @@ export const reasonCodes = [
   "isolation_unavailable",
   "installation_failed",
   "internal_error",
+  "review_received",
+  "checks_failed",
+  "base_moved",
+  "forge_waiting",
 ] as const;
 export const ReasonCode = z.enum(reasonCodes);
 export type ReasonCode = z.infer<typeof ReasonCode>;
+
+/**
+ * Trust label of a job by whoever's words it carries. `member`: everybody whose text goes to the agent may write to the
+ * repository. `outside`: somebody may not; such a job gets no push grant, no secrets of the project, no policy approval.
+ */
+export const trustLabels = ["member", "outside"] as const;
+export const TrustLabel = z.enum(trustLabels);
+export type TrustLabel = z.infer<typeof TrustLabel>;
 
 /** Who did something: a user, a policy, the platform or a job, by id. */
 export const Actor = z.object({ kind: z.enum(["user", "policy", "platform", "job"]), id: z.string().min(1).max(200) });

@@ -169,6 +169,8 @@ export function jobUseCases(deps: JobDeps): UseCases["jobs"] {
         if (!job) return refuse("not_found", "No such job.");
         if (!isTerminal(job.state))
           return refuse("illegal_transition", `The job is ${job.state}: only one that has ended can be retried.`);
+        if (job.state === "succeeded")
+          return refuse("illegal_transition", "The job's change is published: make a new job for more.");
         const runtime = chooseRuntime(change.runtime ?? job.runtime, runtimes);
         if (!runtime.ok) return runtime;
         if (job.isolation === "process" && !runtime.value.processLevel)

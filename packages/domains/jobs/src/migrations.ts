@@ -51,4 +51,9 @@ export const migrations: readonly Migration[] = [
       at timestamptz not null default now(), primary key (organization_id, key));
     ${tenantTable("baseline")}`,
   },
+  {
+    name: "jobs-003",
+    // A published job goes on with what its reviewers and checks say. Moves of earlier versions stay.
+    sql: "insert into job_move values ('succeeded', 'queued') on conflict do nothing",
+  },
 ];

@@ -1,0 +1,61 @@
+import { trustLabels } from "@x1agent/contract";
+import { type Migration, tenantTable } from "@x1agent/kernel";
+import { connectionKinds, connectionStates, outcomes, pullRequestStates, triggers } from "./model.ts";
+
+const quoted = (values: readonly string[]) => values.map((value) => `'${value}'`).join(", ");
+
+export const migrations: readonly Migration[] = [
+  {
+    name: "forges-001",
+    // Keys, tokens and webhook secrets are rows of `secret`, named by the id of the app or the connection.
+    sql: `create table forge_app (
+      id text primary key, organization_id text not null, forge text not null, base_url text not null, external_id text not null,
+      slug text not null, name text not null, web_url text not null, created_by jsonb not null, created_at timestamptz not null default now(),
+      unique (organization_id, forge, base_url, external_id));
+    ${tenantTable("forge_app")}
+
+    create table forge_connection (
+      id text primary key, organization_id text not null, forge text not null, base_url text not null,
+      kind text not null check (kind in (${quoted(connectionKinds)})), app_id text references forge_app (id), installation text,
+      account text not null, acts_as text not null, permissions jsonb not null default '{}', missing jsonb not null default '[]',
+      state text not null check (state in (${quoted(connectionStates)})), detail text, limits jsonb,
+      created_by jsonb not null, created_at timestamptz not null default now(), updated_at timestamptz not null default now(), checked_at timestamptz,
+      check ((kind = 'app') = (app_id is not null and installation is not null)));
+    create unique index forge_connection_one on forge_connection (organization_id, forge, base_url, kind, coalesce(installation, account));
+    ${tenantTable("forge_connection")}
+
+    create table forge_repository (
+      organization_id text not null, connection_id text not null references forge_connection (id), external_id text not null,
+      full_name text not null, clone_url text not null, web_url text not null, default_branch text not null, facts jsonb not null default '{}',
+      project_id text references project (id), state text not null default 'active' check (state in ('active', 'removed')), detail text,
+      etags jsonb not null default '{}', seen_at timestamptz not null default now(), primary key (connection_id, external_id));
+    create index forge_repository_project on forge_repository (project_id) where project_id is not null;
+    create index forge_repository_name on forge_repository (organization_id, lower(full_name));
+    ${tenantTable("forge_repository")}
+
+    create table job_origin (
+      job_id text primary key references job (id), organization_id text not null, connection_id text not null references forge_connection (id),
+      repository text not null, issue_number integer, issue_url text, issue_title text, issue_digest text, trust text not null check (trust in (${quoted(trustLabels)})),
+      trigger text not null check (trigger in (${quoted(triggers)})), triggered_by text, facts jsonb not null default '{}', created_at timestamptz not null default now());
+    create index job_origin_issue on job_origin (connection_id, repository, issue_number);
+    ${tenantTable("job_origin")}
+
+    create table pull_request (
+      job_id text primary key references job (id), organization_id text not null, connection_id text not null references forge_connection (id),
+      repository text not null, number integer, url text, head_branch text not null, base_branch text not null, head_commit text,
+      state text not null default 'open' check (state in (${quoted(pullRequestStates)})), draft boolean not null default false,
+      check_id text, check_state jsonb, outcome text check (outcome in (${quoted(outcomes)})), merge_commit text,
+      read_until text, follow_ups integer not null default 0, facts jsonb not null default '{}',
+      created_at timestamptz not null default now(), updated_at timestamptz not null default now(), ended_at timestamptz,
+      unique (connection_id, repository, number));
+    create index pull_request_open on pull_request (organization_id) where state = 'open';
+    ${tenantTable("pull_request")}
+
+    create table forge_delivery (
+      organization_id text not null, app_id text not null references forge_app (id), id text not null, event text not null, action text,
+      payload jsonb not null, received_at timestamptz not null default now(), handled_at timestamptz, attempts integer not null default 0, error text,
+      primary key (app_id, id));
+    create index forge_delivery_open on forge_delivery (received_at) where handled_at is null;
+    ${tenantTable("forge_delivery")}`,
+  },
+];

@@ -1,0 +1,199 @@
+import type { Outcome } from "@x1agent/contract";
+
+/**
+ * The forge port: all that the control plane knows of a place where repositories, issues and pull requests live. An adapter
+ * (`forges/<name>`) speaks one forge's API for one connection. Invariants every adapter keeps:
+ *
+ * - An answer of the forge is data: it passes a schema and a size limit before it gets here. Its texts are the words of
+ *   whoever wrote them, never instructions and never markup of ours.
+ * - A refusal is an `Outcome` with one of the codes `forge_*`; only a bug throws. `forge_limited` and `forge_unavailable`
+ *   are worth another try later, the others are not until somebody changes something.
+ * - Everything that makes something is safe to repeat: the adapter finds its own earlier result by the key it is given.
+ * - A credential is made for one operation on one repository, and never logged, stored or put into an address.
+ */
+export interface Forge {
+  /** Who the connection is and what it may do, asked of the forge now. `forge_unauthorized` when it is not accepted any more. */
+  identify(): Promise<Outcome<ForgeIdentity>>;
+  /** Repositories that the connection reaches, one page; `cursor` is the adapter's own. */
+  listRepositories(request: PageRequest & { text?: string }): Promise<Outcome<Page<ForgeRepository>>>;
+  /** One repository by its lasting id, or by name; a renamed or transferred one is found by its id. `forge_not_found` also where it is only not visible. */
+  getRepository(at: { id: string } | { fullName: string }): Promise<Outcome<ForgeRepository>>;
+  /** Rules of one branch: whether somebody protected it. */
+  getBranch(repository: ForgeRepository, branch: string): Promise<Outcome<ForgeBranch | null>>;
+  listIssues(
+    repository: ForgeRepository,
+    request: PageRequest & { text?: string; labels?: readonly string[]; state?: "open" | "all" },
+  ): Promise<Outcome<Page<ForgeIssue>>>;
+  /** The issue with its comments, oldest first, bounded; `truncated` says that some are left out. */
+  getIssue(repository: ForgeRepository, number: number): Promise<Outcome<ForgeIssueThread>>;
+  /** What one account may do in the repository now; the association in an old text may be out of date. */
+  getPermission(repository: ForgeRepository, login: string): Promise<Outcome<ForgePermission>>;
+  /** A short-lived credential for git on that one repository: `Authorization` header and when it ends. */
+  gitCredential(repository: ForgeRepository, purpose: "read" | "push"): Promise<Outcome<ForgeCredential>>;
+  /** Finds the open (or, with `all`, any) pull requests of a head branch. */
+  findPullRequests(
+    repository: ForgeRepository,
+    head: string,
+    state: "open" | "all",
+  ): Promise<Outcome<ForgePullRequest[]>>;
+  /** Opens the pull request of `head`, or brings the one that it finds there up to date: never a second one. */
+  openPullRequest(repository: ForgeRepository, request: PullRequestRequest): Promise<Outcome<ForgePullRequest>>;
+  getPullRequest(repository: ForgeRepository, number: number): Promise<Outcome<ForgePullRequest>>;
+  /** What people said on a pull request after `since`, oldest first, bounded. */
+  listReviewItems(
+    repository: ForgeRepository,
+    number: number,
+    since: string | null,
+  ): Promise<Outcome<ForgeReviewItem[]>>;
+  /** Every check and status of a commit but our own; failed ones with an excerpt of their log where the forge gives one. */
+  listChecks(repository: ForgeRepository, commit: string): Promise<Outcome<ForgeCheck[]>>;
+  /** Makes or updates our check of one commit, found again by `key`: one check for one job and commit. */
+  putCheck(repository: ForgeRepository, request: CheckRequest): Promise<Outcome<{ id: string; url: string | null }>>;
+  /** Says something on an issue or pull request, once per `key` (kept in the text as a mark that readers do not see). */
+  putComment(
+    repository: ForgeRepository,
+    number: number,
+    request: { key: string; body: string },
+  ): Promise<Outcome<{ url: string }>>;
+  /** What is left of the forge's rate limit, as of the last answer; null before the first. */
+  limits(): ForgeLimits | null;
+}
+
+export type PageRequest = { limit: number; cursor?: string };
+export type Page<Item> = { items: Item[]; cursor: string | null };
+
+/** Rate limit as the forge states it. `resetAt` is ISO 8601; `retryAt` is set while a secondary limit holds. */
+export type ForgeLimits = { limit: number; remaining: number; resetAt: string; retryAt: string | null };
+
+export type ForgeIdentity = {
+  /** Account whose repositories the connection reaches: an organization or a person. */
+  account: string;
+  /** Whose name stands on what it makes, such as `x1agent[bot]`. */
+  actsAs: string;
+  /** Permissions by the forge's own names, such as `contents: write`. */
+  permissions: Readonly<Record<string, string>>;
+  /** What the product needs and the connection lacks, one sentence each. */
+  missing: string[];
+  state: "active" | "suspended";
+};
+
+export type ForgeRepository = {
+  /** The forge's lasting id: it survives renames and transfers. */
+  id: string;
+  /** `owner/name`. */
+  fullName: string;
+  /** HTTPS address for git, ending in `.git`. */
+  cloneUrl: string;
+  webUrl: string;
+  defaultBranch: string;
+  visibility: "public" | "private" | "internal";
+  archived: boolean;
+  /** What the connection may do there. */
+  mayPush: boolean;
+  hasIssues: boolean;
+};
+
+export type ForgeBranch = { name: string; commit: string; protected: boolean };
+
+/**
+ * How an account stands to a repository, in the order of what it may do. `none` is anybody: whoever has no write access there
+ * makes an untrusted job.
+ */
+export type ForgePermission = "admin" | "maintain" | "write" | "triage" | "read" | "none";
+
+/** Somebody's words on the forge. `association` is what the forge says of the author: a hint, never a decision. */
+export type ForgeText = {
+  id: string;
+  author: string;
+  authorIsBot: boolean;
+  association: string;
+  body: string;
+  createdAt: string;
+  updatedAt: string;
+  url: string;
+};
+
+export type ForgeIssue = ForgeText & {
+  number: number;
+  title: string;
+  state: "open" | "closed";
+  labels: string[];
+  assignees: string[];
+  comments: number;
+};
+export type ForgeIssueThread = { issue: ForgeIssue; comments: ForgeText[]; truncated: boolean };
+
+/** The value of an `Authorization` header for git over HTTPS. */
+export type ForgeCredential = { authorization: string; expiresAt: string | null };
+
+export type PullRequestRequest = {
+  head: string;
+  base: string;
+  title: string;
+  body: string;
+  draft: boolean;
+  labels: readonly string[];
+  /** Logins, and teams as `org/team`; those the forge refuses are left out and named in `notes`. */
+  reviewers: readonly string[];
+};
+
+export type ForgePullRequest = {
+  number: number;
+  url: string;
+  state: "open" | "merged" | "closed";
+  draft: boolean;
+  head: { branch: string; commit: string; repositoryId: string | null };
+  base: { branch: string; commit: string };
+  /** Whether it could be merged now; null while the forge has not said. */
+  mergeable: boolean | null;
+  mergeCommit: string | null;
+  title: string;
+  author: string;
+  updatedAt: string;
+  /** What could not be done as asked, one sentence each. */
+  notes: string[];
+};
+
+/** A review's verdict, a comment on a line, or a comment on the whole. */
+export type ForgeReviewItem = ForgeText & {
+  kind: "comment" | "line" | "approved" | "changes_requested" | "dismissed";
+  path: string | null;
+  /** 1-based line of the new file; of the old one where `side` says so. */
+  line: number | null;
+  side: "old" | "new" | null;
+  /** Commit that the remark is about. */
+  commit: string | null;
+};
+
+export type ForgeCheck = {
+  id: string;
+  name: string;
+  state: "pending" | "passed" | "failed" | "neutral";
+  url: string | null;
+  summary: string | null;
+  /** Last lines of the log of a failed one, at most 20,000 characters; the words of whatever ran there. */
+  excerpt: string | null;
+};
+
+export type CheckRequest = {
+  /** Stable name, so that branch rules can require it. */
+  name: string;
+  key: string;
+  commit: string;
+  state: "queued" | "in_progress" | "completed";
+  conclusion: "success" | "failure" | "neutral" | "cancelled" | "action_required" | "timed_out" | null;
+  title: string;
+  summary: string;
+  detailsUrl: string | null;
+  annotations: readonly { path: string; line: number; level: "notice" | "warning" | "failure"; message: string }[];
+};
+
+/** A delivery of the forge that passed its signature, with what the product can act on. */
+export type ForgeDelivery = {
+  /** The forge's own id of the delivery; one is handled once. */
+  id: string;
+  event: string;
+  action: string | null;
+  installationId: string | null;
+  repositoryId: string | null;
+};

@@ -1,0 +1,18 @@
+import type { TrustLabel } from "@x1agent/contract";
+import type { ForgePermission } from "./port.ts";
+
+const rank: Readonly<Record<ForgePermission, number>> = {
+  none: 0,
+  read: 1,
+  triage: 2,
+  write: 3,
+  maintain: 4,
+  admin: 5,
+};
+
+/** Whether somebody with this permission may change the repository by themselves. Pure. */
+export const mayWrite = (permission: ForgePermission): boolean => rank[permission] >= rank.write;
+
+/** The label of a text by several people: the weakest decides, and a text by nobody known is from outside. Pure. */
+export const trustOfAuthors = (permissions: readonly ForgePermission[]): TrustLabel =>
+  permissions.length > 0 && permissions.every(mayWrite) ? "member" : "outside";
