@@ -36,7 +36,10 @@ export const Pattern = z
 
 /** Type-specific limits. `phases` narrows a grant of type egress or registry to phases of the job. */
 export const GrantDetails = z.object({
+  /** Of type repo.push: branches, as in `x1/*`; of type forge: `read`, `comment` or `*` for both. */
   pattern: Pattern.default("*"),
+  /** Repositories that a grant of type repo.push or forge is for, as `owner/name`; absent: each of the job's. */
+  repository: Pattern.optional(),
   ports: z.array(z.number().int().min(1).max(65_535)).max(20).optional(),
   /** CIDR that a private destination of a grant of type egress or registry may resolve to. */
   address: z.string().max(100).optional(),

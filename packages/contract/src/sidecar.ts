@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Usage } from "./event.ts";
-import { GrantDetails, GrantType } from "./grant.ts";
+import { GrantDetails, GrantType, matchesPattern } from "./grant.ts";
 import { WireFormat } from "./manifest.ts";
 import { Micros } from "./money.ts";
 
@@ -85,6 +85,10 @@ export type SidecarRegistry = z.infer<typeof SidecarRegistry>;
 /** Path prefix of the registries on the sidecar's API port. */
 export const registryPrefix = "/registry/";
 
+/** A repository that the sidecar serves below `/git/<name>`. Its credential is asked for when it is needed. */
+export const SidecarRepository = z.object({ name: z.string().max(100), url: z.string().max(4_000) });
+export type SidecarRepository = z.infer<typeof SidecarRepository>;
+
 /** Written once by the control plane to the sidecar's inherited descriptor, then end of file. Holds secrets: never logged. */
 export const SidecarBoot = z.object({
   workspaceId: z.string(),
@@ -99,7 +103,7 @@ export const SidecarBoot = z.object({
   prices: PriceTable,
   /** Output tokens reserved at a time. */
   sliceTokens: z.number().int().min(1).default(4_000),
-  git: z.array(z.object({ name: z.string(), url: z.string(), authorization: z.string().optional() })).default([]),
+  git: z.array(SidecarRepository).max(20).default([]),
   registries: z.array(SidecarRegistry).max(20).default([]),
   limits: z.object({
     maxBodyBytes: z.number().int(),
@@ -134,6 +138,55 @@ export const UseRequest = z.object({ grantId: z.string().max(100) });
 export type UseRequest = z.infer<typeof UseRequest>;
 export const UseReply = z.object({ taken: z.boolean() });
 export type UseReply = z.infer<typeof UseReply>;
+
+/** What a repository's credential is for: each is minted with no more rights than this. */
+export const GitPurpose = z.enum(["read", "push", "forge.read", "forge.comment"]);
+export type GitPurpose = z.infer<typeof GitPurpose>;
+
+/** `POST /sidecar/v1/git`: the credential of one repository for one purpose. Refused without a grant that covers it. */
+export const GitCredentialRequest = z.object({ repository: z.string().max(100), purpose: GitPurpose });
+export type GitCredentialRequest = z.infer<typeof GitCredentialRequest>;
+export const GitCredentialReply = z.object({
+  /** Value of the `authorization` header; null where the remote is read without one. Sent to the repository's own origin only. */
+  authorization: z
+    .string()
+    .max(8_000)
+    .regex(/^[\x20-\x7e]+$/)
+    .nullable(),
+  /** Null: it does not expire by itself, and is asked for again now and then. */
+  expiresAt: z.iso.datetime().nullable(),
+});
+export type GitCredentialReply = z.infer<typeof GitCredentialReply>;
+
+/** How grants may name a repository: the sidecar's name for it, or its path at its host, as in `owner/name`. Pure. */
+export function repositoryNames({ name, url }: SidecarRepository): string[] {
+  const path = /^[a-z]+:\/\/[^/]*\/(.+?)(?:\.git)?\/?$/.exec(url)?.[1];
+  return path === undefined ? [name] : [name, path];
+}
+
+/** The grants, of those given, that cover `purpose` on a repository; which branches a push may touch is another matter. Pure. */
+export function repositoryGrants<G extends { type: GrantType; details: GrantDetails }>(
+  grants: readonly G[],
+  purpose: GitPurpose,
+  repository: SidecarRepository,
+): G[] {
+  const names = repositoryNames(repository);
+  const concerns = (pattern = "*") => names.some((name) => matchesPattern(pattern, name));
+  return grants.filter(({ type, details }) => {
+    switch (purpose) {
+      case "read":
+        return type === "repo.read" && concerns(details.pattern);
+      case "push":
+        return type === "repo.push" && concerns(details.repository);
+      default:
+        return (
+          type === "forge" &&
+          concerns(details.repository) &&
+          matchesPattern(details.pattern, purpose.slice("forge.".length))
+        );
+    }
+  });
+}
 
 /** `POST /sidecar/v1/lease`: asks for a block of the budget. Idempotent by `requestId`. */
 export const LeaseRequest = z.object({
@@ -200,6 +253,7 @@ export const sidecarPaths = {
   renew: "/sidecar/v1/renew",
   policy: "/sidecar/v1/policy",
   use: "/sidecar/v1/use",
+  git: "/sidecar/v1/git",
   lease: "/sidecar/v1/lease",
   settle: "/sidecar/v1/settle",
   events: "/sidecar/v1/events",

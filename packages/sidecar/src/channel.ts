@@ -2,8 +2,12 @@ import { randomUUID } from "node:crypto";
 import { request } from "node:http";
 import {
   EnrolReply,
+  Fault,
+  GitCredentialReply,
+  type GitCredentialRequest,
   LeaseReply,
   type LeaseRequest,
+  Problem,
   type SettleRequest,
   SidecarPolicy,
   sidecarPaths,
@@ -61,6 +65,11 @@ export class ControlClient {
     } catch {
       return false;
     }
+  }
+
+  /** A repository's credential for one purpose. Rejects with a Fault whose sentence may be shown inside. */
+  async gitCredential(ask: GitCredentialRequest): Promise<GitCredentialReply> {
+    return GitCredentialReply.parse(await this.#post(sidecarPaths.git, ask));
   }
 
   async lease(ask: LeaseRequest): Promise<LeaseReply> {
@@ -183,8 +192,7 @@ export class ControlClient {
             if (answer.length > 1024 ** 2) response.destroy();
           });
           response.on("close", () => {
-            if (response.statusCode !== 200)
-              return reject(new Error(`The control plane answered ${response.statusCode} to ${path}.`));
+            if (response.statusCode !== 200) return reject(refusal(path, response.statusCode ?? 0, answer));
             try {
               resolve(JSON.parse(answer));
             } catch (cause) {
@@ -197,5 +205,15 @@ export class ControlClient {
       call.on("error", reject);
       call.end(text);
     });
+  }
+}
+
+/** What the control plane said no to, by its own code where it gave one. */
+function refusal(path: string, status: number, text: string): Error {
+  try {
+    const { code, detail } = Problem.parse(JSON.parse(text));
+    return new Fault(code, detail);
+  } catch {
+    return new Error(`The control plane answered ${status} to ${path}.`);
   }
 }

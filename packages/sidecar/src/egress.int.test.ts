@@ -319,8 +319,9 @@ describe("the API port", () => {
     );
     const sidecar = await start({
       boot: {
-        git: [{ name: "origin", url: `http://127.0.0.1:${remote.port}/a/b.git`, authorization: "Basic c2VjcmV0" }],
+        git: [{ name: "origin", url: `http://127.0.0.1:${remote.port}/a/b.git` }],
       },
+      credentials: { "origin read": { authorization: "Basic c2VjcmV0", expiresAt: null } },
     });
     const refs = await api(sidecar, "/git/origin/info/refs?service=git-upload-pack", {
       authorization: basic,
@@ -375,11 +376,7 @@ describe("the API port", () => {
         ? void response.writeHead(302, { location: "http://169.254.169.254/latest" }).end()
         : void response.writeHead(401, { "www-authenticate": "Basic" }).end(),
     );
-    const at = (name: string) => ({
-      name,
-      url: `http://127.0.0.1:${remote.port}/${name}`,
-      authorization: "Basic c2Vj",
-    });
+    const at = (name: string) => ({ name, url: `http://127.0.0.1:${remote.port}/${name}` });
     const sidecar = await start({ boot: { git: [at("moved"), at("closed")] } });
     const refs = (name: string) =>
       api(sidecar, `/git/${name}/info/refs?service=git-upload-pack`, { authorization: basic });

@@ -1,7 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isIP } from "node:net";
-import { matchesPattern, registryPrefix, type SidecarBoot, type SidecarPolicy } from "@x1agent/contract";
+import {
+  Fault,
+  registryPrefix,
+  repositoryGrants,
+  type SidecarBoot,
+  type SidecarPolicy,
+  type SidecarRepository,
+} from "@x1agent/contract";
 import { resolveAllowed } from "./address.ts";
+import type { Credentials } from "./credentials.ts";
 import { refuse, responseHeaders, type TokenCheck } from "./http.ts";
 import { registryHandler } from "./registries.ts";
 import type { Traffic } from "./traffic.ts";
@@ -18,6 +26,7 @@ type ApiDeps = {
   onPolicy(listener: (policy: SidecarPolicy) => void): void;
   note(type: string, payload: Record<string, unknown>): void;
   traffic: Traffic;
+  credentials: Credentials;
   /** Takes a grant for one use; false when it is used up. */
   use(grantId: string): Promise<boolean>;
 };
@@ -36,10 +45,9 @@ export function apiHandler(deps: ApiDeps): {
   const fetches = new Map<string, { grantId: string; until: number }>();
 
   /** Whether the repository may be read now. `begins` is true at the first request of a fetch. */
-  async function mayRead(policy: SidecarPolicy, name: string, begins: boolean): Promise<boolean> {
-    const grants = policy.grants.filter(
-      ({ type, details }) => type === "repo.read" && matchesPattern(details.pattern, name),
-    );
+  async function mayRead(policy: SidecarPolicy, repository: SidecarRepository, begins: boolean): Promise<boolean> {
+    const { name } = repository;
+    const grants = repositoryGrants(policy.grants, "read", repository);
     if (grants.some(({ once }) => !once)) return true;
     const current = fetches.get(name);
     if (!begins)
@@ -75,7 +83,7 @@ export function apiHandler(deps: ApiDeps): {
     if (request.method !== (begins ? "GET" : "POST")) return refuse(response, "path_refused");
     const policy = deps.policy();
     if (!policy) return refuse(response, "control_unreachable");
-    if (!(await mayRead(policy, repository.name, begins))) return refuse(response, "not_granted");
+    if (!(await mayRead(policy, repository, begins))) return refuse(response, "not_granted");
     await fetchFrom(
       deps,
       upstreams,
@@ -88,9 +96,10 @@ export function apiHandler(deps: ApiDeps): {
 
   return {
     handle: (request, response) =>
-      void answer(request, response).catch(() => {
-        if (!response.headersSent) refuse(response, "upstream_failed");
-        else response.destroy();
+      void answer(request, response).catch((error: unknown) => {
+        if (response.headersSent) response.destroy();
+        else if (error instanceof Fault) refuse(response, error.code, error.message);
+        else refuse(response, "upstream_failed");
       }),
     tell: registries.tell,
   };
@@ -99,7 +108,7 @@ export function apiHandler(deps: ApiDeps): {
 async function fetchFrom(
   deps: ApiDeps,
   upstreams: Upstreams,
-  repository: SidecarBoot["git"][number],
+  repository: SidecarRepository,
   path: string,
   request: IncomingMessage,
   response: ServerResponse,
@@ -117,7 +126,8 @@ async function fetchFrom(
     const value = request.headers[name];
     if (typeof value === "string") headers[name] = value;
   }
-  if (repository.authorization) headers.authorization = repository.authorization;
+  const authorization = await deps.credentials.get(repository, "read");
+  if (authorization !== null) headers.authorization = authorization;
   const upstream = upstreams.request(url, resolved.address, { method: request.method ?? "GET", headers });
   let bytes = 0;
   upstream.setTimeout(SILENCE_MS, () => upstream.destroy());
@@ -131,6 +141,7 @@ async function fetchFrom(
     // A remote's own challenge would make git ask for a password that nobody inside has.
     if (status === 401) {
       incoming.resume();
+      deps.credentials.forget(repository, "read");
       return refuse(response, "not_granted", "The remote did not accept the stored credential.");
     }
     response.writeHead(status, responseHeaders(incoming.headers));

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { SidecarBoot } from "@x1agent/contract";
 import { ControlClient } from "./channel.ts";
+import { Credentials } from "./credentials.ts";
 import { egressHandlers } from "./egress.ts";
 import { apiHandler } from "./git.ts";
 import { TokenCheck } from "./http.ts";
@@ -45,7 +46,8 @@ async function main(): Promise<void> {
   const onPolicy = (listener: Parameters<typeof control.onPolicy>[0]) => control.onPolicy(listener);
   const use = (grantId: string) => control.use(grantId);
   const traffic = new Traffic({ boot, onPolicy, note });
-  const shared = { boot, token, policy, onPolicy, note, use, traffic };
+  const credentials = new Credentials({ ask: (ask) => control.gitCredential(ask), onPolicy });
+  const shared = { boot, token, policy, onPolicy, note, use, traffic, credentials };
 
   const inference = createServer(
     { requestTimeout: 0, keepAliveTimeout: 60_000, noDelay: true },

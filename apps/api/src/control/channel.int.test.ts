@@ -1,7 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { platformActor, SidecarPolicy, sidecarPaths } from "@x1agent/contract";
+import {
+  Fault,
+  type GrantDetails,
+  type GrantType,
+  platformActor,
+  SidecarPolicy,
+  sidecarPaths,
+} from "@x1agent/contract";
 import { migrations as budgetMigrations, jobMoney, setBudget } from "@x1agent/domain-budgets";
 import { createJob, migrations as jobMigrations, startAttempt } from "@x1agent/domain-jobs";
 import { createGrant, listGrants, migrations as permissionMigrations, revokeGrant } from "@x1agent/domain-permissions";
@@ -301,6 +308,55 @@ describe("the sidecar channel", () => {
     const { identity } = await enrolled();
     const { value } = await post(sidecarPaths.use, { grantId: made.value.id }, identity);
     expect(value).toEqual({ taken: false });
+  });
+
+  it("gives a repository's credential for what a grant covers, as long as it does, and for nothing else", async () => {
+    const asked: string[] = [];
+    const { identity } = await enrolled({
+      repositories: [
+        {
+          ...{ name: "origin", url: "https://forge.example:443/acme/app.git" },
+          async credential(purpose) {
+            asked.push(purpose);
+            if (purpose === "forge.read") throw new Fault("unavailable", "The forge is down.");
+            return purpose === "push" ? null : { authorization: `Bearer ${purpose}`, expiresAt: null };
+          },
+        },
+      ],
+    });
+    const ask = (purpose: string, repository = "origin") =>
+      post(sidecarPaths.git, { repository, purpose }, identity).then(({ status, value }) => ({
+        status,
+        ...(status === 200 ? value : { code: value.code, detail: value.detail }),
+      }));
+    for (const purpose of ["read", "push", "forge.read", "forge.comment"])
+      expect(await ask(purpose), purpose).toMatchObject({ status: 403, code: "not_granted" });
+    expect(asked).toEqual([]);
+    const grant = async (type: GrantType, details: Partial<GrantDetails>) => {
+      const made = await db.tenant(organizationId, (tx) =>
+        createGrant(tx, organizationId, {
+          subject: { kind: "job", id: registration.jobId },
+          ...{ type, details, scope: "session", reason: "", grantedBy: { kind: "user", id: "u" } },
+        }),
+      );
+      if (!made.ok) throw new Error(made.detail);
+      return made.value.id;
+    };
+    const read = await grant("repo.read", { pattern: "acme/app" });
+    const elsewhere = await grant("repo.push", { pattern: "x1/*", repository: "acme/other" });
+    const forge = await grant("forge", { pattern: "read" });
+    expect(await ask("read")).toEqual({ status: 200, authorization: "Bearer read", expiresAt: null });
+    expect(await ask("push")).toMatchObject({ status: 403 });
+    expect(await ask("forge.comment")).toMatchObject({ status: 403 });
+    expect(await ask("forge.read")).toEqual({ status: 503, code: "unavailable", detail: "The forge is down." });
+    expect(await ask("read", "other")).toMatchObject({ status: 404 });
+    expect(await ask("write")).toMatchObject({ status: 400 });
+    const push = await grant("repo.push", { pattern: "x1/*" });
+    expect(await ask("push")).toEqual({ status: 200, authorization: null, expiresAt: null });
+    for (const id of [read, elsewhere, forge, push])
+      await db.tenant(organizationId, (tx) => revokeGrant(tx, organizationId, id));
+    for (const purpose of ["read", "push", "forge.read"]) expect(await ask(purpose)).toMatchObject({ status: 403 });
+    expect(asked).toEqual(["read", "forge.read", "push"]);
   });
 
   it("stores the sidecar's own kinds of events once, and refuses every other", async () => {

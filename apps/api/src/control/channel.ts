@@ -6,13 +6,18 @@ import {
   EnrolRequest,
   type ErrorCode,
   Fault,
+  GitCredentialReply,
+  GitCredentialRequest,
+  type GitPurpose,
   type LeaseReply,
   LeaseRequest,
   observedEvents,
   type PhaseName,
   problem,
+  repositoryGrants,
   SettleRequest,
   SidecarEvents,
+  type SidecarRepository,
   sidecarPaths,
   type UseReply,
   UseRequest,
@@ -33,6 +38,11 @@ import { sidecarPolicy } from "./policy.ts";
  * - An identity stands for one workspace of one attempt and is worth nothing after `revoke`.
  * - Who spends is read from the registration, never from a request.
  */
+export type ChannelRepository = SidecarRepository & {
+  /** Unsealed or minted for this purpose now; null where none is stored. A Fault carries a sentence that may be shown. */
+  credential(purpose: GitPurpose): Promise<GitCredentialReply | null>;
+};
+
 export type Registration = {
   workspaceId: string;
   attemptId: string;
@@ -43,6 +53,8 @@ export type Registration = {
   phase: PhaseName;
   /** False in workspaces without an agent: no lease, no model grant. */
   inference: boolean;
+  /** What its sidecar may ask credentials for. */
+  repositories?: readonly ChannelRepository[];
   /** A lease was refused: the job has no money left. */
   onBudgetRefused?: (reply: Extract<LeaseReply, { outcome: "refused" }>) => void;
 };
@@ -185,6 +197,22 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
     return { taken };
   }
 
+  /** Mints what a grant covers; whether it is for one use is the sidecar's to take before it uses it. */
+  async function giveCredential(entry: Entry, request: IncomingMessage): Promise<GitCredentialReply> {
+    const { repository: name, purpose } = await body(request, GitCredentialRequest);
+    const repository = entry.repositories?.find((known) => known.name === name);
+    if (!repository) throw new Refused("not_found", "There is no such repository.");
+    const grants = await db.tenant(entry.organizationId, (tx) => effectiveGrants(tx, entry, [...entry.taken]));
+    if (repositoryGrants(grants, purpose, repository).length === 0) throw new Refused("not_granted");
+    try {
+      const credential = await repository.credential(purpose);
+      return GitCredentialReply.parse(credential ?? { authorization: null, expiresAt: null });
+    } catch (error) {
+      if (error instanceof Fault) throw new Refused(error.code, error.message);
+      throw error;
+    }
+  }
+
   async function takeLease(entry: Entry, request: IncomingMessage): Promise<LeaseReply> {
     const asked = await body(request, LeaseRequest);
     if (!entry.inference) throw new Refused("not_granted", "A workspace without an agent calls no model.");
@@ -238,6 +266,8 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
         return json(response, renew(entry, request));
       case sidecarPaths.use:
         return json(response, await takeGrant(entry, request));
+      case sidecarPaths.git:
+        return json(response, await giveCredential(entry, request));
       case sidecarPaths.lease:
         return json(response, await takeLease(entry, request));
       case sidecarPaths.settle:

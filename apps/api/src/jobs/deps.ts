@@ -1,4 +1,6 @@
 import type {
+  GitCredentialReply,
+  GitPurpose,
   LeaseReply,
   Outcome,
   PriceTable,
@@ -36,6 +38,16 @@ export type LoopDeps = {
   instance: string;
   /** Credential for a repository's remote, if one is stored. */
   credential?(organizationId: string, repository: string): Promise<GitCredential | undefined>;
+  /**
+   * What a job's sidecar presents to the remote of `repository` for one purpose, unsealed or minted for it now; null: nothing.
+   * A Fault carries a sentence that may be shown inside the workspace.
+   */
+  gitCredential?(
+    organizationId: string,
+    jobId: string,
+    repository: string,
+    purpose: GitPurpose,
+  ): Promise<GitCredentialReply | null>;
   /** Every organization, for the sweep. */
   organizations(): Promise<string[]>;
   /** Our own listeners: no sidecar ever dials them. */

@@ -29,6 +29,10 @@ export async function startJobs(
   const manifests = new Map((await runtimes.list()).map(({ manifest }) => [manifest.name, manifest]));
   const git = createPlatformGit({ dataDir: options.dataDir, local: deps.localRules });
   const listed = priceTable();
+  const stored = async (organizationId: string, repository: string) => {
+    const remote = parseRemote(repository, deps.localRules);
+    return remote.ok ? loadGitCredential(db, masterKey, organizationId, remote.value) : undefined;
+  };
   const control = await startControlChannel({ db, log });
   try {
     const loop = await startLoop({
@@ -41,9 +45,11 @@ export async function startJobs(
       prices: (organizationId) => loadPrices(db, listed, organizationId),
       instance: await readInstance(options.dataDir),
       organizations: () => db.system(listOrganizations),
-      async credential(organizationId, repository) {
-        const remote = parseRemote(repository, deps.localRules);
-        return remote.ok ? loadGitCredential(db, masterKey, organizationId, remote.value) : undefined;
+      credential: stored,
+      // A stored secret says nothing of what a forge's API may be asked with it.
+      async gitCredential(organizationId, _jobId, repository, purpose) {
+        const held = purpose === "read" || purpose === "push" ? await stored(organizationId, repository) : undefined;
+        return held?.authorization ? { authorization: held.authorization, expiresAt: null } : null;
       },
       forbidden: () => forbidden,
       ...(network.upstreamProxy ? { upstreamProxy: network.upstreamProxy } : {}),

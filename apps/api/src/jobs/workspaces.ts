@@ -24,7 +24,6 @@ export type WorkspaceRequest = {
     manifest: RuntimeManifest;
     appDir: string;
     remote: Remote;
-    authorization?: string;
     onBudgetRefused(reply: BudgetRefusal): void;
   };
 };
@@ -61,16 +60,18 @@ async function sidecarBoot(
   workspaceId: string,
   owner: { organizationId: string; projectId: string; jobId: string; attemptId: string; memberId: string },
 ): Promise<SidecarBoot> {
+  const remote = agent?.remote;
+  const git = remote?.kind === "http" || remote?.kind === "https" ? [{ name: "origin", url: remote.url }] : [];
   const enrolmentToken = deps.control.register({
     ...owner,
     ...{ workspaceId, phase, inference: agent !== undefined },
+    repositories: git.map((repository) => ({
+      ...repository,
+      credential: async (purpose) =>
+        (await deps.gitCredential?.(job.organizationId, job.id, job.repository, purpose)) ?? null,
+    })),
     ...(agent ? { onBudgetRefused: agent.onBudgetRefused } : {}),
   });
-  const remote = agent?.remote;
-  const git =
-    remote && (remote.kind === "http" || remote.kind === "https")
-      ? [{ name: "origin", url: remote.url, ...(agent.authorization ? { authorization: agent.authorization } : {}) }]
-      : [];
   return {
     ...{ workspaceId, attemptId: attempt.id, jobId: job.id, controlUrl: deps.control.url, enrolmentToken, phase, git },
     jobToken: token(),

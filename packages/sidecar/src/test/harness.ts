@@ -13,6 +13,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type CallRecord,
+  type GitCredentialReply,
+  type GitCredentialRequest,
   type LeaseRequest,
   type SettleRequest,
   type SidecarBoot,
@@ -57,6 +59,10 @@ export class FakeControl {
   silent = false;
   /** Grants for one use that some sidecar took. */
   taken = new Set<string>();
+  /** Credentials by repository and purpose, as in `origin read`; what is not here needs none. */
+  credentials: Record<string, GitCredentialReply> = {};
+  /** What credentials were asked for, in order. */
+  credentialsAsked: string[] = [];
   /** Held back until it resolves. */
   gate: Promise<void> = Promise.resolve();
   #streams = new Set<ServerResponse>();
@@ -108,6 +114,13 @@ export class FakeControl {
         const taken = !this.taken.has(grantId);
         this.taken.add(grantId);
         return void say({ taken });
+      }
+      case sidecarPaths.git: {
+        const { repository, purpose } = body as GitCredentialRequest;
+        this.credentialsAsked.push(`${repository} ${purpose}`);
+        await this.gate;
+        const held = this.credentials[`${repository} ${purpose}`];
+        return void say(held ?? { authorization: null, expiresAt: null });
       }
       case sidecarPaths.lease: {
         const asked = body as LeaseRequest;
@@ -218,10 +231,12 @@ export async function startSidecarProcess(
     boot?: Partial<SidecarBoot>;
     policy?: Partial<SidecarPolicy>;
     budgetMicros?: number;
+    credentials?: FakeControl["credentials"];
   } = {},
 ): Promise<Running> {
   const control = new FakeControl({ ...openPolicy, ...options.policy });
   if (options.budgetMicros !== undefined) control.budgetMicros = options.budgetMicros;
+  control.credentials = options.credentials ?? {};
   control.port = await listen(control.server);
   const dir = mkdtempSync(join(tmpdir(), "x1-sc-"));
   const baseUrl = `http://127.0.0.1:${options.upstreamPort ?? 9}`;

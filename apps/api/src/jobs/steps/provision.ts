@@ -67,7 +67,6 @@ export async function provision(
     attempt: attempt.number,
   };
 
-  const credential = await deps.credential?.(job.organizationId, job.repository);
   let live: Live | null = null;
   const instructions = deps.git.readInstructions(jobRepository, base.commit);
   instructions.catch(() => {});
@@ -85,7 +84,6 @@ export async function provision(
     },
     agent: {
       ...{ manifest, appDir: appDir.value, remote: base.remote },
-      ...(credential?.authorization ? { authorization: credential.authorization } : {}),
       onBudgetRefused: (_reply: BudgetRefusal) => {
         if (!live || live.budgetRefused) return;
         live.budgetRefused = true;
