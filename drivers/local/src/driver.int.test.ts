@@ -338,6 +338,27 @@ describe.each([true, false])("limits, control groups %s", (cgroups) => {
     }
   });
 
+  test("a volume that another driver left is run in and stopped without leaving a group", async () => {
+    const spec = toolSpec();
+    await local.launch(spec);
+    const { runDir, overlayDir } = { runDir: join(dir, "run"), overlayDir: join(dir, "overlay") };
+    const other = createLocalDriver({ runDir, overlayDir, mechanism: await sandboxes, cgroups });
+    const adopted = await other.get(spec.id);
+    expect(await other.get(spec.id)).toBe(adopted);
+    const ended = await adopted?.exec({ argv: ["/bin/true"], ...exec });
+    expect(ended?.exitCode).toBe(0);
+    const bases = cgroups ? (await Cgroups.find()).bases : [];
+    const groups = async () => {
+      const names = await Promise.all(bases.map((base) => readdir(base.dir)));
+      return names.flat().filter((name) => name.includes(spec.id));
+    };
+    expect(await groups()).toHaveLength(bases.length);
+    await other.stop(spec.id);
+    expect(await groups()).toEqual([]);
+    expect(await other.get(spec.id)).toBeNull();
+    await local.stop(spec.id);
+  });
+
   test("many processes that each use little memory are ended for their sum", async () => {
     const spec = toolSpec();
     const workspace = await local.launch(spec);

@@ -104,6 +104,8 @@ class LocalDriver implements WorkspaceDriver {
   readonly name = "local";
   readonly #options: LocalDriverOptions;
   readonly #live = new Map<string, Promise<LocalWorkspace | ProcessLevelWorkspace>>();
+  /** Volumes of services that are gone, opened by `get`: what is run in them has a control group of ours, which `stop` removes. */
+  readonly #adopted = new Map<string, LocalWorkspace>();
   readonly #watch = new LimitWatch();
   #range: UidRange | null = null;
   #context: Promise<DriverContext> | null = null;
@@ -216,7 +218,10 @@ class LocalDriver implements WorkspaceDriver {
     if (!stored || this.#options.level === "process") return null;
     const { startedAt: _startedAt, ownerPid: _ownerPid, uid, ...spec } = stored;
     const dir = join(this.#root, id);
-    return new LocalWorkspace(await this.#prepare(), spec, dir, volumePaths(dir), uid);
+    const context = await this.#prepare();
+    const adopted = this.#adopted.get(id) ?? new LocalWorkspace(context, spec, dir, volumePaths(dir), uid);
+    this.#adopted.set(id, adopted);
+    return adopted;
   }
 
   async list(): Promise<WorkspaceInfo[]> {
@@ -236,6 +241,8 @@ class LocalDriver implements WorkspaceDriver {
     if (!/^[a-z0-9-]{1,60}$/.test(id)) return;
     const live = await this.#live.get(id)?.catch(() => null);
     await live?.end();
+    await this.#adopted.get(id)?.end();
+    this.#adopted.delete(id);
     const dir = join(this.#root, id);
     const stored = await readStored(dir);
     const uid = stored?.uid ?? null;
