@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "@x1agent/contract";
 
@@ -15,6 +15,14 @@ export async function startOf(pid: number): Promise<string | null> {
 }
 
 type Holder = { pid: number; start: string };
+
+/** Milliseconds in which a claim is written; one that stays empty is that of a process which was killed between two calls. */
+const WRITING_MS = 30_000;
+const isFresh = (path: string): Promise<boolean> =>
+  stat(path).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs < WRITING_MS,
+    () => true,
+  );
 
 const lives = async ({ pid, start }: Holder): Promise<boolean> => (await startOf(pid)) === start;
 
@@ -62,8 +70,7 @@ export class UidRange {
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
         const holder = await this.#holderOf(uid);
-        // An empty claim is being written right now.
-        if (!holder || (await lives(holder))) return false;
+        if (holder ? await lives(holder) : await isFresh(path)) return false;
         await rm(path, { force: true });
       }
     }
