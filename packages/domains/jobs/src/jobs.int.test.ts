@@ -196,6 +196,32 @@ describe("the loop's lease", () => {
     expect(await within((tx) => claimJob(tx, id, "loop", 1_000))).toBeNull();
     expect(await within((tx) => requestCancel(tx, id, actor))).toMatchObject({ ok: false, code: "job_finished" });
   });
+
+  it("is for jobs that went on while their attempt did not end: its process died between the two", async () => {
+    const claimable = async (id: string) => (await within((tx) => listClaimable(tx, 10_000))).includes(id);
+    for (const state of [...terminalStates, "awaiting_approval"] as const) {
+      const job = await make();
+      const { id: attemptId } = await within((tx) => startAttempt(tx, job, null));
+      await put(job.id, state);
+      const ended = state !== "awaiting_approval";
+      if (ended) {
+        await within((tx) => sql`update job set ended_at = now() where id = ${job.id}`.execute(tx));
+        // The process that ended it may be clearing away now, without the lease.
+        expect(await claimable(job.id)).toBe(false);
+        expect(await within((tx) => claimJob(tx, job.id, "loop", 1_000))).toBeNull();
+        await within((tx) =>
+          sql`update job set ended_at = now() - interval '61 seconds' where id = ${job.id}`.execute(tx),
+        );
+      }
+      expect(await claimable(job.id)).toBe(true);
+      expect(await within((tx) => claimJob(tx, job.id, "loop", 60_000))).toMatchObject({ id: job.id, state });
+      expect(await claimable(job.id)).toBe(false);
+      await within((tx) => endAttempt(tx, attemptId, state, "service_lost"));
+      await within((tx) => releaseJob(tx, job.id, "loop"));
+      expect(await claimable(job.id)).toBe(false);
+      if (ended) expect(await within((tx) => claimJob(tx, job.id, "loop", 1_000))).toBeNull();
+    }
+  });
 });
 
 describe("attempts", () => {

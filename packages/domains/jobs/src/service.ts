@@ -190,12 +190,20 @@ export async function requestCancel(tx: Tx, jobId: string, actor: Actor): Promis
   return (await getJob(tx, jobId)) ? refuse("job_finished") : refuse("not_found", "No such job.");
 }
 
+/**
+ * The job has ended and its attempt has not: its process died between the two writes. Before a minute is over that process
+ * may still be clearing away, since the lease ends with the job.
+ */
+const abandoned = sql`(job.ended_at < now() - interval '1 minute'
+  and exists (select from attempt as held where held.job_id = job.id and held.state = 'running'))`;
+
 /** Takes the loop's lease on a job: free, run out, or ours already. The clock is the database's. */
 export async function claimJob(tx: Tx, jobId: string, owner: string, ttlMs: number): Promise<JobRecord | null> {
   const claimed = await row(
     tx,
     sql<JobRow>`update job set owner = ${owner}, owner_until = now() + ${ttlMs} * interval '1 millisecond'
-    where id = ${jobId} and (owner is null or owner = ${owner} or owner_until < now()) and not state = any(${[...terminalStates]}) returning *`,
+    where id = ${jobId} and (owner is null or owner = ${owner} or owner_until < now())
+    and (not state = any(${[...terminalStates]}) or ${abandoned}) returning *`,
   );
   return claimed && present(claimed);
 }
@@ -221,14 +229,19 @@ export async function releaseInstance(tx: Tx, instance: string): Promise<void> {
   await sql`update job set owner = null, owner_until = null where starts_with(owner, ${`${instance}:`})`.execute(tx);
 }
 
-/** Unfinished jobs of the tenant that nobody works on. Those that wait for a person are left out unless a cancel was asked for. */
+/**
+ * Unfinished jobs of the tenant that nobody works on, and those that went on without their attempt. Those that wait for a
+ * person are left out unless a cancel was asked for.
+ */
 export async function listClaimable(tx: Tx, limit = 100): Promise<string[]> {
   const found = await rows(
     tx,
     sql<{
       id: string;
     }>`select id from job where not state = any(${[...terminalStates]}) and (owner is null or owner_until < now())
-    and (state <> 'awaiting_approval' or cancel_requested is not null) order by id limit ${limit}`,
+    and (state <> 'awaiting_approval' or cancel_requested is not null)
+    union select job.id from attempt join job on job.id = attempt.job_id where attempt.state = 'running' and (owner is null or owner_until < now())
+    and (job.state = 'awaiting_approval' or ${abandoned}) order by id limit ${limit}`,
   );
   return found.map(({ id }) => id);
 }
