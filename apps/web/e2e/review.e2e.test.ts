@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { fix } from "@x1agent/api/test";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { accessibilityFindings, lacksBrowser, sizes, TestSite } from "../test/browser.ts";
+import { accessibilityFindings, lacksBrowser, longestJump, sizes, TestSite } from "../test/browser.ts";
 
 /** Files of 1,400 lines each: 100,000 lines at full size. */
 const FILES = process.env.X1_FULL === "1" ? 72 : 10;
@@ -154,18 +154,7 @@ describe.skipIf(lacksBrowser)(`reviewing a change${lacksBrowser ? ` (${lacksBrow
       .getByText(`${FILES + 2} files`)
       .waitFor();
     await expect.poll(() => lines.evaluate((box) => box.scrollHeight), slow).toBeGreaterThan(FILES * 1_400 * 15);
-    const longest = await lines.evaluate(async (box) => {
-      let worst = 0;
-      for (let step = 0; step < 30; step += 1) {
-        const before = performance.now();
-        box.scrollTop = (box.scrollHeight * ((step * 7) % 30)) / 30;
-        await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-        worst = Math.max(worst, performance.now() - before);
-      }
-      return worst;
-    });
-    console.log(`Longest of 30 jumps through ${FILES * 1_400} lines: ${Math.round(longest)} ms`);
-    expect(longest).toBeLessThan(5_000);
+    expect(await longestJump(lines, `${FILES * 1_400} lines`)).toBeLessThan(5_000);
     expect(await lines.locator(".row").count()).toBeLessThan(150);
     // A file of very many lines waits folded, and says what is left out once it is open.
     await page.getByRole("button", { name: "huge.txt" }).first().click();

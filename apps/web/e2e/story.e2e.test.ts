@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { accessibilityFindings, lacksBrowser, TestSite } from "../test/browser.ts";
+import { accessibilityFindings, lacksBrowser, longestJump, TestSite } from "../test/browser.ts";
 
 /** At full size 100,000 events; scaled down where the whole suite runs. */
 const MANY = process.env.X1_FULL === "1" ? 100_000 : 20_000;
@@ -82,17 +82,7 @@ describe.skipIf(lacksBrowser)(`a job's story${lacksBrowser ? ` (${lacksBrowser})
     expect(await story.locator(".event").count()).toBeLessThan(100);
     // At its end when it arrives, anywhere at once, and back.
     await story.getByText("no changes").first().waitFor();
-    const longest = await story.evaluate(async (box) => {
-      let worst = 0;
-      for (let step = 0; step < 40; step += 1) {
-        const before = performance.now();
-        box.scrollTop = (box.scrollHeight * ((step * 7) % 40)) / 40;
-        await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-        worst = Math.max(worst, performance.now() - before);
-      }
-      return worst;
-    });
-    console.log(`Longest of 40 jumps through ${MANY} events: ${Math.round(longest)} ms`);
+    expect(await longestJump(story, `${MANY} events`)).toBeLessThan(5_000);
     const session = await page.context().newCDPSession(page);
     await session.send("HeapProfiler.collectGarbage");
     const { usedSize } = await session.send("Runtime.getHeapUsage");

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { TestService } from "@x1agent/api/test";
 import axe from "axe-core";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
 
 const names = ["chromium", "chromium-browser", "google-chrome"];
 const executable = names
@@ -80,6 +80,25 @@ export class TestSite {
     if (path !== "/") await page.goto(`${this.service.url}${path}`);
     return page;
   }
+}
+
+/**
+ * Jumps all over a scrolling box and gives the longest time, in milliseconds, from a jump to its picture. Said on the
+ * console too, under `name`: the machine's load is in it, so that only a standstill makes a test fail.
+ */
+export async function longestJump(box: Locator, name: string, jumps = 30): Promise<number> {
+  const longest = await box.evaluate(async (element, count) => {
+    let worst = 0;
+    for (let step = 0; step < count; step += 1) {
+      const before = performance.now();
+      element.scrollTop = (element.scrollHeight * ((step * 7) % count)) / count;
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      worst = Math.max(worst, performance.now() - before);
+    }
+    return worst;
+  }, jumps);
+  console.log(`Longest of ${jumps} jumps through ${name}: ${Math.round(longest)} ms`);
+  return longest;
 }
 
 /** What axe finds against WCAG 2.2 AA on the page as it stands: `rule: element`, each. */

@@ -8,6 +8,7 @@ import { useDismissed } from "../features/inbox/dismissed.ts";
 import { SignIn } from "../features/sign-in/components/sign-in.tsx";
 import { client, isSignedOut } from "../lib/client.ts";
 import { waitingQuery } from "../lib/jobs.ts";
+import { meQuery } from "../lib/queries.ts";
 import { useShortcuts } from "../lib/shortcuts.ts";
 import { useWaitingCount } from "../lib/title.ts";
 import { places } from "./places.ts";
@@ -17,7 +18,7 @@ const Palette = lazy(() => import("./palette.tsx").then(({ Palette }) => ({ defa
 /** What surrounds every screen: who I am, where I can go, whether the service answers. Signed out, only the sign-in. */
 export function Frame() {
   // Asked again now and then, so that a session that was ended elsewhere shows also where nothing else is asked.
-  const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => client.me({ signal }), refetchInterval: 15_000 });
+  const me = useQuery({ ...meQuery, refetchInterval: 15_000 });
   if (isSignedOut(me.error)) return <SignIn ended={me.data !== undefined} />;
   if (me.isPending) return <Loading />;
   if (!me.data) return <Failure error={me.error} retry={() => void me.refetch()} />;

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import type { RouteResponse } from "@x1agent/contract";
-import { membersQuery } from "./account.ts";
+import { membersQuery } from "./queries.ts";
 
 type Actor = RouteResponse<"me">["actor"];
 

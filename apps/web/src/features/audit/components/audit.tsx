@@ -5,12 +5,13 @@ import { ChevronRight, Download } from "lucide-react";
 import { useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
+import { Choice, Filters, Words } from "../../../components/filters.tsx";
 import { Empty, Failure } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
-import { membersQuery } from "../../../lib/account.ts";
 import { client } from "../../../lib/client.ts";
 import { formatCount, visible } from "../../../lib/format.ts";
 import { useListKeys } from "../../../lib/list-keys.ts";
+import { membersQuery } from "../../../lib/queries.ts";
 import { saveFile } from "../../../lib/save.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { useWho } from "../../../lib/who.ts";
@@ -22,7 +23,6 @@ import "../audit.css";
 type Entry = RouteResponse<"listAudit">["items"][number];
 const PAGE = 50;
 const spans = [
-  { days: 0, label: "Any time" },
   { days: 1, label: "Last 24 hours" },
   { days: 7, label: "Last 7 days" },
   { days: 30, label: "Last 30 days" },
@@ -75,42 +75,41 @@ export function Audit() {
         <Export filter={filter} narrowed={narrowed} />
       </div>
       <Chain />
-      <div className="tools">
-        <input
-          type="search"
-          aria-label="Search the audit log"
+      <Filters>
+        <Words
+          label="Search the audit log"
           placeholder="Search actions, ids and details"
           value={q}
-          onChange={(event) => set({ q: event.target.value })}
+          set={(q) => set({ q })}
         />
-        <select aria-label="Action" value={action} onChange={(event) => set({ action: event.target.value })}>
-          <option value="">All actions</option>
-          {groups.map(({ prefix, label }) => (
-            <option key={prefix} value={prefix}>
-              {label}
-            </option>
-          ))}
-        </select>
-        <select aria-label="Who" value={actor} onChange={(event) => set({ actor: event.target.value })}>
-          <option value="">Everybody</option>
-          {(members.data?.items ?? []).map((member) => (
-            <option key={member.id} value={member.id}>
-              {visible(member.name)}
-            </option>
-          ))}
-          <option value="x1">the platform</option>
-        </select>
-        <select aria-label="When" value={days} onChange={(event) => set({ days: Number(event.target.value) })}>
-          {spans.map((span) => (
-            <option key={span.days} value={span.days}>
-              {span.label}
-            </option>
-          ))}
-        </select>
+        <Choice
+          label="Action"
+          all="All actions"
+          options={groups.map(({ prefix, label }) => [prefix, label])}
+          value={action}
+          set={(action) => set({ action })}
+        />
+        <Choice
+          label="Who"
+          all="Everybody"
+          options={[
+            ...(members.data?.items ?? []).map(({ id, name }) => [id, visible(name)] as const),
+            ["x1", "the platform"],
+          ]}
+          value={actor}
+          set={(actor) => set({ actor })}
+        />
+        <Choice
+          label="When"
+          all="Any time"
+          options={spans.map(({ days, label }) => [String(days), label])}
+          value={days > 0 ? String(days) : ""}
+          set={(days) => set({ days: Number(days) })}
+        />
         {waiting > 0 ? (
           <Button onClick={() => void log.refetch()}>{waiting >= 100 ? "100 or more" : waiting} new</Button>
         ) : null}
-      </div>
+      </Filters>
       <View query={log} what="the audit log">
         {() =>
           entries.length === 0 ? (

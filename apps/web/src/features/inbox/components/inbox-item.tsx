@@ -1,4 +1,4 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { formatUsd, parseUsd } from "@x1agent/contract";
 import { type FormEvent, lazy, Suspense, useState } from "react";
@@ -9,6 +9,7 @@ import { Failure } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
 import type { Job } from "../../../lib/jobs.ts";
+import { useEvidence } from "../../../lib/queries.ts";
 
 const Question = lazy(() => import("../../job/components/talk.tsx").then(({ Question }) => ({ default: Question })));
 const DecisionCard = lazy(() =>
@@ -49,10 +50,7 @@ export function InboxItem({ job, dismiss }: { job: Job; dismiss(): void }) {
 
 function Approval({ job }: { job: Job }) {
   const [open, setOpen] = useState(false);
-  const evidence = useQuery({
-    queryKey: ["job", job.id, "evidence"],
-    queryFn: ({ signal }) => client.listEvidence({ params: { jobId: job.id }, signal }),
-  });
+  const evidence = useEvidence(job.id, job.approvalDigest);
   const newest = evidence.data?.items[0];
   if (evidence.isError) return <Failure error={evidence.error} retry={() => void evidence.refetch()} />;
   if (!newest) return <div className="skeleton line" />;

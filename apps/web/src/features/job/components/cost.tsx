@@ -1,15 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { formatUsd } from "@x1agent/contract";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
-import { client } from "../../../lib/client.ts";
 import { formatDuration, visible } from "../../../lib/format.ts";
+import { callsQuery } from "../../../lib/queries.ts";
 
 /** Model calls as the sidecar metered them. */
 export function Cost({ jobId }: { jobId: string }) {
-  const calls = useQuery({
-    queryKey: ["job", jobId, "calls"],
-    queryFn: ({ signal }) => client.listCalls({ params: { jobId }, query: { limit: 200 }, signal }),
-  });
+  const calls = useQuery(callsQuery(jobId));
   if (calls.isPending) return <Loading />;
   if (!calls.data) return <Failure error={calls.error} retry={() => void calls.refetch()} />;
   if (calls.data.items.length === 0) return <Empty>No model call yet.</Empty>;

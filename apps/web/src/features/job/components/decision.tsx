@@ -4,7 +4,7 @@ import { BadgeCheck, CircleAlert, MessageSquareText, Trash2 } from "lucide-react
 import { useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
-import { Failure } from "../../../components/states.tsx";
+import { Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
 import { useWho } from "../../../lib/who.ts";
@@ -25,6 +25,13 @@ const decided: Record<Choice, string> = {
  * the buttons go until the reader has taken in the new one.
  */
 export function DecisionCard({ evidence, current }: { evidence: Evidence; current: string | null }) {
+  // A new round's digest may be here before its evidence is: an older one was never offered for a decision.
+  const [ready, setReady] = useState(evidence.approvalDigest === current);
+  if (!ready && evidence.approvalDigest === current) setReady(true);
+  return ready ? <OpenDecision evidence={evidence} current={current} /> : <Loading />;
+}
+
+function OpenDecision({ evidence, current }: { evidence: Evidence; current: string | null }) {
   const [seen, setSeen] = useState(evidence);
   const [comment, setComment] = useState("");
   const [asked, setAsked] = useState<Choice | null>(null);

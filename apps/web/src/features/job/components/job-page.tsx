@@ -8,6 +8,7 @@ import { JobStateMark } from "../../../components/job-state.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
+import { jobQuery, useEvidence } from "../../../lib/queries.ts";
 import { useShortcuts } from "../../../lib/shortcuts.ts";
 import { useStory } from "../api/events.ts";
 import { Changes } from "../changes/changes.tsx";
@@ -32,17 +33,9 @@ function OneJob({ jobId }: { jobId: string }) {
   const story = useStory(jobId);
   const [cancelling, setCancelling] = useState(false);
   const [tab, setTab] = useState<(typeof tabs)[number]>("Story");
-  const job = useQuery({
-    queryKey: ["job", jobId],
-    queryFn: ({ signal }) => client.getJob({ params, signal }),
-    refetchInterval: 5_000,
-  });
-  const evidences = useQuery({
-    queryKey: ["job", jobId, "evidence"],
-    queryFn: ({ signal }) => client.listEvidence({ params, signal }),
-  });
+  const job = useQuery({ ...jobQuery(jobId), refetchInterval: 5_000 });
+  const evidences = useEvidence(jobId, job.data?.approvalDigest ?? null);
   const refresh = () => queryClient.invalidateQueries({ queryKey: ["job", jobId] });
-  const cancel = useMutation({ mutationFn: () => client.cancelJob({ params }), onSettled: refresh });
   const retry = useMutation({ mutationFn: () => client.retryJob({ params, body: {} }), onSettled: refresh });
   const interrupt = useMutation({ mutationFn: () => client.interruptJob({ params }), onSettled: refresh });
   useShortcuts({ a: () => document.getElementById("approve")?.focus() });
@@ -54,7 +47,7 @@ function OneJob({ jobId }: { jobId: string }) {
   if (!job.data) return <Failure error={job.error} retry={() => void job.refetch()} />;
   const { state } = job.data;
   const latest = evidences.data?.items[0];
-  const failed = [cancel, retry, interrupt].find(({ isError }) => isError);
+  const failed = [retry, interrupt].find(({ isError }) => isError);
   return (
     <>
       <div className="head">
@@ -81,13 +74,8 @@ function OneJob({ jobId }: { jobId: string }) {
         <Confirm
           title="Cancel this job"
           action="Cancel the job"
-          busy={cancel.isPending}
-          error={null}
           close={() => setCancelling(false)}
-          run={() => {
-            setCancelling(false);
-            cancel.mutate();
-          }}
+          run={() => client.cancelJob({ params }).finally(refresh)}
         >
           <p>
             “{title}” ends now, whatever it is doing. What it has done so far stays as evidence, and it can be retried.

@@ -1,14 +1,13 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { formatUsd, isTerminal } from "@x1agent/contract";
 import { useEffect, useState } from "react";
 import { Age } from "../../../components/age.tsx";
-import { Button } from "../../../components/button.tsx";
-import { Dialog } from "../../../components/dialog.tsx";
+import { DialogForm } from "../../../components/dialog.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
-import { Failure } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { formatDuration, visible } from "../../../lib/format.ts";
+import { callsQuery, jobQuery } from "../../../lib/queries.ts";
 import { burnOf } from "../burn.ts";
 import type { Job } from "../review.ts";
 
@@ -84,10 +83,7 @@ function Elapsed({ from, to }: { from: string; to: string | null }) {
 /** Cost against the budget, how it grew, and at which rate it grows now. */
 function Money({ job }: { job: Job }) {
   const [raising, setRaising] = useState(false);
-  const calls = useQuery({
-    queryKey: ["job", job.id, "calls"],
-    queryFn: ({ signal }) => client.listCalls({ params: { jobId: job.id }, query: { limit: 200 }, signal }),
-  });
+  const calls = useQuery(callsQuery(job.id));
   const ended = isTerminal(job.state);
   const limit = job.budgetMicros;
   const burn = burnOf(calls.data?.items ?? [], job.spentMicros, Date.now());
@@ -129,39 +125,28 @@ function RaiseBudget({ job, close }: { job: Job; close(): void }) {
   const limitMicros = Math.round(Number(dollars) * 1_000_000);
   const ended = isTerminal(job.state);
   const valid = Number.isSafeInteger(limitMicros) && limitMicros > job.spentMicros;
-  const raise = useMutation({
-    mutationFn: async () => {
-      if (ended) await client.retryJob({ params: { jobId: job.id }, body: { budgetMicros: limitMicros } });
-      else await client.setBudget({ body: { scope: { kind: "job", id: job.id }, window: "total", limitMicros } });
-    },
-    onSuccess: close,
-    onSettled: () => queryClient.invalidateQueries({ queryKey: ["job", job.id] }),
-  });
+  const raise = async () => {
+    await (ended
+      ? client.retryJob({ params: { jobId: job.id }, body: { budgetMicros: limitMicros } })
+      : client.setBudget({ body: { scope: { kind: "job", id: job.id }, window: "total", limitMicros } })
+    ).finally(() => queryClient.invalidateQueries(jobQuery(job.id)));
+  };
   return (
-    <Dialog title="Raise this job's budget" close={close}>
-      <form
-        className="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          raise.mutate();
-        }}
-      >
-        <label>
-          New limit in dollars
-          <input inputMode="decimal" value={dollars} onChange={(event) => setDollars(event.target.value)} />
-        </label>
-        <p className="quiet">
-          {formatUsd(job.spentMicros)} is spent.{" "}
-          {ended ? "The job starts another attempt with its work." : "It holds at once."}
-        </p>
-        {raise.isError ? <Failure error={raise.error} /> : null}
-        <div className="buttons end">
-          <Button onClick={close}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={!valid || raise.isPending}>
-            {ended ? "Raise and retry" : "Raise"}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <DialogForm
+      title="Raise this job's budget"
+      action={ended ? "Raise and retry" : "Raise"}
+      disabled={!valid}
+      close={close}
+      run={raise}
+    >
+      <label>
+        New limit in dollars
+        <input inputMode="decimal" value={dollars} onChange={(event) => setDollars(event.target.value)} />
+      </label>
+      <p className="quiet">
+        {formatUsd(job.spentMicros)} is spent.{" "}
+        {ended ? "The job starts another attempt with its work." : "It holds at once."}
+      </p>
+    </DialogForm>
   );
 }

@@ -4,6 +4,7 @@ import { Button } from "../../../components/button.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
+import { runtimesQuery } from "../../../lib/queries.ts";
 import type { Job } from "../review.ts";
 
 const refresh = (jobId: string) => () => queryClient.invalidateQueries({ queryKey: ["job", jobId] });
@@ -60,7 +61,7 @@ type Mode = keyof typeof modes;
 export function MessageBox({ job }: { job: Job }) {
   const [content, setContent] = useState("");
   const [chosen, setMode] = useState<Mode>("queue");
-  const runtimes = useQuery({ queryKey: ["runtimes"], queryFn: ({ signal }) => client.listRuntimes({ signal }) });
+  const runtimes = useQuery(runtimesQuery);
   const can = runtimes.data?.items.find(({ manifest }) => manifest.name === job.runtime)?.manifest.capabilities;
   const open = (Object.keys(modes) as Mode[]).filter((mode) => can?.includes(mode));
   const mode = open.includes(chosen) ? chosen : (open[0] ?? "queue");

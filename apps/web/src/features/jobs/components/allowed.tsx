@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { RouteResponse } from "@x1agent/contract";
-import { client } from "../../../lib/client.ts";
 import { formatDuration, visible } from "../../../lib/format.ts";
+import { grantsQuery } from "../../../lib/queries.ts";
 
 type Project = RouteResponse<"getProject">;
 type Grant = RouteResponse<"listGrants">["items"][number];
@@ -17,7 +17,7 @@ export function Allowed({
   budget: string;
   provider: string | null;
 }) {
-  const grants = useQuery({ queryKey: ["grants"], queryFn: ({ signal }) => client.listGrants({ signal }) });
+  const grants = useQuery(grantsQuery(false));
   const live = (grants.data?.items ?? []).filter(
     ({ subject }) => subject.kind === "organization" || (subject.kind === "project" && subject.id === project?.id),
   );

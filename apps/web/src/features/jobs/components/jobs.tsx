@@ -1,12 +1,15 @@
 import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { isTerminal } from "@x1agent/contract";
-import { type ReactNode, useState } from "react";
+import { useState } from "react";
 import { Button } from "../../../components/button.tsx";
+import { Choice, Filters, Words } from "../../../components/filters.tsx";
 import { JobList } from "../../../components/job-list.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
+import { visible } from "../../../lib/format.ts";
 import { filteredJobsQuery, type JobFilter } from "../../../lib/jobs.ts";
+import { membersQuery, meQuery, projectsQuery, runtimesQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { type JobsSearch, readSearch, views } from "../search.ts";
 
@@ -24,12 +27,10 @@ export function Jobs() {
     ...(search.by ? { createdBy: search.by } : {}),
   };
   const jobs = useInfiniteQuery(filteredJobsQuery(filter));
-  const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => client.me({ signal }) });
-  const projects = useQuery({
-    queryKey: ["projects"],
-    queryFn: ({ signal }) => client.listProjects({ query: { limit: 200 }, signal }),
-  });
-  const runtimes = useQuery({ queryKey: ["runtimes"], queryFn: ({ signal }) => client.listRuntimes({ signal }) });
+  const me = useQuery(meQuery).data?.actor.id;
+  const members = useQuery(membersQuery);
+  const projects = useQuery(projectsQuery);
+  const runtimes = useQuery(runtimesQuery);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const found = jobs.data?.pages.flatMap(({ items }) => items) ?? [];
   const toggle = (jobId: string) => {
@@ -46,43 +47,44 @@ export function Jobs() {
           New job
         </Link>
       </div>
-      <search className="filters">
-        <input
-          type="search"
-          aria-label="Words in title, goal or repository"
+      <Filters>
+        <Words
+          label="Words in title, goal or repository"
           placeholder="Search"
           value={search.q ?? ""}
-          onChange={(event) => set({ q: event.target.value })}
+          set={(q) => set({ q })}
         />
-        <Choice label="State" value={search.show} set={(show) => set({ show })}>
-          <option value="">Every state</option>
-          {Object.entries(views).map(([key, { label }]) => (
-            <option key={key} value={key}>
-              {label}
-            </option>
-          ))}
-        </Choice>
-        <Choice label="Project" value={search.project} set={(project) => set({ project })}>
-          <option value="">Every project</option>
-          {projects.data?.items.map(({ id, name }) => (
-            <option key={id} value={id}>
-              {name}
-            </option>
-          ))}
-        </Choice>
-        <Choice label="Runtime" value={search.runtime} set={(runtime) => set({ runtime })}>
-          <option value="">Every runtime</option>
-          {runtimes.data?.items.map(({ manifest }) => (
-            <option key={manifest.name} value={manifest.name}>
-              {manifest.name}
-            </option>
-          ))}
-        </Choice>
-        <Choice label="Who" value={search.by} set={(by) => set({ by })}>
-          <option value="">Everybody's</option>
-          {me.data ? <option value={me.data.actor.id}>Mine</option> : null}
-        </Choice>
-      </search>
+        <Choice
+          label="State"
+          all="Every state"
+          options={Object.entries(views).map(([key, { label }]) => [key, label])}
+          value={search.show ?? ""}
+          set={(show) => set({ show })}
+        />
+        <Choice
+          label="Project"
+          all="Every project"
+          options={(projects.data?.items ?? []).map(({ id, name }) => [id, visible(name)])}
+          value={search.project ?? ""}
+          set={(project) => set({ project })}
+        />
+        <Choice
+          label="Runtime"
+          all="Every runtime"
+          options={(runtimes.data?.items ?? []).map(({ manifest: { name } }) => [name, name])}
+          value={search.runtime ?? ""}
+          set={(runtime) => set({ runtime })}
+        />
+        <Choice
+          label="Who"
+          all="Everybody's"
+          options={(members.data?.items ?? [])
+            .toSorted((a, b) => Number(b.id === me) - Number(a.id === me))
+            .map(({ id, name }) => [id, id === me ? "Mine" : visible(name)])}
+          value={search.by ?? ""}
+          set={(by) => set({ by })}
+        />
+      </Filters>
       {chosen.size > 0 ? (
         <CancelChosen
           jobIds={found.filter(({ id, state }) => chosen.has(id) && !isTerminal(state)).map(({ id }) => id)}
@@ -122,16 +124,6 @@ export function Jobs() {
         </>
       )}
     </>
-  );
-}
-
-type ChoiceProps = { label: string; value: string | undefined; set(value: string): void; children: ReactNode };
-
-function Choice({ label, value, set, children }: ChoiceProps) {
-  return (
-    <select aria-label={label} value={value ?? ""} onChange={(event) => set(event.target.value)}>
-      {children}
-    </select>
   );
 }
 

@@ -7,6 +7,7 @@ import { Button } from "../../../components/button.tsx";
 import { Failure, Loading } from "../../../components/states.tsx";
 import { client } from "../../../lib/client.ts";
 import type { Job } from "../../../lib/jobs.ts";
+import { jobQuery, projectQuery, projectsQuery, runtimesQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { Allowed } from "./allowed.tsx";
 import { RuntimeChoice } from "./runtime-choice.tsx";
@@ -17,13 +18,11 @@ export function NewJob() {
   useTitle("New job");
   const { from, project, runtime } = useSearch({ from: "/new" });
   const before = useQuery({
-    queryKey: ["job", from],
-    queryFn: ({ signal }) => client.getJob({ params: { jobId: from ?? "" }, signal }),
+    ...jobQuery(from ?? ""),
     enabled: from !== undefined,
   });
   const start = useQuery({
-    queryKey: ["project", project],
-    queryFn: ({ signal }) => client.getProject({ params: { projectId: project ?? "" }, signal }),
+    ...projectQuery(project ?? ""),
     enabled: project !== undefined,
   });
   if (before.isLoading || start.isLoading) return <Loading />;
@@ -55,11 +54,8 @@ function Form({
   runtime: string;
 }) {
   const navigate = useNavigate();
-  const runtimes = useQuery({ queryKey: ["runtimes"], queryFn: ({ signal }) => client.listRuntimes({ signal }) });
-  const projects = useQuery({
-    queryKey: ["projects"],
-    queryFn: ({ signal }) => client.listProjects({ query: { limit: 200 }, signal }),
-  });
+  const runtimes = useQuery(runtimesQuery);
+  const projects = useQuery(projectsQuery);
   const [repository, setRepository] = useState(known);
   const [runtime, setRuntime] = useState(chosen);
   const [budget, setBudget] = useState(dollars(before?.budgetMicros));

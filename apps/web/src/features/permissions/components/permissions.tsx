@@ -1,4 +1,4 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { isTerminal, type RouteResponse } from "@x1agent/contract";
 import { CircleCheck, CircleDashed } from "lucide-react";
@@ -6,11 +6,13 @@ import { useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Confirm } from "../../../components/dialog.tsx";
-import { Empty, Failure } from "../../../components/states.tsx";
+import { Choice, Filters, Words } from "../../../components/filters.tsx";
+import { Empty } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { formatCount, visible } from "../../../lib/format.ts";
 import { useListKeys } from "../../../lib/list-keys.ts";
+import { grantsQuery, projectsQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { useWho } from "../../../lib/who.ts";
 import { bounds, type Grant, holds, line, may } from "../words.ts";
@@ -24,15 +26,8 @@ export function Permissions() {
   useTitle("Permissions");
   const navigate = useNavigate();
   const { q = "", type = "", all = false } = useSearch({ from: "/permissions" });
-  const grants = useQuery({
-    queryKey: ["grants", all],
-    queryFn: ({ signal }) => client.listGrants({ query: { all: all ? "true" : "false" }, signal }),
-    refetchInterval: 5_000,
-  });
-  const projects = useQuery({
-    queryKey: ["projects"],
-    queryFn: ({ signal }) => client.listProjects({ query: { limit: 200 }, signal }),
-  });
+  const grants = useQuery({ ...grantsQuery(all), refetchInterval: 5_000 });
+  const projects = useQuery(projectsQuery);
   const jobs = useQuery({
     queryKey: ["ledger-jobs"],
     queryFn: ({ signal }) => client.listJobs({ query: { limit: 200 }, signal }),
@@ -71,27 +66,22 @@ export function Permissions() {
         A job may do what stands here, and nothing else: its own grants, its project's, and those of every job. A
         revoked one is gone from running jobs at once.
       </p>
-      <div className="tools">
-        <input
-          type="search"
-          aria-label="Filter permissions"
-          placeholder="Filter by words"
-          value={q}
-          onChange={(event) => set({ q: event.target.value })}
+      <Filters>
+        <Words label="Filter permissions" placeholder="Filter by words" value={q} set={(q) => set({ q })} />
+        <Choice
+          label="What"
+          all="Everything"
+          options={[...new Set((grants.data?.items ?? []).map((grant) => grant.type))]
+            .sort()
+            .map((one) => [one, may[one]])}
+          value={type as Grant["type"] | ""}
+          set={(type) => set({ type })}
         />
-        <select aria-label="What" value={type} onChange={(event) => set({ type: event.target.value })}>
-          <option value="">Everything</option>
-          {[...new Set((grants.data?.items ?? []).map((grant) => grant.type))].sort().map((one) => (
-            <option key={one} value={one}>
-              {may[one]}
-            </option>
-          ))}
-        </select>
         <label className="check">
           <input type="checkbox" checked={all} onChange={(event) => set({ all: event.target.checked })} />
           with revoked and used up
         </label>
-      </div>
+      </Filters>
       <View query={grants} what="the permission ledger">
         {({ items }) => {
           const found = items.filter(fits);
@@ -211,19 +201,16 @@ const concerns = ({ subject }: Grant, job: Job): boolean =>
 
 function Revoke(props: { grant: Grant; subject: string; touched: readonly Job[]; close(): void }) {
   const { grant, subject, touched, close } = props;
-  const revoke = useMutation({
-    mutationFn: () => client.revokeGrant({ params: { grantId: grant.id } }),
-    onSuccess: close,
-    onSettled: () => queryClient.invalidateQueries({ queryKey: ["grants"] }),
-  });
   return (
     <Confirm
       title="Revoke the permission"
       action="Revoke"
-      busy={revoke.isPending}
-      error={revoke.error ? <Failure error={revoke.error} /> : null}
       close={close}
-      run={() => revoke.mutate()}
+      run={() =>
+        client
+          .revokeGrant({ params: { grantId: grant.id } })
+          .finally(() => queryClient.invalidateQueries({ queryKey: ["grants"] }))
+      }
     >
       <p>
         <strong>{visible(subject)}</strong> may no longer {may[grant.type]}

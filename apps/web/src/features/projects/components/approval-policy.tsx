@@ -7,7 +7,7 @@ import { JobStateMark } from "../../../components/job-state.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
-import { projectQuery } from "../queries.ts";
+import { projectQuery } from "../../../lib/queries.ts";
 import type { Project } from "./project-page.tsx";
 
 /** Who approves, as rules that a person can read, and what they would have done with the jobs that were. */

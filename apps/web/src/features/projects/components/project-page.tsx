@@ -6,8 +6,8 @@ import { Button } from "../../../components/button.tsx";
 import { Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
+import { budgetsQuery, projectQuery, projectsQuery, runtimesQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
-import { projectQuery } from "../queries.ts";
 import { ApprovalPolicyForm } from "./approval-policy.tsx";
 import "../projects.css";
 
@@ -45,14 +45,14 @@ const mebibytes = (bytes: number) => String(Math.round(bytes / 1_048_576));
 
 /** What a job of the project starts with; jobs that run keep what they started with. */
 function Settings({ project }: { project: Project }) {
-  const runtimes = useQuery({ queryKey: ["runtimes"], queryFn: ({ signal }) => client.listRuntimes({ signal }) });
-  const budgets = useQuery({ queryKey: ["budgets"], queryFn: ({ signal }) => client.listBudgets({ signal }) });
+  const runtimes = useQuery(runtimesQuery);
+  const budgets = useQuery(budgetsQuery);
   const [refusal, setRefusal] = useState<string | null>(null);
   const save = useMutation({
     mutationFn: (body: Change) => client.updateProject({ params: { projectId: project.id }, body }),
     onSuccess: (changed) => {
       queryClient.setQueryData(projectQuery(project.id).queryKey, changed);
-      void queryClient.invalidateQueries({ queryKey: ["projects"] });
+      void queryClient.invalidateQueries(projectsQuery);
     },
   });
   const month = budgets.data?.items.find(

@@ -1,19 +1,21 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { type FormEvent, useRef } from "react";
+import { useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
+import { DialogForm } from "../../../components/dialog.tsx";
+import { Field } from "../../../components/field.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
+import { projectsQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
-import { projectsQuery } from "../queries.ts";
 
 export function Projects() {
   useTitle("Projects");
   const projects = useQuery(projectsQuery);
-  const form = useRef<HTMLDialogElement>(null);
-  const add = () => form.current?.showModal();
+  const [adding, setAdding] = useState(false);
+  const add = () => setAdding(true);
   return (
     <>
       <div className="head">
@@ -49,46 +51,30 @@ export function Projects() {
           ))}
         </ul>
       )}
-      <dialog ref={form} aria-labelledby="add-project">
-        <AddProject close={() => form.current?.close()} />
-      </dialog>
+      {adding ? <AddProject close={() => setAdding(false)} /> : null}
     </>
   );
 }
 
 function AddProject({ close }: { close(): void }) {
   const navigate = useNavigate();
-  const create = useMutation({
-    mutationFn: client.createProject,
-    onSuccess: (project) => {
-      void queryClient.invalidateQueries({ queryKey: ["projects"] });
-      return navigate({ to: "/projects/$projectId", params: { projectId: project.id } });
-    },
-  });
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    const repository = String(new FormData(event.currentTarget).get("repository")).trim();
-    create.mutate({ body: { repository } });
+  const [repository, setRepository] = useState("");
+  const create = async () => {
+    const project = await client.createProject({ body: { repository: repository.trim() } });
+    void queryClient.invalidateQueries(projectsQuery);
+    await navigate({ to: "/projects/$projectId", params: { projectId: project.id } });
   };
   return (
-    <form className="form" onSubmit={submit}>
-      <h2 id="add-project">Add a project</h2>
-      <label>
-        Repository
+    <DialogForm title="Add a project" action="Add" busy="Adding…" close={close} run={create}>
+      <Field label="Repository" hint="A folder on the service's machine, or a git URL that it can reach.">
         <input
-          name="repository"
           required
           maxLength={2000}
           placeholder="/srv/git/app or https://git.example.com/team/app.git"
+          value={repository}
+          onChange={(event) => setRepository(event.target.value)}
         />
-      </label>
-      {create.isError ? <Failure error={create.error} /> : null}
-      <div className="buttons">
-        <Button type="submit" look="primary" disabled={create.isPending}>
-          Add
-        </Button>
-        <Button onClick={close}>Cancel</Button>
-      </div>
-    </form>
+      </Field>
+    </DialogForm>
   );
 }

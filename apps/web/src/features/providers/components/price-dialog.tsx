@@ -1,9 +1,6 @@
-import { useMutation } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
-import { Button } from "../../../components/button.tsx";
-import { Dialog } from "../../../components/dialog.tsx";
+import { useState } from "react";
+import { DialogForm } from "../../../components/dialog.tsx";
 import { Field } from "../../../components/field.tsx";
-import { Failure } from "../../../components/states.tsx";
 import { client } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
 
@@ -28,82 +25,64 @@ export function PriceDialog(props: { providers: readonly string[]; close(): void
   const [model, setModel] = useState("");
   const [usd, setUsd] = useState<Record<Key, string>>({ input: "", output: "", read: "", write: "" });
   const [source, setSource] = useState("");
-  const save = useMutation({
-    mutationFn: () => {
-      const [read, write] = [amount(usd.read), amount(usd.write)];
-      return client.setPrice({
-        params: { name, model: model.trim() },
-        body: {
-          inputUsdPerMTok: amount(usd.input) ?? 0,
-          outputUsdPerMTok: amount(usd.output) ?? 0,
-          ...(read === undefined ? {} : { cacheReadUsdPerMTok: read }),
-          ...(write === undefined ? {} : { cacheWriteUsdPerMTok: write }),
-          ...(source.trim() ? { source: source.trim() } : {}),
-        },
-      });
-    },
-    async onSuccess() {
-      await saved();
-      close();
-    },
-  });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    save.mutate();
+  const save = async () => {
+    const [read, write] = [amount(usd.read), amount(usd.write)];
+    await client.setPrice({
+      params: { name, model: model.trim() },
+      body: {
+        inputUsdPerMTok: amount(usd.input) ?? 0,
+        outputUsdPerMTok: amount(usd.output) ?? 0,
+        ...(read === undefined ? {} : { cacheReadUsdPerMTok: read }),
+        ...(write === undefined ? {} : { cacheWriteUsdPerMTok: write }),
+        ...(source.trim() ? { source: source.trim() } : {}),
+      },
+    });
+    await saved();
   };
   return (
-    <Dialog title="State a price" close={close} wide>
-      <form className="form" onSubmit={submit}>
-        <div className="pair">
-          <Field label="Provider">
-            <select value={name} onChange={(event) => setName(event.target.value)}>
-              {providers.map((one) => (
-                <option key={one} value={one}>
-                  {visible(one)}
-                </option>
-              ))}
-            </select>
-          </Field>
-          <Field label="Model" hint="Its exact id, as jobs ask for it.">
+    <DialogForm title="State a price" action="State price" busy="Saving…" close={close} run={save} wide>
+      <div className="pair">
+        <Field label="Provider">
+          <select value={name} onChange={(event) => setName(event.target.value)}>
+            {providers.map((one) => (
+              <option key={one} value={one}>
+                {visible(one)}
+              </option>
+            ))}
+          </select>
+        </Field>
+        <Field label="Model" hint="Its exact id, as jobs ask for it.">
+          <input
+            className="mono"
+            required
+            maxLength={200}
+            spellCheck={false}
+            autoCapitalize="none"
+            value={model}
+            onChange={(event) => setModel(event.target.value)}
+          />
+        </Field>
+      </div>
+      <div className="quarters">
+        {fields.map(({ key, label, hint }) => (
+          <Field key={key} label={label} hint={hint}>
             <input
               className="mono"
-              required
-              maxLength={200}
-              spellCheck={false}
-              autoCapitalize="none"
-              value={model}
-              onChange={(event) => setModel(event.target.value)}
+              inputMode="decimal"
+              required={hint === ""}
+              pattern="\$?\d{1,6}(\.\d{1,6})?"
+              title="An amount such as 0.25"
+              placeholder="0.25"
+              value={usd[key]}
+              onChange={(event) => setUsd({ ...usd, [key]: event.target.value })}
             />
           </Field>
-        </div>
-        <div className="quarters">
-          {fields.map(({ key, label, hint }) => (
-            <Field key={key} label={label} hint={hint}>
-              <input
-                className="mono"
-                inputMode="decimal"
-                required={hint === ""}
-                pattern="\$?\d{1,6}(\.\d{1,6})?"
-                title="An amount such as 0.25"
-                placeholder="0.25"
-                value={usd[key]}
-                onChange={(event) => setUsd({ ...usd, [key]: event.target.value })}
-              />
-            </Field>
-          ))}
-        </div>
-        <p className="hint">In US dollars per million tokens. It holds from the next attempt on.</p>
-        <Field label="Source" hint="Where it comes from: a page, a contract, your own hardware.">
-          <input maxLength={500} value={source} onChange={(event) => setSource(event.target.value)} />
-        </Field>
-        {save.error ? <Failure error={save.error} /> : null}
-        <div className="buttons end">
-          <Button onClick={close}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={save.isPending}>
-            {save.isPending ? "Saving…" : "State price"}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+        ))}
+      </div>
+      <p className="hint">In US dollars per million tokens. It holds from the next attempt on.</p>
+      <Field label="Source" hint="Where it comes from: a page, a contract, your own hardware.">
+        <input maxLength={500} value={source} onChange={(event) => setSource(event.target.value)} />
+      </Field>
+    </DialogForm>
   );
 }

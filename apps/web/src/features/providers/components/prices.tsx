@@ -1,9 +1,10 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { formatUsd, type RouteResponse } from "@x1agent/contract";
 import { useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Confirm } from "../../../components/dialog.tsx";
-import { Empty, Failure } from "../../../components/states.tsx";
+import { Choice, Filters, Words } from "../../../components/filters.tsx";
+import { Empty } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { formatCount, visible } from "../../../lib/format.ts";
@@ -54,24 +55,19 @@ export function Prices({ providers }: { providers: readonly string[] }) {
           ];
           return (
             <>
-              <div className="tools">
-                <input
-                  type="search"
-                  aria-label="Filter models"
-                  placeholder="Filter models"
-                  value={words}
-                  onChange={(event) => setWords(event.target.value)}
+              <Filters>
+                <Words label="Filter models" placeholder="Filter models" value={words} set={setWords} />
+                <Choice
+                  label="Provider"
+                  all="All providers"
+                  options={[...new Set(items.map((price) => price.provider))].map((name) => [name, visible(name)])}
+                  value={provider}
+                  set={setProvider}
                 />
-                <select aria-label="Provider" value={provider} onChange={(event) => setProvider(event.target.value)}>
-                  <option value="">All providers</option>
-                  {[...new Set(items.map((price) => price.provider))].map((name) => (
-                    <option key={name}>{name}</option>
-                  ))}
-                </select>
                 <span className="quiet push" role="status">
                   {formatCount(found.length)} models
                 </span>
-              </div>
+              </Filters>
               {found.length === 0 ? (
                 <Empty>
                   <p>No priced model fits.</p>
@@ -166,19 +162,12 @@ export function Prices({ providers }: { providers: readonly string[] }) {
 }
 
 function Forget({ price, close }: { price: Price; close(): void }) {
-  const forget = useMutation({
-    mutationFn: () => client.deletePrice({ params: { name: price.provider, model: price.model } }),
-    onSuccess: close,
-    onSettled: reload,
-  });
   return (
     <Confirm
       title="Forget the stated price"
       action="Forget price"
-      busy={forget.isPending}
-      error={forget.error ? <Failure error={forget.error} /> : null}
       close={close}
-      run={() => forget.mutate()}
+      run={() => client.deletePrice({ params: { name: price.provider, model: price.model } }).finally(reload)}
     >
       <p>
         <code>{visible(`${price.provider}/${price.model}`)}</code> costs what the built-in list says, from the next

@@ -56,11 +56,6 @@ function Entry({ provider }: { provider: Provider }) {
     mutationFn: () => client.testProvider({ params: { name: provider.name } }),
     onSettled: reload,
   });
-  const forget = useMutation({
-    mutationFn: () => client.deleteSecret({ params: { name: provider.name } }),
-    onSuccess: close,
-    onSettled: reload,
-  });
   const name = visible(provider.name);
   return (
     <li className="panel" aria-label={name}>
@@ -122,10 +117,8 @@ function Entry({ provider }: { provider: Provider }) {
         <Confirm
           title={`Forget the key of ${name}`}
           action="Forget key"
-          busy={forget.isPending}
-          error={forget.error ? <Failure error={forget.error} /> : null}
           close={close}
-          run={() => forget.mutate()}
+          run={() => client.deleteSecret({ params: { name: provider.name } }).finally(reload)}
         >
           <p>
             The key ending in <code>{provider.lastFour}</code> is removed here; at the provider it stays valid. Jobs

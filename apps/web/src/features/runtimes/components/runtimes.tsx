@@ -6,6 +6,7 @@ import { Button } from "../../../components/button.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
+import { runtimesQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
 import "../runtimes.css";
 
@@ -27,11 +28,7 @@ const capabilities = Object.keys(meaning) as Capability[];
 
 export function Runtimes() {
   useTitle("Runtimes");
-  const runtimes = useQuery({
-    queryKey: ["runtimes"],
-    queryFn: ({ signal }) => client.listRuntimes({ signal }),
-    refetchInterval: 5_000,
-  });
+  const runtimes = useQuery({ ...runtimesQuery, refetchInterval: 5_000 });
   return (
     <>
       <div className="head">
@@ -76,7 +73,7 @@ function Entry({ runtime: { manifest, installed, installing } }: { runtime: Runt
       };
       if (!end.ok) throw new Error(end.detail);
     },
-    onSettled: () => queryClient.invalidateQueries({ queryKey: ["runtimes"] }),
+    onSettled: () => queryClient.invalidateQueries(runtimesQuery),
   });
   const busy = install.isPending || installing;
   return (

@@ -4,13 +4,13 @@ import { Fingerprint, KeyRound } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
-import { Confirm, Dialog } from "../../../components/dialog.tsx";
+import { Confirm, DialogForm } from "../../../components/dialog.tsx";
 import { Field } from "../../../components/field.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
-import { accountQuery } from "../../../lib/account.ts";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
+import { accountQuery, membersQuery, sessionsQuery } from "../../../lib/queries.ts";
 import { pageByName, passkeysWork } from "../../../lib/sign-in.ts";
 import { Browsers } from "./browsers.tsx";
 import { Confirming } from "./confirming.tsx";
@@ -18,7 +18,7 @@ import { Confirming } from "./confirming.tsx";
 type Account = RouteResponse<"getAccount">;
 const keep = (account: Account) => {
   queryClient.setQueryData(accountQuery.queryKey, account);
-  void queryClient.invalidateQueries({ queryKey: ["members"] });
+  void queryClient.invalidateQueries(membersQuery);
 };
 
 export function AccountSection() {
@@ -118,61 +118,49 @@ function PasswordDialog({ account, mode, close }: { account: Account; mode: "set
   const [password, setPassword] = useState("");
   const [current, setCurrent] = useState("");
   const confirmation = current ? { current } : {};
-  const change = useMutation({
-    mutationFn: () =>
-      mode === "set"
+  const change = async () => {
+    keep(
+      await (mode === "set"
         ? client.setPassword({ body: { password, ...confirmation } })
-        : client.removePassword({ body: confirmation }),
-    onSuccess(changed) {
-      keep(changed);
-      void queryClient.invalidateQueries({ queryKey: ["sessions"] });
-      close();
-    },
-  });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    change.mutate();
+        : client.removePassword({ body: confirmation })),
+    );
+    void queryClient.invalidateQueries(sessionsQuery);
   };
   const short = password.length > 0 && password.length < passwordLength.min;
   return (
-    <Dialog title={mode === "set" ? "Set a password" : "Remove the password"} close={close}>
-      <form className="form" onSubmit={submit}>
-        {mode === "set" ? (
-          <Field
-            label="New password"
-            hint={
-              short
-                ? `${passwordLength.min - password.length} more characters.`
-                : `At least ${passwordLength.min} characters; length is what counts. Your other browsers are signed out.`
-            }
-          >
-            <input
-              type="password"
-              autoComplete="new-password"
-              required
-              minLength={passwordLength.min}
-              maxLength={passwordLength.max}
-              value={password}
-              onChange={(event) => setPassword(event.target.value)}
-            />
-          </Field>
-        ) : (
-          <p>From then on you sign in by links from the command line, or by a passkey.</p>
-        )}
-        <Confirming by={account.confirmBy} current={current} setCurrent={setCurrent} />
-        {change.error ? <Failure error={change.error} /> : null}
-        <div className="buttons end">
-          <Button onClick={close}>Cancel</Button>
-          <Button
-            type="submit"
-            look={mode === "set" ? "primary" : "danger"}
-            disabled={change.isPending || account.confirmBy === "sign_in"}
-          >
-            {change.isPending ? "Saving…" : mode === "set" ? "Set password" : "Remove password"}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <DialogForm
+      title={mode === "set" ? "Set a password" : "Remove the password"}
+      look={mode === "set" ? "primary" : "danger"}
+      action={mode === "set" ? "Set password" : "Remove password"}
+      busy="Saving…"
+      disabled={account.confirmBy === "sign_in"}
+      close={close}
+      run={change}
+    >
+      {mode === "set" ? (
+        <Field
+          label="New password"
+          hint={
+            short
+              ? `${passwordLength.min - password.length} more characters.`
+              : `At least ${passwordLength.min} characters; length is what counts. Your other browsers are signed out.`
+          }
+        >
+          <input
+            type="password"
+            autoComplete="new-password"
+            required
+            minLength={passwordLength.min}
+            maxLength={passwordLength.max}
+            value={password}
+            onChange={(event) => setPassword(event.target.value)}
+          />
+        </Field>
+      ) : (
+        <p>From then on you sign in by links from the command line, or by a passkey.</p>
+      )}
+      <Confirming by={account.confirmBy} current={current} setCurrent={setCurrent} />
+    </DialogForm>
   );
 }
 
@@ -247,64 +235,50 @@ function thisDevice(): string {
 function AddPasskey({ account, close }: { account: Account; close(): void }) {
   const [name, setName] = useState(thisDevice);
   const [current, setCurrent] = useState("");
-  const add = useMutation({
-    mutationFn: async () => {
-      const options = await client.passkeyOptions({ body: current ? { current } : {} });
-      const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options as never);
-      const made = (await navigator.credentials.create({ publicKey })) as PublicKeyCredential | null;
-      if (!made) throw new Error("No passkey was made.");
-      return client.addPasskey({ body: { name, response: made.toJSON() as never } });
-    },
-    onSuccess(changed) {
-      keep(changed);
-      close();
-    },
-  });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    add.mutate();
+  const add = async () => {
+    const options = await client.passkeyOptions({ body: current ? { current } : {} });
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options as never);
+    const made = (await navigator.credentials.create({ publicKey })) as PublicKeyCredential | null;
+    if (!made) throw new Error("No passkey was made.");
+    keep(await client.addPasskey({ body: { name, response: made.toJSON() as never } }));
   };
-  const said = {
-    InvalidStateError: "This device has a passkey for you already.",
-    NotAllowedError: "No passkey was made: you cancelled, or time ran out.",
-  }[add.error?.name ?? ""];
+  const explain = (error: Error) => {
+    const said = {
+      InvalidStateError: "This device has a passkey for you already.",
+      NotAllowedError: "No passkey was made: you cancelled, or time ran out.",
+    }[error.name];
+    return said ? <p role="alert">{said}</p> : null;
+  };
   return (
-    <Dialog title="Add a passkey" close={close}>
-      <form className="form" onSubmit={submit}>
-        <Field label="Name" hint="By which you know it again.">
-          <input required maxLength={100} value={name} onChange={(event) => setName(event.target.value)} />
-        </Field>
-        <Confirming by={account.confirmBy} current={current} setCurrent={setCurrent} />
-        {said ? <p role="alert">{said}</p> : add.error ? <Failure error={add.error} /> : null}
-        <div className="buttons end">
-          <Button onClick={close}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={add.isPending || account.confirmBy === "sign_in"}>
-            {add.isPending ? "Waiting for your device…" : "Continue"}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <DialogForm
+      title="Add a passkey"
+      action="Continue"
+      busy="Waiting for your device…"
+      disabled={account.confirmBy === "sign_in"}
+      close={close}
+      run={add}
+      explain={explain}
+    >
+      <Field label="Name" hint="By which you know it again.">
+        <input required maxLength={100} value={name} onChange={(event) => setName(event.target.value)} />
+      </Field>
+      <Confirming by={account.confirmBy} current={current} setCurrent={setCurrent} />
+    </DialogForm>
   );
 }
 
 function RemovePasskey(props: { account: Account; passkey: Account["passkeys"][number]; close(): void }) {
   const { account, passkey, close } = props;
   const [current, setCurrent] = useState("");
-  const remove = useMutation({
-    mutationFn: () => client.removePasskey({ params: { passkeyId: passkey.id }, body: current ? { current } : {} }),
-    onSuccess(changed) {
-      keep(changed);
-      close();
-    },
-  });
+  const remove = async () =>
+    keep(await client.removePasskey({ params: { passkeyId: passkey.id }, body: current ? { current } : {} }));
   return (
     <Confirm
       title="Remove the passkey"
       action={`Remove ${passkey.name}`}
-      busy={remove.isPending || account.confirmBy === "sign_in"}
-      error={remove.error ? <Failure error={remove.error} /> : null}
+      disabled={account.confirmBy === "sign_in"}
       close={close}
-      run={() => remove.mutate()}
+      run={remove}
     >
       <p>
         <strong>{visible(passkey.name)}</strong> will no longer sign you in. Browsers that are signed in stay so.

@@ -1,14 +1,14 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import type { RouteResponse } from "@x1agent/contract";
 import { Laptop, Smartphone } from "lucide-react";
 import { useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Confirm } from "../../../components/dialog.tsx";
-import { Failure } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
+import { sessionsQuery } from "../../../lib/queries.ts";
 import { browserName } from "../browser-name.ts";
 
 type Session = RouteResponse<"listSessions">["items"][number];
@@ -16,11 +16,7 @@ const methods = { link: "by a link", password: "by password", passkey: "by passk
 
 /** Where one is signed in, and how to end it. */
 export function Browsers() {
-  const sessions = useQuery({
-    queryKey: ["sessions"],
-    queryFn: ({ signal }) => client.listSessions({ signal }),
-    refetchInterval: 15_000,
-  });
+  const sessions = useQuery({ ...sessionsQuery, refetchInterval: 15_000 });
   const [ending, setEnding] = useState<Session | "others" | null>(null);
   const others = (sessions.data?.items ?? []).filter(({ current }) => !current).length;
   return (
@@ -65,23 +61,15 @@ export function Browsers() {
 }
 
 function EndSession({ what, count, close }: { what: Session | "others"; count: number; close(): void }) {
-  const end = useMutation({
-    mutationFn: async () => {
-      if (what === "others") await client.endOtherSessions();
-      else await client.endSession({ params: { sessionId: what.id } });
-    },
-    onSuccess: close,
-    onSettled: () => queryClient.invalidateQueries({ queryKey: ["sessions"] }),
-  });
+  const end = () =>
+    what === "others" ? client.endOtherSessions() : client.endSession({ params: { sessionId: what.id } });
   const others = count === 1 ? "1 other browser" : `${count} other browsers`;
   return (
     <Confirm
       title={what === "others" ? "Sign out all other browsers" : "Sign this browser out"}
       action={what === "others" ? `Sign out ${others}` : "Sign out"}
-      busy={end.isPending}
-      error={end.error ? <Failure error={end.error} /> : null}
       close={close}
-      run={() => end.mutate()}
+      run={() => end().finally(() => queryClient.invalidateQueries(sessionsQuery))}
     >
       <p>
         {what === "others"

@@ -99,7 +99,7 @@ function Retention() {
         Events, evidence and the audit log are kept for ever. What an ended job no longer needs can go: a retry of such
         a job begins a new session.
       </p>
-      <div className="tools">
+      <div className="buttons">
         <Field label="Keep ended jobs' files for">
           <select
             value={days}
@@ -168,10 +168,8 @@ function Retention() {
         <Confirm
           title="Free what nothing needs"
           action={`Free ${formatBytes(bytes(look.data))}`}
-          busy={free.isPending}
-          error={free.error ? <Failure error={free.error} /> : null}
           close={() => setAsking(false)}
-          run={() => free.mutate()}
+          run={() => free.mutateAsync()}
         >
           <p>
             <TriangleAlert size={16} aria-hidden /> {formatCount(count(look.data))} things of jobs that ended more than{" "}

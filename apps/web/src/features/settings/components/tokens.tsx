@@ -1,13 +1,13 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import type { RouteBodyInput, RouteResponse } from "@x1agent/contract";
 import { ShieldCheck } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { CopyLine } from "../../../components/copy.tsx";
-import { Confirm, Dialog } from "../../../components/dialog.tsx";
+import { Confirm, DialogForm } from "../../../components/dialog.tsx";
 import { Field } from "../../../components/field.tsx";
-import { Empty, Failure } from "../../../components/states.tsx";
+import { Empty } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
@@ -28,11 +28,10 @@ const lifetimes = [
   { days: 0, label: "never" },
 ] as const;
 
+const tokensQuery = queryOptions({ queryKey: ["tokens"], queryFn: ({ signal }) => client.listTokens({ signal }) });
+
 export function TokensSection() {
-  const tokens = useQuery({
-    queryKey: ["tokens"],
-    queryFn: ({ signal }) => client.listTokens({ signal }),
-  });
+  const tokens = useQuery(tokensQuery);
   const [creating, setCreating] = useState(false);
   const [made, setMade] = useState<{ name: string; token: string } | null>(null);
   const [revoking, setRevoking] = useState<Token | null>(null);
@@ -133,75 +132,60 @@ function CreateToken({ close, made }: { close(): void; made(token: { name: strin
   const [name, setName] = useState("");
   const [chosen, setChosen] = useState<readonly Scope[]>(["read"]);
   const [days, setDays] = useState<number>(90);
-  const create = useMutation({
-    mutationFn: () =>
-      client.createToken({
-        body: { name: name.trim(), scopes: [...chosen], ...(days > 0 ? { expiresInSeconds: days * 86_400 } : {}) },
-      }),
-    onSuccess({ token }) {
-      made({ name: name.trim(), token });
-      void queryClient.invalidateQueries({ queryKey: ["tokens"] });
-      close();
-    },
-  });
+  const create = async () => {
+    const { token } = await client.createToken({
+      body: { name: name.trim(), scopes: [...chosen], ...(days > 0 ? { expiresInSeconds: days * 86_400 } : {}) },
+    });
+    made({ name: name.trim(), token });
+    void queryClient.invalidateQueries(tokensQuery);
+  };
   const toggle = (scope: Scope) =>
     setChosen((before) => (before.includes(scope) ? before.filter((one) => one !== scope) : [...before, scope]));
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    create.mutate();
-  };
   return (
-    <Dialog title="New API token" close={close}>
-      <form className="form" onSubmit={submit}>
-        <Field label="Name" hint="Where it will be used, such as ci or laptop.">
-          <input required maxLength={32} pattern=".*\S.*" value={name} onChange={(e) => setName(e.target.value)} />
-        </Field>
-        <fieldset className="scopes">
-          <legend>It may</legend>
-          {scopes.map(({ scope, means }) => (
-            <label key={scope} className="check">
-              <input type="checkbox" checked={chosen.includes(scope)} onChange={() => toggle(scope)} />
-              <span>
-                <strong>{scope}</strong> <span className="quiet">{means}</span>
-              </span>
-            </label>
+    <DialogForm
+      title="New API token"
+      action="Make token"
+      busy="Making…"
+      disabled={chosen.length === 0}
+      close={close}
+      run={create}
+    >
+      <Field label="Name" hint="Where it will be used, such as ci or laptop.">
+        <input required maxLength={32} pattern=".*\S.*" value={name} onChange={(e) => setName(e.target.value)} />
+      </Field>
+      <fieldset className="scopes">
+        <legend>It may</legend>
+        {scopes.map(({ scope, means }) => (
+          <label key={scope} className="check">
+            <input type="checkbox" checked={chosen.includes(scope)} onChange={() => toggle(scope)} />
+            <span>
+              <strong>{scope}</strong> <span className="quiet">{means}</span>
+            </span>
+          </label>
+        ))}
+      </fieldset>
+      <Field label="Expires">
+        <select value={days} onChange={(event) => setDays(Number(event.target.value))}>
+          {lifetimes.map(({ days, label }) => (
+            <option key={days} value={days}>
+              {days > 0 ? `after ${label}` : label}
+            </option>
           ))}
-        </fieldset>
-        <Field label="Expires">
-          <select value={days} onChange={(event) => setDays(Number(event.target.value))}>
-            {lifetimes.map(({ days, label }) => (
-              <option key={days} value={days}>
-                {days > 0 ? `after ${label}` : label}
-              </option>
-            ))}
-          </select>
-        </Field>
-        {create.error ? <Failure error={create.error} /> : null}
-        <div className="buttons end">
-          <Button onClick={close}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={create.isPending || chosen.length === 0}>
-            {create.isPending ? "Making…" : "Make token"}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+        </select>
+      </Field>
+    </DialogForm>
   );
 }
 
 function RevokeToken({ token, close }: { token: Token; close(): void }) {
-  const revoke = useMutation({
-    mutationFn: () => client.revokeToken({ params: { tokenId: token.id } }),
-    onSuccess: close,
-    onSettled: () => queryClient.invalidateQueries({ queryKey: ["tokens"] }),
-  });
   return (
     <Confirm
       title="Revoke the token"
       action="Revoke token"
-      busy={revoke.isPending}
-      error={revoke.error ? <Failure error={revoke.error} /> : null}
       close={close}
-      run={() => revoke.mutate()}
+      run={() =>
+        client.revokeToken({ params: { tokenId: token.id } }).finally(() => queryClient.invalidateQueries(tokensQuery))
+      }
     >
       <p>
         <strong>{visible(token.name ?? token.id)}</strong> (<code>{token.start}…</code>) will work nowhere any more, and

@@ -8,6 +8,7 @@ import { JobStateMark } from "../../../components/job-state.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { formatDuration, visible } from "../../../lib/format.ts";
+import { budgetsQuery, meQuery, projectsQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { type SpendDays, spendDays } from "../search.ts";
 import "../spend.css";
@@ -33,11 +34,7 @@ export function SpendPage() {
     refetchInterval: 10_000,
     placeholderData: (before) => before,
   });
-  const budgets = useQuery({
-    queryKey: ["budgets"],
-    queryFn: ({ signal }) => client.listBudgets({ signal }),
-    refetchInterval: 10_000,
-  });
+  const budgets = useQuery({ ...budgetsQuery, refetchInterval: 10_000 });
   return (
     <>
       <div className="head">
@@ -81,7 +78,7 @@ export function SpendPage() {
 
 function Report({ spend, budgets, days }: { spend: Spend; budgets: readonly Budget[]; days: SpendDays }) {
   const [asTable, setAsTable] = useState(false);
-  const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => client.me({ signal }) }).data?.actor.id;
+  const me = useQuery(meQuery).data?.actor.id;
   if (spend.jobs === 0)
     return (
       <Empty>
@@ -226,15 +223,12 @@ const scopeName = { organization: "Organization", project: "Project", member: "P
 const windowName = { day: "a day", week: "a week", month: "a month", total: "in all" } as const;
 
 function Budgets({ budgets }: { budgets: readonly Budget[] }) {
-  const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => client.me({ signal }) });
-  const projects = useQuery({
-    queryKey: ["projects"],
-    queryFn: ({ signal }) => client.listProjects({ query: { limit: 200 }, signal }),
-  });
+  const me = useQuery(meQuery);
+  const projects = useQuery(projectsQuery);
   const [refusal, setRefusal] = useState<string | null>(null);
   const set = useMutation({
     mutationFn: client.setBudget,
-    onSuccess: () => queryClient.invalidateQueries({ queryKey: ["budgets"] }),
+    onSuccess: () => queryClient.invalidateQueries(budgetsQuery),
   });
   const standing = budgets.filter(({ scope }) => scope.kind !== "job");
   const nameOf = ({ kind, id }: Budget["scope"]) =>

@@ -1,0 +1,93 @@
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { client } from "./client.ts";
+
+/**
+ * What more than one screen asks the service for, once: one key always holds the same answer. How often a screen asks
+ * again is its own affair (`refetchInterval` beside the spread options). Everything about one job lies below
+ * `["job", id]`, so that one word makes all of it be asked again.
+ */
+
+/** Who is signed in, for which organization, in which role. */
+export const meQuery = queryOptions({ queryKey: ["me"], queryFn: ({ signal }) => client.me({ signal }) });
+
+/** One's own account: asked for again after each change of it. */
+export const accountQuery = queryOptions({
+  queryKey: ["account"],
+  queryFn: ({ signal }) => client.getAccount({ signal }),
+});
+
+/** People of the organization, for showing who did something. */
+export const membersQuery = queryOptions({
+  queryKey: ["members"],
+  queryFn: ({ signal }) => client.listMembers({ signal }),
+  staleTime: 60_000,
+});
+
+/** The newest 200 projects. */
+export const projectsQuery = queryOptions({
+  queryKey: ["projects"],
+  queryFn: ({ signal }) => client.listProjects({ query: { limit: 200 }, signal }),
+});
+
+export const projectQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: ["project", projectId],
+    queryFn: ({ signal }) => client.getProject({ params: { projectId }, signal }),
+  });
+
+/** The catalogue. */
+export const runtimesQuery = queryOptions({
+  queryKey: ["runtimes"],
+  queryFn: ({ signal }) => client.listRuntimes({ signal }),
+});
+
+export const budgetsQuery = queryOptions({
+  queryKey: ["budgets"],
+  queryFn: ({ signal }) => client.listBudgets({ signal }),
+});
+
+/** The permission ledger: what holds now, or with `all` also what was revoked or used up. */
+export const grantsQuery = (all: boolean) =>
+  queryOptions({
+    queryKey: ["grants", { all }],
+    queryFn: ({ signal }) => client.listGrants({ query: { all: all ? "true" : "false" }, signal }),
+  });
+
+/** One job with its attempts. */
+export const jobQuery = (jobId: string) =>
+  queryOptions({
+    queryKey: ["job", jobId],
+    queryFn: ({ signal }) => client.getJob({ params: { jobId }, signal }),
+  });
+
+/** Evidence of every round, newest first. */
+const evidenceQuery = (jobId: string) =>
+  queryOptions({
+    queryKey: ["job", jobId, "evidence"],
+    queryFn: ({ signal }) => client.listEvidence({ params: { jobId }, signal }),
+  });
+
+/**
+ * The same, asked again until it holds the evidence that a decision would bind now (`digest`, null while there is none):
+ * job and evidence come in two answers, and a screen without the job's stream hears of the first only.
+ */
+export function useEvidence(jobId: string, digest: string | null) {
+  return useQuery({
+    ...evidenceQuery(jobId),
+    refetchInterval: ({ state }) =>
+      digest !== null && state.data && state.data.items[0]?.approvalDigest !== digest ? 1_000 : false,
+  });
+}
+
+/** The job's newest 200 model calls. */
+export const callsQuery = (jobId: string) =>
+  queryOptions({
+    queryKey: ["job", jobId, "calls"],
+    queryFn: ({ signal }) => client.listCalls({ params: { jobId }, query: { limit: 200 }, signal }),
+  });
+
+/** Browsers that are signed in as oneself. */
+export const sessionsQuery = queryOptions({
+  queryKey: ["sessions"],
+  queryFn: ({ signal }) => client.listSessions({ signal }),
+});
