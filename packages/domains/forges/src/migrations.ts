@@ -58,4 +58,11 @@ export const migrations: readonly Migration[] = [
     create index forge_delivery_open on forge_delivery (received_at) where handled_at is null;
     ${tenantTable("forge_delivery")}`,
   },
+  {
+    name: "forges-002",
+    // Why somebody was sent to the forge; the id is the digest of the state that they come back with.
+    sql: `create table forge_pending (
+      id text primary key, organization_id text not null, kind text not null, body jsonb not null, expires_at timestamptz not null);
+    ${tenantTable("forge_pending")}`,
+  },
 ];
