@@ -110,6 +110,23 @@ describe("the scan", () => {
     expect(accepted).toBeGreaterThan(50);
   });
 
+  it("sees quotes, escapes and control characters at every place of a long string, wherever the bytes lie", () => {
+    const frame = (text: string) => `{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"${text}"}]}`;
+    for (let offset = 0; offset < 4; offset += 1)
+      for (let at = 0; at < 12; at += 1) {
+        const read = (char: string) => {
+          const bytes = Buffer.from(frame(`${"é".repeat(2)}${"x".repeat(at)}${char}${"y".repeat(20)}`));
+          const moved = Buffer.from(new ArrayBuffer(bytes.length + 8), offset, bytes.length);
+          bytes.copy(moved);
+          return scanBody(of("anthropic-messages"), moved);
+        };
+        for (const char of ["z", "\u007f", '\\"', "\\\\", "\\n", " ", "!", "#", "["])
+          expect(read(char), `${char} at ${at}`).not.toBeNull();
+        for (const char of ["\u0000", "\n", "\u001f", '"', '\\\\"', '"]}]} {'])
+          expect(read(char), `${char} at ${at}`).toBeNull();
+      }
+  });
+
   it("decides on what clients send, as it was sent", () => {
     const tools = [
       {
