@@ -61,8 +61,6 @@ export type LocalDriverOptions = {
   level?: "namespaces" | "process";
   /** Certificates in PEM instead of the machine's. */
   caBundle?: string;
-  /** Added to every workspace's environment. */
-  extraEnv?: Readonly<Record<string, string>>;
   /** Default: bubblewrap where it is installed. */
   mechanism?: Mechanism;
   /** `false`: limits are watched even where a control group may be written. */
@@ -192,7 +190,6 @@ class LocalDriver implements WorkspaceDriver {
         overlayDir: this.#options.overlayDir,
         dir,
         spec,
-        env: this.#options.extraEnv ?? {},
       });
       await workspace.startSidecar();
       return workspace;
@@ -531,7 +528,6 @@ class LocalWorkspace implements Workspace {
     const { options } = this.#context;
     const token = network === "egress" ? this.spec.sidecar?.jobToken : undefined;
     return baseEnv(options.toolchains ?? [], {
-      ...options.extraEnv,
       ...this.spec.env,
       ...(token === undefined
         ? {}

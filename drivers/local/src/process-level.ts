@@ -16,7 +16,7 @@ import { baseEnv, egressEnv } from "./spec.ts";
  * Commands run as children of the service with inside paths translated to the volume's. What a command started is found
  * again by a marker in its environment, because nothing else holds a tree together here.
  */
-type Input = { overlayDir: string; dir: string; spec: WorkspaceSpec; env: Readonly<Record<string, string>> };
+type Input = { overlayDir: string; dir: string; spec: WorkspaceSpec };
 type Child = {
   process: ChildProcess;
   mark: string;
@@ -95,7 +95,7 @@ export class ProcessLevelWorkspace implements Workspace {
     ])
       delete (proxy as Record<string, string>)[name];
     const env = {
-      ...baseEnv([], { ...this.#input.env, ...this.spec.env, ...proxy }),
+      ...baseEnv([], { ...this.spec.env, ...proxy }),
       TMPDIR: join(this.#input.dir, "tmp"),
     };
     return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, translate(value, this.#map)]));
