@@ -27,6 +27,10 @@ export const TestCounts = z.object({
   failed: z.number().int(),
   skipped: z.number().int(),
   format: z.string(),
+  /** Tests that the report itself names, where it says so; more than it tells of when it was cut short. */
+  planned: z.number().int().optional(),
+  /** Test files that passed without reporting a test of their own; counted in `passed`. */
+  silent: z.number().int().optional(),
 });
 export type TestCounts = z.infer<typeof TestCounts>;
 
@@ -75,10 +79,23 @@ export const Verification = z.object({
   /** The verify command ended 0 (and set-up did); true when no verify command is set is never claimed: then null. */
   passed: z.boolean().nullable(),
   counts: TestCounts.nullable(),
+  /** Name of a test runner that began and printed no summary. */
+  noSummary: z.string().optional(),
   /** Same command with the base's own tests put back, when the change touches tests. */
-  withBaseTests: z.object({ verify: CommandResult, passed: z.boolean(), counts: TestCounts.nullable() }).nullable(),
+  withBaseTests: z
+    .object({
+      verify: CommandResult,
+      passed: z.boolean(),
+      counts: TestCounts.nullable(),
+      noSummary: z.string().optional(),
+    })
+    .nullable(),
 });
 export type Verification = z.infer<typeof Verification>;
+
+/** A doubt about the change as a whole. Kinds: tests_fewer, no_summary; a reader keeps those it does not know. */
+export const EvidenceRisk = z.object({ kind: z.string(), reason: z.string() });
+export type EvidenceRisk = z.infer<typeof EvidenceRisk>;
 
 /** All that the platform itself saw of one round. Stored as canonical JSON in the blob store; its SHA-256 is `recordDigest`. */
 export const EvidenceRecord = z.object({
@@ -99,6 +116,8 @@ export const EvidenceRecord = z.object({
   named: z.array(z.string()),
   /** What the base holds and the workspace does not: submodules and Git LFS content, which are not fetched. */
   notes: z.array(z.string()).optional(),
+  /** What the tests' own report lacks; with one of these no policy approves. */
+  risks: z.array(EvidenceRisk).optional(),
   verification: Verification,
   baseline: Verification.nullable(),
   costMicros: Micros,

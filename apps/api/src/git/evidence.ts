@@ -1,4 +1,5 @@
-import { ApprovalSubject, EvidenceRecord, type TestCounts, type Verification } from "@x1agent/contract";
+import { ApprovalSubject, EvidenceRecord, type Verification } from "@x1agent/contract";
+import { testRisks } from "./counts.ts";
 import { visible } from "./diff.ts";
 import { pullRequestDigest, recordDigest } from "./digest.ts";
 import type { Imported, PullRequestText } from "./port.ts";
@@ -6,13 +7,17 @@ import type { Imported, PullRequestText } from "./port.ts";
 /** All that one round's evidence is made from; everything in it was seen by the platform itself. */
 export type EvidenceInput = Omit<
   EvidenceRecord,
-  "version" | "commit" | "tree" | "files" | "insertions" | "deletions" | "named"
+  "version" | "commit" | "tree" | "files" | "insertions" | "deletions" | "named" | "risks"
 > & { change: Pick<Imported, "commit" | "tree" | "files" | "insertions" | "deletions" | "named"> };
 
 /** Builds the record. `repository` is the parsed remote's `url`, since publishing goes to exactly that. Pure. */
 export function buildEvidence({ change, ...rest }: EvidenceInput): EvidenceRecord {
   const { commit, tree, files, insertions, deletions, named } = change;
-  return EvidenceRecord.parse({ version: 1, ...rest, commit, tree, files, insertions, deletions, named });
+  const risks = testRisks(rest);
+  return EvidenceRecord.parse({
+    ...{ version: 1, ...rest, commit, tree, files, insertions, deletions, named },
+    ...(risks.length > 0 ? { risks } : {}),
+  });
 }
 
 /** What an approval of this evidence binds to. Pure. */
@@ -76,6 +81,7 @@ export function pullRequestText(input: {
     `- ${record.files.length} files, +${record.insertions} -${record.deletions}, cost ${dollars(record.costMicros)}`,
     `- ${verificationSentence(record.verification)}`,
     ...(record.baseline ? [`- before the change: ${verificationSentence(record.baseline)}`] : []),
+    ...(record.risks ?? []).map(({ reason }) => `- look at the tests: ${inline(reason)}`),
     ...flagged.slice(0, 50).map(({ path, flags }) => `- look at ${inline(path)}: ${flags.join(", ")}`),
     ...(flagged.length > 50 ? [`- and ${flagged.length - 50} more flagged files`] : []),
     ...record.named.slice(0, 20).map((name) => `- ${inline(name)}`),
@@ -102,47 +108,4 @@ export function verificationSentence({ passed, verify, setup, counts, withBaseTe
   const told = counts ? `; reported: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped` : "";
   const base = withBaseTests ? `; with the base's own tests: ${withBaseTests.passed ? "passed" : "did not pass"}` : "";
   return `${inline(verify.command)} ${end}${told}${base}`;
-}
-
-/** Counts that the tests printed: TAP and `node --test`, JUnit XML, and the summary lines of common runners. Their word, not ours. Pure. */
-export function parseCounts(output: string): TestCounts | null {
-  const text = output.replace(/\u001b\[[0-9;]*m/g, "");
-  const last = (pattern: RegExp): number | null => {
-    const all = [...text.matchAll(pattern)];
-    return all.length ? Number(all.at(-1)![1]) : null;
-  };
-  const passed = last(/^(?:#|ℹ) pass (\d+)$/gm);
-  const failed = last(/^(?:#|ℹ) fail (\d+)$/gm);
-  if (passed !== null && failed !== null)
-    return {
-      passed,
-      failed,
-      skipped: (last(/^(?:#|ℹ) skipped (\d+)$/gm) ?? 0) + (last(/^(?:#|ℹ) todo (\d+)$/gm) ?? 0),
-      format: "node-test",
-    };
-
-  const suites = [...text.matchAll(/<testsuite\b([^>]*)>/g)].map((match) => match[1]!);
-  if (suites.length) {
-    const sum = (name: string) =>
-      suites.reduce(
-        (total, attributes) => total + Number(new RegExp(`\\b${name}="(\\d+)"`).exec(attributes)?.[1] ?? 0),
-        0,
-      );
-    const bad = sum("failures") + sum("errors");
-    const skipped = sum("skipped");
-    return { passed: Math.max(0, sum("tests") - bad - skipped), failed: bad, skipped, format: "junit" };
-  }
-
-  const results = [...text.matchAll(/^(not )?ok\b[^\n#]*(#\s*(?:skip|todo)\b)?/gim)];
-  if (results.length && /^(TAP version|1\.\.\d+)/m.test(text)) {
-    const skipped = results.filter((match) => match[2]).length;
-    const bad = results.filter((match) => match[1] && !match[2]).length;
-    return { passed: results.length - skipped - bad, failed: bad, skipped, format: "tap" };
-  }
-
-  // pytest, vitest, jest: "3 failed, 12 passed, 1 skipped"
-  const summary = text.split("\n").findLast((line) => /\b\d+ (passed|failed)\b/.test(line));
-  if (!summary) return null;
-  const number = (word: string) => Number(new RegExp(`(\\d+) ${word}`).exec(summary)?.[1] ?? 0);
-  return { passed: number("passed"), failed: number("failed"), skipped: number("skipped"), format: "summary" };
 }

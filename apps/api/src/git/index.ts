@@ -18,7 +18,6 @@ export {
   approvalSubject,
   buildEvidence,
   type EvidenceInput,
-  parseCounts,
   pullRequestText,
   targetBranchName,
   verificationSentence,

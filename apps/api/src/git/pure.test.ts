@@ -4,7 +4,7 @@ import { checkoutCommand } from "./checkout.ts";
 import { collectCommand, parseCollectReport } from "./collect.ts";
 import { flagsOf, leavesTree, looksSecret, parseRaw, visible } from "./diff.ts";
 import { approvalDigest, canonicalBytes } from "./digest.ts";
-import { approvalSubject, parseCounts, pullRequestText, targetBranchName } from "./evidence.ts";
+import { approvalSubject, buildEvidence, pullRequestText, targetBranchName } from "./evidence.ts";
 import { commitObject, objectId, parseTree, walkTrees } from "./import.ts";
 import { chooseBase, isBranchName } from "./mirror.ts";
 import { decideByPolicy, matchesGlob } from "./policy.ts";
@@ -307,6 +307,14 @@ describe("policy", () => {
       "base tests fail",
       { verification: { ...record.verification, withBaseTests: { verify: command, passed: false, counts: null } } },
     ],
+    [
+      "fewer tests",
+      {
+        verification: { ...record.verification, counts: { passed: 1, failed: 0, skipped: 0, format: "tap" } },
+        baseline: { ...record.verification, counts: { passed: 1, failed: 1, skipped: 0, format: "tap" } },
+      },
+    ],
+    ["no summary", { verification: { ...record.verification, noSummary: "jest" } }],
     ["flagged path", { files: [file("src/a.test.ts", ["test"])] }],
     ["outside the paths", { files: [file("lib/a.ts")] }],
     ["binary", { files: [{ ...file("src/a.bin"), binary: true }] }],
@@ -344,6 +352,15 @@ describe("evidence", () => {
     expect(digests.size).toBe(4);
   });
 
+  it("carries what the tests' report lacks, in the text of the pull request too", () => {
+    const { files, insertions, deletions, named, commit, tree, ...rest } = record;
+    const change = { files, insertions, deletions, named, commit, tree };
+    const made = buildEvidence({ ...rest, change, verification: { ...rest.verification, noSummary: "jest" } });
+    expect(made.risks).toEqual([{ kind: "no_summary", reason: "jest began and did not sum up" }]);
+    expect(pullRequestText({ title: "t", record: made, agentSummary: null }).body).toContain("did not sum up");
+    expect("risks" in buildEvidence({ ...rest, change })).toBe(false);
+  });
+
   it("frames the agent's words and shows file names as code", () => {
     const { title, body } = pullRequestText({
       title: "a\nb\u202e",
@@ -355,31 +372,6 @@ describe("evidence", () => {
     expect(body).toContain("    ![](http://e)");
     expect(body).not.toMatch(/^!\[/m);
   });
-
-  it.each([
-    [
-      "node",
-      "# tests 3\n# pass 2\n# fail 1\n# skipped 0\n# todo 0\n",
-      { passed: 2, failed: 1, skipped: 0, format: "node-test" },
-    ],
-    [
-      "node, spec reporter",
-      "\u001b[34mℹ pass 5\u001b[39m\nℹ fail 0\nℹ skipped 1\n",
-      { passed: 5, failed: 0, skipped: 1, format: "node-test" },
-    ],
-    [
-      "tap",
-      "TAP version 14\n1..3\nok 1 a\nnot ok 2 b\nok 3 c # SKIP x\n",
-      { passed: 1, failed: 1, skipped: 1, format: "tap" },
-    ],
-    [
-      "junit",
-      '<testsuites tests="9"><testsuite name="a" tests="4" failures="1" errors="0" skipped="1"/></testsuites>',
-      { passed: 2, failed: 1, skipped: 1, format: "junit" },
-    ],
-    ["summary", "== 3 failed, 12 passed, 1 skipped in 2s ==", { passed: 12, failed: 3, skipped: 1, format: "summary" }],
-    ["none", "hello", null],
-  ])("reads counts: %s", (_, output, counts) => expect(parseCounts(output)).toEqual(counts));
 });
 
 describe("verification plan", () => {

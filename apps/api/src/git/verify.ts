@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { type CommandResult, Fault, type Verification } from "@x1agent/contract";
 import type { ExecResult, Workspace } from "@x1agent/workspaces";
 import { checkout, restoreCommand } from "./checkout.ts";
-import { parseCounts } from "./evidence.ts";
+import { parseCounts, unfinishedRun } from "./counts.ts";
 import { inside } from "./inside.ts";
 import type { VerificationRequest } from "./port.ts";
 
@@ -47,7 +47,6 @@ export async function runVerification(open: OpenWorkspace, request: Verification
   const first = await runSteps(open, plan.asCommitted, request);
   const passed =
     request.verify === null ? null : succeeded(first.setup) && first.verify !== null && succeeded(first.verify);
-  const counts = first.output === null ? null : parseCounts(first.output);
   let withBaseTests: Verification["withBaseTests"] = null;
   // A change that fails as it is needs no second opinion.
   if (plan.withBaseTests && passed) {
@@ -56,10 +55,23 @@ export async function runVerification(open: OpenWorkspace, request: Verification
       withBaseTests = {
         verify: second.verify,
         passed: succeeded(second.setup) && succeeded(second.verify),
-        counts: second.output === null ? null : parseCounts(second.output),
+        ...reported(second.output),
       };
   }
-  return { commit: request.commit, setup: first.setup, verify: first.verify, passed, counts, withBaseTests };
+  return {
+    commit: request.commit,
+    setup: first.setup,
+    verify: first.verify,
+    passed,
+    ...reported(first.output),
+    withBaseTests,
+  };
+}
+
+/** What the tests' output says of them. */
+function reported(output: string | null): Pick<Verification, "counts" | "noSummary"> {
+  const noSummary = output === null ? null : unfinishedRun(output);
+  return { counts: output === null ? null : parseCounts(output), ...(noSummary === null ? {} : { noSummary }) };
 }
 
 const succeeded = (result: CommandResult | null): boolean =>

@@ -10,12 +10,6 @@ beforeAll(async () => {
 });
 afterAll(() => x1?.close());
 
-const evidenceOf = async (jobId: string) => {
-  const { items } = await x1.client.listEvidence({ params: { jobId } });
-  const [evidence] = items;
-  if (!evidence) throw new Error("There is no evidence.");
-  return evidence;
-};
 const nothingRuns = (jobId: string) => expect.poll(() => x1.workspacesOf(jobId), { timeout: 10_000 }).toEqual([]);
 
 describe("a repository that is not what it should be", () => {
@@ -81,7 +75,7 @@ describe("what an agent leaves behind", () => {
       verify: "true",
     });
     await x1.reach(id, "awaiting_approval");
-    const { record } = await evidenceOf(id);
+    const { record } = await x1.evidenceOf(id);
     const all = [...record.files.map(({ path }) => path), ...record.named].join("\n");
     for (const expected of ["add.mjs", "check.sh", "hidden.txt", "nested", "outside", "line.txt", "latin-", "blob.bin"])
       expect(all, expected).toContain(expected);
@@ -111,7 +105,7 @@ describe("what an agent leaves behind", () => {
     if (job.state === "failed")
       expect(`${job.reason} ${job.reasonDetail}`).toMatch(/collect_failed .*(large|MB|bytes)/);
     else {
-      const { record } = await evidenceOf(id);
+      const { record } = await x1.evidenceOf(id);
       const file = record.files.find(({ path }) => path === "large.bin");
       if (file) expect(file.binary).toBe(true);
       else expect(record.named.join("\n")).toContain("large.bin");

@@ -63,6 +63,8 @@ export function evidenceText(evidence: Evidence, style: Style): string {
     lines.push(
       `${style.quiet("base tests".padEnd(11))}${record.verification.withBaseTests.passed ? style.good("passed") : style.bad("failed")}`,
     );
+  for (const { kind, reason } of record.risks ?? [])
+    lines.push(style.warn(`${"look".padEnd(11)}! ${visibleLine(kind)}: ${visibleLine(reason)}`));
   if (record.egressBlocked.length)
     lines.push(
       `${style.quiet("blocked".padEnd(11))}${record.egressBlocked.map((b) => `${visibleLine(b.host)}:${b.port} ×${b.count}`).join(", ")}`,

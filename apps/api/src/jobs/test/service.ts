@@ -156,6 +156,13 @@ export class TestService {
     return this.client.getJob({ params: { jobId } });
   }
 
+  /** The newest evidence; a job without any is a mistake of the test's. */
+  async evidenceOf(jobId: string) {
+    const [newest] = (await this.client.listEvidence({ params: { jobId } })).items;
+    if (!newest) throw new Error("There is no evidence.");
+    return newest;
+  }
+
   /** Waits for a state; a job that ends in another says so with its reason. */
   async reach(jobId: string, ...states: JobState[]) {
     for (const end = Date.now() + 60_000; Date.now() < end; ) {

@@ -44,6 +44,11 @@ export function Tests({ evidence }: { evidence: Evidence }) {
           With the base's own tests put back it {base.passed ? "passed" : "failed"}.
         </p>
       ) : null}
+      {(evidence.record.risks ?? []).map(({ kind, reason }) => (
+        <p className="check bad" key={`${kind}: ${reason}`}>
+          <CircleAlert size={16} aria-hidden /> {visible(kind)}: {visible(reason)}
+        </p>
+      ))}
       {some ? (
         <section className="by-name" aria-label="Tests by name">
           <p className="quiet">
