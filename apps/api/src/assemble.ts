@@ -19,6 +19,7 @@ import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { routeDrivers } from "./drivers.ts";
 import { collectMirrors, parseRemote } from "./git/index.ts";
 import { createLimiter } from "./http/web/index.ts";
+import type { Trials } from "./jobs/index.ts";
 import { machineAuthorities, type NetworkFacts } from "./network.ts";
 import { testRoute } from "./provider-test.ts";
 import { loadPrices, loadProviderRoute, priceTable, providerDefaults } from "./providers.ts";
@@ -77,7 +78,7 @@ export type LoopDeps = Foundation & {
   url: string;
 };
 /** The job loop, as the rest of the service knows it. */
-export type Loop = { kick(organizationId: string, jobId: string): void; stop(): Promise<void> };
+export type Loop = { kick(organizationId: string, jobId: string): void; trials?: Trials; stop(): Promise<void> };
 
 export type AssemblyOptions = {
   startLoop(deps: LoopDeps): Promise<Loop>;
@@ -126,7 +127,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
 
       return {
         useCases: {
-          projects: projectUseCases({ db, canonicalRepository }),
+          projects: projectUseCases({ db, canonicalRepository, trials: () => loop?.trials ?? null }),
           jobs: jobUseCases({
             db,
             canonicalRepository,

@@ -102,6 +102,49 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await page.getByText("of $12.50 a day").waitFor();
   });
 
+  it("a project's commands are tried as they stand in the form, heard while they run, and stopped", async () => {
+    const projectId = (await site.service.client.listProjects({})).items[0]?.id ?? "";
+    const page = await site.signedIn(`/projects/${projectId}`);
+    const form = page.getByRole("form", { name: "Settings" });
+    const trial = form.getByRole("region", { name: "Trial of the commands" });
+    const state = trial.getByRole("status");
+    const tryIt = form.getByRole("button", { name: "Try the commands now" });
+    const patient = { timeout: 60_000 };
+    await form.getByLabel(/^Set-up command/).fill('echo set up; echo "to the other stream" >&2');
+    await form.getByLabel(/^Verify command/).fill("echo begun; sleep 600");
+    await tryIt.click();
+    await trial.getByRole("log").getByText("begun").waitFor(patient);
+    await trial.getByRole("log").getByText("to the other stream").waitFor();
+    await state.getByText("Verifying").waitFor();
+    // One at a time.
+    await expect(
+      site.service.client.startTrial({ params: { projectId }, body: { verify: "true" } }),
+    ).rejects.toMatchObject({ code: "conflict" });
+    await trial.getByRole("button", { name: "Stop" }).click();
+    await state.getByText("cancelled").waitFor(patient);
+    await expect.poll(() => site.service.driver.list(), patient).toEqual([]);
+    // The base's own state: the sample's check fails there.
+    await form.getByLabel(/^Set-up command/).fill("curl -s https://refused.example || true");
+    await form.getByLabel(/^Verify command/).fill("bash check.sh || { echo wrong sum; exit 3; }");
+    await tryIt.click();
+    await state.getByText("failed").waitFor(patient);
+    await trial.getByText("ended with 3").waitFor();
+    await trial.getByText("Refused hosts: refused.example").waitFor();
+    await trial.getByRole("log").getByText("wrong sum").waitFor();
+    expect(await accessibilityFindings(page)).toEqual([]);
+    await form.getByLabel(/^Set-up command/).fill("");
+    await form.getByLabel(/^Verify command/).fill("true");
+    await tryIt.click();
+    await state.getByText("passed").waitFor(patient);
+    // Nothing of it was saved, and the audit knows who did what.
+    expect(await site.service.client.getProject({ params: { projectId } })).toMatchObject({ setup: null });
+    const { items } = await site.service.client.listAudit({ query: { action: "project.trial" } });
+    expect(items.map(({ action }) => action.slice("project.trial_".length))).toEqual(
+      [1, 2, 3].flatMap(() => ["started", "ended"]),
+    );
+    expect(items.map(({ data }) => data.state).filter(Boolean)).toEqual(["cancelled", "failed", "passed"]);
+  });
+
   it("a project's settings are kept, and its policy is tried on past jobs before it counts", async () => {
     const { items } = await site.service.client.listProjects({});
     const page = await site.signedIn(`/projects/${items[0]?.id}`);

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Digest, EvidenceRecord } from "./evidence.ts";
+import { CommandResult, Digest, EvidenceRecord } from "./evidence.ts";
 import { GrantDetails, GrantScope, GrantSubject, GrantType } from "./grant.ts";
 import { Actor, IsolationLevel, IsolationReport, JobState, ReasonCode } from "./job.ts";
 import { RuntimeManifest } from "./manifest.ts";
@@ -95,6 +95,27 @@ export const ProjectCreate = z.object({
 });
 export type ProjectCreate = z.infer<typeof ProjectCreate>;
 export const ProjectUpdate = ProjectCreate.omit({ repository: true }).partial();
+
+/** A project's commands tried on its base commit, without an agent. Kept while the service runs. */
+export const ProjectTrial = z.object({
+  id,
+  projectId: id,
+  /** `failed`: a command did. `broken`: it could not be tried, for the reason in `detail`. */
+  state: z.enum(["running", "passed", "failed", "cancelled", "broken"]),
+  phase: z.enum(["checkout", "setup", "verify"]),
+  commit: z.string().nullable(),
+  setup: CommandResult.nullable(),
+  verify: CommandResult.nullable(),
+  /** The end of what the commands have said so far, both streams as they came; at most 64 KiB of `outputBytes`. */
+  output: z.string(),
+  outputBytes: z.number().int(),
+  /** Hosts that were refused. */
+  blocked: z.array(z.string()),
+  detail: z.string().nullable(),
+  startedAt: time,
+  endedAt: time.nullable(),
+});
+export type ProjectTrial = z.infer<typeof ProjectTrial>;
 
 export const JobCreate = z.object({
   /** An existing project, or a repository whose project is found or made. */

@@ -137,6 +137,43 @@ export const routes = defineRoutes({
     errors: ["not_found"],
   },
 
+  startTrial: {
+    method: "POST",
+    path: "/api/v1/projects/:projectId/trials",
+    summary:
+      "Try set-up and verify command on the base commit, in a fresh workspace without an agent. Absent commands are the project's.",
+    kind: "json",
+    scope: "write",
+    body: z.object({
+      setup: z.string().max(10_000).optional(),
+      verify: z.string().max(10_000).optional(),
+      verifyNetwork: z.boolean().optional(),
+    }),
+    response: r.ProjectTrial,
+    status: 202,
+    errors: ["not_found", "conflict", "rate_limited", "invalid_request"],
+  },
+  getTrial: {
+    method: "GET",
+    path: "/api/v1/projects/:projectId/trials/:trialId",
+    summary: "How far a trial is and the end of its output. Known until the service ends.",
+    kind: "json",
+    scope: "read",
+    response: r.ProjectTrial,
+    status: 200,
+    errors: ["not_found"],
+  },
+  cancelTrial: {
+    method: "POST",
+    path: "/api/v1/projects/:projectId/trials/:trialId/cancel",
+    summary: "End a trial.",
+    kind: "json",
+    scope: "write",
+    response: r.ProjectTrial,
+    status: 200,
+    errors: ["not_found"],
+  },
+
   listJobs: {
     method: "GET",
     path: "/api/v1/jobs",

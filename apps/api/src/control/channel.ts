@@ -55,6 +55,8 @@ export type Registration = {
   inference: boolean;
   /** What its sidecar may ask credentials for. */
   repositories?: readonly ChannelRepository[];
+  /** Takes what its sidecar tells, where there is no job whose events these were: a trial. */
+  onEvents?: (events: readonly NewEvent[]) => void;
   /** A lease was refused: the job has no money left. */
   onBudgetRefused?: (reply: Extract<LeaseReply, { outcome: "refused" }>) => void;
 };
@@ -186,7 +188,7 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
           throw new Refused("not_granted", "A workspace without an agent calls no model.");
         if (!own || !(await useGrant(tx, entry.organizationId, grantId))) return false;
         const { type, details } = own;
-        await appendEvents(tx, entry.organizationId, entry.jobId, [
+        await keep(tx, entry, [
           observed(entry, "grant.used", { grantId, type, pattern: details.pattern }, `grant:${grantId}`),
         ]);
         return true;
@@ -234,6 +236,11 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
     return {};
   }
 
+  async function keep(tx: Tx, entry: Entry, events: readonly NewEvent[]): Promise<void> {
+    if (entry.onEvents) entry.onEvents(events);
+    else await appendEvents(tx, entry.organizationId, entry.jobId, events);
+  }
+
   async function storeCost(tx: Tx, entry: Entry, calls: readonly CallRecord[]): Promise<void> {
     const events = calls.map((call): NewEvent => {
       const { leaseId: _lease, grantId: _grant, startedAt, ...payload } = CallRecord.parse(call);
@@ -251,7 +258,7 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
       if (!known || !parsed?.success) throw new Refused("invalid_request", `A sidecar does not send this ${type}.`);
       return observed(entry, known, parsed.data, `${entry.workspaceId}:${id}`.slice(0, 200), ts);
     });
-    await db.tenant(entry.organizationId, (tx) => appendEvents(tx, entry.organizationId, entry.jobId, checked));
+    await db.tenant(entry.organizationId, (tx) => keep(tx, entry, checked));
     return {};
   }
 

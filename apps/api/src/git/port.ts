@@ -163,6 +163,8 @@ export type VerificationRequest = {
   testPaths: readonly string[];
   /** Called before and after set-up, to move the workspace's sidecar to another phase. */
   onPhase?: (phase: "setup" | "verify") => Promise<void>;
+  /** Hears what a command says while it runs, standard output and error in one. */
+  onOutput?: (chunk: Buffer) => void;
   /** Stores whole (capped) output of a command, returns its digest. */
   storeOutput?: (output: Buffer) => Promise<string | null>;
   signal?: AbortSignal;

@@ -1,4 +1,4 @@
-import { Readable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import { type CommandResult, Fault, type Verification } from "@x1agent/contract";
 import type { ExecResult, Workspace } from "@x1agent/workspaces";
 import { checkout, restoreCommand } from "./checkout.ts";
@@ -93,8 +93,10 @@ async function runSteps(
       else if (step.kind === "restore") await restore(workspace, step.base, step.paths);
       else {
         await request.onPhase?.(step.role);
-        const ran = await workspace.exec({
-          argv: ["/bin/bash", "-c", step.command],
+        const { argv, options, taken } = listening(step.command, request.onOutput);
+        const ended = await workspace.exec({
+          argv,
+          ...options,
           cwd: inside.work,
           env: { CI: "true", NO_COLOR: "1" },
           network: step.network,
@@ -102,6 +104,7 @@ async function runSteps(
           timeoutMs: step.timeoutMs,
           ...signal,
         });
+        const ran = taken(ended);
         result[step.role] = await describe(step.command, step.network, ran, request);
         if (step.role === "verify") result.output = ran.output.toString("utf8");
         if (!succeeded(result[step.role])) break;
@@ -111,6 +114,38 @@ async function runSteps(
   } finally {
     await close();
   }
+}
+
+/**
+ * How a command is run so that what it says is heard while it runs: with both streams as one, which goes through here
+ * and whose end is kept as its output. Without a listener the driver keeps it.
+ */
+function listening(
+  command: string,
+  onOutput: VerificationRequest["onOutput"],
+): {
+  argv: string[];
+  options: { stdout?: Writable };
+  taken(ran: ExecResult): ExecResult;
+} {
+  const argv = ["/bin/bash", "-c", command];
+  if (!onOutput) return { argv, options: {}, taken: (ran) => ran };
+  let kept = Buffer.alloc(0);
+  let outputBytes = 0;
+  const stdout = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      outputBytes += chunk.length;
+      const grown = Buffer.concat([kept, chunk]);
+      kept = grown.length > tailBytes * 4 ? Buffer.from(grown.subarray(-tailBytes * 4)) : grown;
+      onOutput(chunk);
+      done();
+    },
+  });
+  return {
+    argv: ["/bin/bash", "-c", 'exec "$@" 2>&1', "x1", ...argv],
+    options: { stdout },
+    taken: (ran) => ({ ...ran, output: kept, outputBytes }),
+  };
 }
 
 async function restore(workspace: Workspace, base: string, paths: readonly string[]): Promise<void> {

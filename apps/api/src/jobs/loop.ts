@@ -5,6 +5,7 @@ import { PgBoss } from "pg-boss";
 import { z } from "zod";
 import { defaultTiming, type LoopDeps } from "./deps.ts";
 import { JobRun } from "./run-job.ts";
+import { createTrials, type Trials } from "./trial.ts";
 
 /**
  * Hands jobs out and runs them. The queue carries ids only and is a hint: the truth is the job's row. A message that is lost
@@ -13,6 +14,7 @@ import { JobRun } from "./run-job.ts";
 export type Loop = {
   /** Says that a job can go on; returns at once. */
   kick(organizationId: string, jobId: string): void;
+  trials: Trials;
   stop(): Promise<void>;
 };
 
@@ -31,6 +33,7 @@ export async function startLoop(deps: LoopDeps): Promise<Loop> {
   const waiting = new Map<string, string>();
   /** Kicked while the run was about to end: it is taken up again. */
   const again = new Set<string>();
+  const trials = createTrials(deps);
   let stopping = false;
 
   for (const organizationId of await deps.organizations())
@@ -111,7 +114,8 @@ export async function startLoop(deps: LoopDeps): Promise<Loop> {
         (await db.tenant(organizationId, (tx) => ownedWorkspaces(tx))).map(({ attemptId }) => attemptId),
       );
       for (const info of found) {
-        if (info.organizationId !== organizationId || owned.has(info.attemptId)) continue;
+        if (info.organizationId !== organizationId || owned.has(info.attemptId) || trials.owns(info.attemptId))
+          continue;
         log.info("a workspace that nobody owns is ended", { workspaceId: info.id, jobId: info.jobId });
         deps.control.revoke(info.id);
         await driver.stop(info.id);
@@ -141,6 +145,7 @@ export async function startLoop(deps: LoopDeps): Promise<Loop> {
   const timer = setInterval(sweep, timing.sweepMs);
 
   return {
+    trials,
     kick(organizationId, jobId) {
       if (runs.has(jobId)) {
         again.add(jobId);
@@ -158,7 +163,7 @@ export async function startLoop(deps: LoopDeps): Promise<Loop> {
       clearInterval(timer);
       unlisten();
       for (const { run } of runs.values()) run.stop();
-      await Promise.all([...runs.values()].map(({ done }) => done));
+      await Promise.all([trials.stop(), ...[...runs.values()].map(({ done }) => done)]);
       await sweeping;
       await boss.stop({ graceful: false, close: true });
     },

@@ -57,6 +57,7 @@ export async function startJobs(
     });
     return {
       kick: loop.kick,
+      trials: loop.trials,
       async stop() {
         await loop.stop();
         await control.close();

@@ -4,6 +4,7 @@ import { loseLeases } from "@x1agent/domain-budgets";
 import type { AttemptRecord, JobRecord } from "@x1agent/domain-jobs";
 import { newId } from "@x1agent/kernel";
 import { launchWorkspace, type Workspace, type WorkspacePurpose, type WorkspaceSpec } from "@x1agent/workspaces";
+import type { Registration } from "../control/index.ts";
 import type { Remote } from "../git/index.ts";
 import type { BudgetRefusal, LoopDeps } from "./deps.ts";
 
@@ -12,7 +13,7 @@ export const newWorkspaceId = (): string => newId("ws").replace("_", "-");
 const token = () => randomBytes(32).toString("base64url");
 
 export type WorkspaceRequest = {
-  job: JobRecord;
+  job: Pick<JobRecord, "id" | "organizationId" | "projectId" | "repository" | "createdBy" | "limits" | "isolation">;
   attempt: Pick<AttemptRecord, "id">;
   purpose: WorkspacePurpose;
   jobRepository: string;
@@ -20,6 +21,8 @@ export type WorkspaceRequest = {
   opened?: (workspace: Workspace) => void;
   /** Phase in which it starts; absent: no sidecar and no way out at all. */
   phase?: PhaseName;
+  /** See `Registration.onEvents`. */
+  onEvents?: Registration["onEvents"];
   agent?: {
     manifest: RuntimeManifest;
     appDir: string;
@@ -55,7 +58,7 @@ export async function openWorkspace(deps: LoopDeps, request: WorkspaceRequest): 
 
 async function sidecarBoot(
   deps: LoopDeps,
-  { job, attempt, agent }: WorkspaceRequest,
+  { job, attempt, agent, onEvents }: WorkspaceRequest,
   phase: PhaseName,
   workspaceId: string,
   owner: { organizationId: string; projectId: string; jobId: string; attemptId: string; memberId: string },
@@ -71,6 +74,7 @@ async function sidecarBoot(
         (await deps.gitCredential?.(job.organizationId, job.id, job.repository, purpose)) ?? null,
     })),
     ...(agent ? { onBudgetRefused: agent.onBudgetRefused } : {}),
+    ...(onEvents ? { onEvents } : {}),
   });
   return {
     ...{ workspaceId, attemptId: attempt.id, jobId: job.id, controlUrl: deps.control.url, enrolmentToken, phase, git },

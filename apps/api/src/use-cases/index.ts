@@ -13,6 +13,7 @@ import type {
   Outcome,
   PolicyTrial,
   Project,
+  ProjectTrial,
   Provider,
   Publication,
   RouteBody,
@@ -46,6 +47,9 @@ export type UseCases = {
     get(caller: Caller, projectId: string): Promise<Project | null>;
     update(caller: Caller, projectId: string, body: RouteBody<"updateProject">): Promise<Outcome<Project>>;
     tryPolicy(caller: Caller, projectId: string, policy: ApprovalPolicy): Promise<PolicyTrial | null>;
+    startTrial(caller: Caller, projectId: string, body: RouteBody<"startTrial">): Promise<Outcome<ProjectTrial>>;
+    trial(caller: Caller, projectId: string, trialId: string): ProjectTrial | null;
+    cancelTrial(caller: Caller, projectId: string, trialId: string): ProjectTrial | null;
   };
   jobs: {
     list(caller: Caller, filter: JobFilter): Promise<PageOf<Job>>;

@@ -1,7 +1,8 @@
-import { accept, EvidenceRecord, type JobState, type Outcome, type PolicyTrial } from "@x1agent/contract";
+import { accept, EvidenceRecord, type JobState, type Outcome, type PolicyTrial, refuse } from "@x1agent/contract";
 import { createProject, getProject, listProjects, updateProject } from "@x1agent/domain-projects";
 import { type Database, rows, sql, type Tx } from "@x1agent/kernel";
 import { decideByPolicy } from "../git/index.ts";
+import type { Trials } from "../jobs/index.ts";
 import { audited } from "./audit.ts";
 import type { UseCases } from "./index.ts";
 
@@ -9,10 +10,12 @@ export type ProjectDeps = {
   db: Pick<Database, "tenant">;
   /** The address in its one canonical form, or why it cannot be used. */
   canonicalRepository(text: string): Outcome<string>;
+  /** Null while the service is starting. */
+  trials(): Trials | null;
 };
 
 /** Projects: one for each repository of an organization. */
-export function projectUseCases({ db, canonicalRepository }: ProjectDeps): UseCases["projects"] {
+export function projectUseCases({ db, canonicalRepository, trials }: ProjectDeps): UseCases["projects"] {
   return {
     list: (caller, { limit, cursor }) => db.tenant(caller.organizationId, (tx) => listProjects(tx, limit, cursor)),
     async create(caller, body) {
@@ -31,6 +34,28 @@ export function projectUseCases({ db, canonicalRepository }: ProjectDeps): UseCa
         if (changed.ok) await audited(tx, caller, "project.changed", projectId, { fields: Object.keys(body) });
         return changed.ok ? accept(changed.value) : changed;
       }),
+    async startTrial(caller, projectId, body) {
+      const project = await db.tenant(caller.organizationId, (tx) => getProject(tx, projectId));
+      const ready = trials();
+      if (!project) return refuse("not_found", "No such project.");
+      if (!ready) return refuse("unavailable", "The service is starting.");
+      // An emptied field is no command; an absent one is the project's.
+      const command = (given: string | undefined, own: string | null) =>
+        given === undefined ? own : given.trim() || null;
+      const started = ready.start({
+        ...{ organizationId: caller.organizationId, project, actor: caller.actor },
+        setup: command(body.setup, project.setup),
+        verify: command(body.verify, project.verify),
+        verifyNetwork: body.verifyNetwork ?? project.verifyNetwork,
+      });
+      if (started.ok)
+        await db.tenant(caller.organizationId, (tx) =>
+          audited(tx, caller, "project.trial_started", projectId, { trialId: started.value.id }),
+        );
+      return started;
+    },
+    trial: (caller, projectId, trialId) => trials()?.get(caller.organizationId, projectId, trialId) ?? null,
+    cancelTrial: (caller, projectId, trialId) => trials()?.cancel(caller.organizationId, projectId, trialId) ?? null,
     tryPolicy: (caller, projectId, policy) =>
       db.tenant(caller.organizationId, async (tx) => {
         if (!(await getProject(tx, projectId))) return null;

@@ -20,10 +20,10 @@ import {
 } from "lucide-react";
 import type { ReactNode } from "react";
 import { Age } from "../../../components/age.tsx";
+import { Terminal } from "../../../components/terminal.tsx";
 import { formatDuration, visible } from "../../../lib/format.ts";
 import { Edit } from "./edit.tsx";
 import { type Row, type Tool, verbOf } from "./rows.ts";
-import { Terminal } from "./terminal.tsx";
 
 const toolIcons: Record<string, LucideIcon> = {
   read: FileSearch,

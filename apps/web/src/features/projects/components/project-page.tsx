@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { formatUsd, type RouteBodyInput, type RouteResponse } from "@x1agent/contract";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useRef, useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
@@ -9,6 +9,7 @@ import { visible } from "../../../lib/format.ts";
 import { budgetsQuery, projectQuery, projectsQuery, runtimesQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { ApprovalPolicyForm } from "./approval-policy.tsx";
+import { useTrial } from "./trial.tsx";
 import "../projects.css";
 
 export type Project = RouteResponse<"getProject">;
@@ -58,6 +59,15 @@ function Settings({ project }: { project: Project }) {
   const month = budgets.data?.items.find(
     ({ scope, window }) => scope.kind === "project" && scope.id === project.id && window === "month",
   );
+  const fields = useRef<HTMLFormElement>(null);
+  const trial = useTrial(project.id, () => {
+    const form = new FormData(fields.current ?? undefined);
+    return {
+      setup: String(form.get("setup") ?? ""),
+      verify: String(form.get("verify") ?? ""),
+      verifyNetwork: form.get("verifyNetwork") === "on",
+    };
+  });
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
@@ -86,7 +96,7 @@ function Settings({ project }: { project: Project }) {
     });
   };
   return (
-    <form className="form card" onSubmit={submit} aria-label="Settings">
+    <form ref={fields} className="form card" onSubmit={submit} aria-label="Settings">
       <h2>What its jobs start with</h2>
       <label>
         Name
@@ -170,10 +180,14 @@ function Settings({ project }: { project: Project }) {
         <Button type="submit" look="primary" disabled={save.isPending}>
           Save
         </Button>
+        <Button onClick={trial.start} disabled={trial.running}>
+          {trial.running ? "Trying…" : "Try the commands now"}
+        </Button>
         <span role="status" className="quiet">
           {save.isPending ? "Saving…" : save.isSuccess ? "Saved. Running jobs keep what they started with." : ""}
         </span>
       </div>
+      {trial.panel}
     </form>
   );
 }

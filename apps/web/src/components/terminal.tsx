@@ -1,6 +1,7 @@
 import Anser from "anser";
 import { useState } from "react";
-import { visible } from "../../../lib/format.ts";
+import { visible } from "../lib/format.ts";
+import "./terminal.css";
 
 /** Lines shown before somebody asks for all. */
 const LAST = 20;
