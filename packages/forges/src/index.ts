@@ -1,2 +1,3 @@
+export * from "./command.ts";
 export * from "./port.ts";
 export * from "./trust.ts";

@@ -1,6 +1,14 @@
 import { trustLabels } from "@x1agent/contract";
 import { type Migration, tenantTable } from "@x1agent/kernel";
-import { connectionKinds, connectionStates, outcomes, pullRequestStates, triggers } from "./model.ts";
+import {
+  connectionKinds,
+  connectionStates,
+  followUpKinds,
+  followUpStates,
+  outcomes,
+  pullRequestStates,
+  triggers,
+} from "./model.ts";
 
 const quoted = (values: readonly string[]) => values.map((value) => `'${value}'`).join(", ");
 
@@ -64,5 +72,47 @@ export const migrations: readonly Migration[] = [
     sql: `create table forge_pending (
       id text primary key, organization_id text not null, kind text not null, body jsonb not null, expires_at timestamptz not null);
     ${tenantTable("forge_pending")}`,
+  },
+  {
+    name: "forges-watch-001",
+    // What follows by itself. A delivery says where to look and no more: its `payload` is that extract. A job's move and a
+    // new published commit raise `check_wanted` in their own transaction: the outbox of the check.
+    sql: `alter table forge_delivery add column next_at timestamptz not null default now(), add column dead_at timestamptz;
+    drop index forge_delivery_open;
+    create index forge_delivery_open on forge_delivery (organization_id, next_at) where handled_at is null and dead_at is null;
+
+    create table forge_watch (
+      connection_id text primary key references forge_connection (id) on delete cascade, organization_id text not null,
+      owner text, owner_until timestamptz, next_at timestamptz not null default now(), seen_until text, failures integer not null default 0, error text);
+    ${tenantTable("forge_watch")}
+
+    create table forge_trigger (
+      connection_id text not null references forge_connection (id) on delete cascade, key text not null, organization_id text not null,
+      result text, at timestamptz not null default now(), primary key (connection_id, key));
+    ${tenantTable("forge_trigger")}
+
+    alter table pull_request add column check_wanted integer not null default 1, add column check_sent integer not null default 0,
+      add column check_after timestamptz not null default now(), add column look_at timestamptz not null default now();
+    create function pull_request_check_wanted() returns trigger language plpgsql as $$
+    begin
+      if new.state <> old.state or new.published_commit is distinct from old.published_commit then
+        update x1.pull_request set check_wanted = check_wanted + 1, check_after = now(), look_at = case when new.state = 'succeeded' then now() else look_at end where job_id = new.id;
+      end if;
+      return null;
+    end $$;
+    create trigger pull_request_check_wanted after update on job for each row execute function pull_request_check_wanted();
+
+    create table forge_check (
+      job_id text not null references job (id), commit text not null, organization_id text not null, check_id text, sent text,
+      ended boolean not null default false, at timestamptz not null default now(), primary key (job_id, commit));
+    ${tenantTable("forge_check")}
+
+    create table follow_up (
+      id text primary key, organization_id text not null, job_id text not null references job (id),
+      kind text not null check (kind in (${quoted(followUpKinds)})), key text not null, starts boolean not null, body jsonb not null,
+      state text not null check (state in (${quoted(followUpStates)})), detail text, batch integer,
+      at timestamptz not null default now(), unique (job_id, key));
+    create index follow_up_waiting on follow_up (job_id) where state = 'waiting';
+    ${tenantTable("follow_up")}`,
   },
 ];

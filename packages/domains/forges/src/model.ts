@@ -17,3 +17,14 @@ export type PullRequestState = (typeof pullRequestStates)[number];
 /** What became of a published change, for statistics. */
 export const outcomes = ["merged", "merged_after_changes", "closed", "reverted"] as const;
 export type PullRequestOutcome = (typeof outcomes)[number];
+
+/** Why a published job goes on: people's remarks, failed checks of others, a base that the change conflicts with. */
+export const followUpKinds = ["review", "checks", "base"] as const;
+export type FollowUpKind = (typeof followUpKinds)[number];
+
+/**
+ * `waiting`: goes with the next round. `held`: shown to people, and sent only when one says so. `sent`: part of a round that
+ * was begun. `done`: that round is published. `dropped`: of no concern any more.
+ */
+export const followUpStates = ["waiting", "held", "sent", "done", "dropped"] as const;
+export type FollowUpState = (typeof followUpStates)[number];
