@@ -42,6 +42,7 @@ import { createRuntimeShelf, type RuntimeShelf } from "./use-cases/runtimes.ts";
 import { sessionUseCases } from "./use-cases/sessions.ts";
 import { budgetUseCases, providerUseCases, secretUseCases } from "./use-cases/settings.ts";
 import { spendUseCases } from "./use-cases/spend.ts";
+import { createReceiver } from "./watch/receive.ts";
 
 /** Folder of the checkout: it holds `runtimes/` and `packages/`. */
 const root = join(import.meta.dirname, "../../..");
@@ -205,6 +206,10 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
         },
         issueLocalToken: () => identity.ownerToken(),
         signIn: signInUseCases({ db, identity }),
+        webhooks: createReceiver({
+          ...{ db, masterKey, log, kinds: {} },
+          organizations: () => db.system(identities.listOrganizations),
+        }),
         async start(url) {
           const network = { upstreamProxy: options.upstreamProxy, ca: machineAuthorities() };
           loop = await startLoop({

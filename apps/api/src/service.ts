@@ -17,6 +17,7 @@ import { createHandlers } from "./http/handlers/index.ts";
 import { createIdempotency } from "./http/idempotency.ts";
 import { createIdempotencyStore } from "./http/idempotency-store.ts";
 import { createSignInCodes, readWebFiles } from "./http/web/index.ts";
+import type { WebhookDeps } from "./http/webhooks.ts";
 import {
   prepareDataDir,
   readMasterKey,
@@ -57,6 +58,8 @@ export type Parts = {
   issueLocalToken(): Promise<string>;
   /** How browsers come in. */
   signIn: SignIn;
+  /** How forges tell that something happened; absent where nothing is put together for it. */
+  webhooks?: WebhookDeps;
   /** Starts taking jobs; called once requests can be answered, with the address at which they are. */
   start(url: string): Promise<void>;
   /** Ends sessions and loop within bounds. */
@@ -147,6 +150,7 @@ export async function startService(options: StartOptions, assembly: Assembly): P
       onError: (error, requestId) => log.error("a request failed", { error, requestId }),
       checkAnswers: process.env.NODE_ENV === "test",
       web: { files, codes, signIn: parts.signIn },
+      ...(parts.webhooks ? { webhooks: parts.webhooks } : {}),
     });
     const listener = await listen(app.fetch, options);
     undo.push(() => {

@@ -265,6 +265,27 @@ export const observedEvents = {
     url: short.optional(),
     detail: short.optional(),
   }),
+  /** Something happened at the forge that concerns the job; `author` and `detail` may be an outsider's words. */
+  "forge.noted": z.object({
+    kind: z.enum([
+      "issue_edited",
+      "issue_closed",
+      "issue_reopened",
+      "review",
+      "checks_failed",
+      "base_moved",
+      "held",
+      "round",
+      "merged",
+      "closed",
+      "reverted",
+      "branch_deleted",
+      "command",
+    ]),
+    detail: short,
+    author: short.optional(),
+    url: short.optional(),
+  }),
   "grant.changed": z.object({
     grantId: id,
     type: short,

@@ -61,6 +61,36 @@ export const ApprovalPolicy = z.object({
 });
 export type ApprovalPolicy = z.infer<typeof ApprovalPolicy>;
 
+/** What may start a job on an issue by itself, and how a published change goes on. People with the least permission `who` only. */
+export const FollowPolicy = z.object({
+  triggers: z.array(z.enum(["label", "assignment", "comment"])),
+  /** Label that starts a job. */
+  label: z.string().min(1).max(50),
+  who: z.enum(["write", "maintain", "admin"]),
+  /** What begins another round while the pull request is open. */
+  rounds: z.array(z.enum(["review", "checks", "base"])),
+  /** Rounds that begin by themselves; further ones need a person. */
+  maxRounds: z.number().int().min(0).max(50),
+  /** Remarks are gathered until nothing was said for so long. */
+  quietSeconds: z.number().int().min(0).max(3_600),
+  /** The branch is deleted when the pull request has ended. */
+  deleteBranch: z.boolean(),
+  /** A job whose issue is closed meanwhile: people are asked, or it is cancelled. */
+  onIssueClosed: z.enum(["ask", "cancel"]),
+});
+export type FollowPolicy = z.infer<typeof FollowPolicy>;
+/** What holds for a project about which nobody said anything. */
+export const defaultFollow: FollowPolicy = {
+  triggers: ["label", "assignment", "comment"],
+  label: "x1",
+  who: "write",
+  rounds: ["review", "checks", "base"],
+  maxRounds: 5,
+  quietSeconds: 60,
+  deleteBranch: true,
+  onIssueClosed: "ask",
+};
+
 export const Project = z.object({
   id,
   name: z.string().min(1).max(200),
@@ -75,6 +105,8 @@ export const Project = z.object({
   verifyNetwork: z.boolean(),
   limits: Limits,
   approval: ApprovalPolicy,
+  /** Always there; not in answers of the first release. */
+  follow: FollowPolicy.optional(),
   createdAt: time,
   archivedAt: time.nullable(),
 });
@@ -92,6 +124,7 @@ export const ProjectCreate = z.object({
   verifyNetwork: z.boolean().optional(),
   limits: Limits.partial().optional(),
   approval: ApprovalPolicy.partial().optional(),
+  follow: FollowPolicy.partial().optional(),
 });
 export type ProjectCreate = z.infer<typeof ProjectCreate>;
 export const ProjectUpdate = ProjectCreate.omit({ repository: true }).partial();

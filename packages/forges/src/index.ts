@@ -1,3 +1,4 @@
 export * from "./command.ts";
 export * from "./port.ts";
 export * from "./trust.ts";
+export * from "./webhook.ts";

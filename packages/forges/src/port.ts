@@ -188,7 +188,10 @@ export type CheckRequest = {
   annotations: readonly { path: string; line: number; level: "notice" | "warning" | "failure"; message: string }[];
 };
 
-/** A delivery of the forge that passed its signature, with what the product can act on. */
+/**
+ * A delivery of the forge that passed its signature, and where it says to look. What it tells besides is not read: what is
+ * true is asked.
+ */
 export type ForgeDelivery = {
   /** The forge's own id of the delivery; one is handled once. */
   id: string;
@@ -196,4 +199,8 @@ export type ForgeDelivery = {
   action: string | null;
   installationId: string | null;
   repositoryId: string | null;
+  /** Number of the issue or pull request that it is about. */
+  number: number | null;
+  /** Commits that it is about. */
+  commits: string[];
 };

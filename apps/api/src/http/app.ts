@@ -22,6 +22,7 @@ import { bodyLimit, checkOrigin, readBody } from "./guard.ts";
 import type { Idempotency } from "./idempotency.ts";
 import { openApi } from "./openapi.ts";
 import { addWeb, cookieToken, type WebDeps } from "./web/index.ts";
+import { addWebhooks, type WebhookDeps } from "./webhooks.ts";
 
 export type AppDeps = {
   handlers: Handlers;
@@ -35,6 +36,8 @@ export type AppDeps = {
   checkAnswers: boolean;
   /** The web app and its sign-in; absent where only the API is served. */
   web?: WebDeps;
+  /** What forges send by themselves. */
+  webhooks?: WebhookDeps;
 };
 
 type Env = { Bindings: HttpBindings; Variables: { requestId: string } };
@@ -80,6 +83,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
     app.on(route.method, route.path, (c) => serve(c, name, route, deps));
   }
 
+  if (deps.webhooks) addWebhooks(app, deps.webhooks);
   if (deps.web) addWeb(app, deps.web);
 
   app.notFound(async (c) => {

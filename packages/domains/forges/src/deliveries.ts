@@ -4,8 +4,6 @@ import { row, rows, sql, storableJson, type Tx } from "@x1agent/kernel";
 export type DeliveryAbout = {
   installation: string | null;
   repository: string | null;
-  /** `owner/name`, as the forge called it then. */
-  repositoryName: string | null;
   /** Issue or pull request. */
   number: number | null;
   commits: string[];

@@ -1,6 +1,7 @@
 import {
   ApprovalPolicy,
   accept,
+  defaultFollow,
   defaultLimits,
   type Outcome,
   type Project,
@@ -31,6 +32,7 @@ export const defaultSettings: Settings = {
   verifyNetwork: false,
   limits: defaultLimits,
   approval: ApprovalPolicy.parse({}),
+  follow: defaultFollow,
 };
 
 const present = (found: ProjectRow): Project => ({
@@ -43,9 +45,9 @@ const present = (found: ProjectRow): Project => ({
   archivedAt: found.archived_at?.toISOString() ?? null,
 });
 
-/** Lays a change over settings; absent keys stay, and limits and approval are merged key by key. */
+/** Lays a change over settings; absent keys stay, and limits, approval and follow are merged key by key. */
 export function mergeSettings(settings: Settings, change: Partial<ProjectCreate>): Settings {
-  const { name: _name, repository: _repository, limits, approval, ...rest } = change;
+  const { name: _name, repository: _repository, limits, approval, follow, ...rest } = change;
   const given = <T extends object>(value: T | undefined) =>
     Object.fromEntries(Object.entries(value ?? {}).filter(([, entry]) => entry !== undefined));
   return {
@@ -53,6 +55,7 @@ export function mergeSettings(settings: Settings, change: Partial<ProjectCreate>
     ...given(rest),
     limits: { ...settings.limits, ...given(limits) },
     approval: { ...settings.approval, ...given(approval) },
+    follow: { ...defaultFollow, ...settings.follow, ...given(follow) },
   };
 }
 
