@@ -101,4 +101,4 @@ function dollars(word: string | undefined): number | null {
 }
 
 /** Somebody's word in an answer of ours: no mention, link or markup comes out of it. */
-const quoted = (word: string): string => `\`${word.replaceAll(/[^\w.:$-]/g, "?").slice(0, 40)}\``;
+const quoted = (word: string): string => `\`${word.replaceAll(/[^\w.$-]/g, "?").slice(0, 40)}\``;
