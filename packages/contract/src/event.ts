@@ -227,6 +227,9 @@ export const observedEvents = {
   /** A grant for one use is used up. */
   "grant.used": z.object({ grantId: short, type: short, pattern: short }),
   "git.fetched": z.object({ repository: short, bytes: z.number() }),
+  /** A branch that the workspace itself pushed, as the remote reported it; `old` is zeros for a new one, `bytes` those of the pack. */
+  "git.pushed": z.object({ repository: short, ref: short, old: short, new: short, bytes: z.number() }),
+  "git.refused": z.object({ repository: short, ref: short, detail: short }),
   /** The session refused what somebody said to it; nobody waits for an answer any more. */
   "input.refused": z.object({ verb: short, code: short, detail: short }),
   "limit.hit": z.object({ limit: short, detail: short, value: z.number().optional(), max: z.number().optional() }),

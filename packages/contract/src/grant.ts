@@ -40,6 +40,8 @@ export const GrantDetails = z.object({
   pattern: Pattern.default("*"),
   /** Repositories that a grant of type repo.push or forge is for, as `owner/name`; absent: each of the job's. */
   repository: Pattern.optional(),
+  /** Of type repo.push: branches that were not made in the workspace itself may be moved too, and rewritten. */
+  force: z.boolean().optional(),
   ports: z.array(z.number().int().min(1).max(65_535)).max(20).optional(),
   /** CIDR that a private destination of a grant of type egress or registry may resolve to. */
   address: z.string().max(100).optional(),

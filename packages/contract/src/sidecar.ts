@@ -89,6 +89,8 @@ export const registryPrefix = "/registry/";
 export const SidecarRepository = z.object({ name: z.string().max(100), url: z.string().max(4_000) });
 export type SidecarRepository = z.infer<typeof SidecarRepository>;
 
+export const defaultPushBytes = 256 * 1024 ** 2;
+
 /** Written once by the control plane to the sidecar's inherited descriptor, then end of file. Holds secrets: never logged. */
 export const SidecarBoot = z.object({
   workspaceId: z.string(),
@@ -109,6 +111,8 @@ export const SidecarBoot = z.object({
     maxBodyBytes: z.number().int(),
     maxConcurrentCalls: z.number().int(),
     egressBytes: z.number().int(),
+    /** Of one push; absent: `defaultPushBytes`. */
+    pushBytes: z.number().int().optional(),
     maxTunnels: z.number().int(),
   }),
   failClosedMs: z.number().int(),
@@ -129,6 +133,13 @@ export const SidecarPolicy = z.object({
   phase: PhaseName,
   grants: z.array(z.object({ id: z.string(), type: GrantType, details: GrantDetails, once: z.boolean() })),
   egress: z.array(EgressRule),
+  /**
+   * Repositories that may be pushed to at all, each with the branches that never are, whatever a grant says: names, or patterns
+   * with `*`. Neither a remote's default branch nor the one the job stands on may be missing.
+   */
+  push: z
+    .array(z.object({ repository: z.string().max(100), protected: z.array(z.string().max(300)).max(1_000) }))
+    .optional(),
   stopped: z.boolean().default(false),
 });
 export type SidecarPolicy = z.infer<typeof SidecarPolicy>;
@@ -143,8 +154,15 @@ export type UseReply = z.infer<typeof UseReply>;
 export const GitPurpose = z.enum(["read", "push", "forge.read", "forge.comment"]);
 export type GitPurpose = z.infer<typeof GitPurpose>;
 
-/** `POST /sidecar/v1/git`: the credential of one repository for one purpose. Refused without a grant that covers it. */
-export const GitCredentialRequest = z.object({ repository: z.string().max(100), purpose: GitPurpose });
+/**
+ * `POST /sidecar/v1/git`: the credential of one repository for one purpose. Refused without a grant that covers it, and where
+ * the repository's forge protects one of `branches`, which a push names.
+ */
+export const GitCredentialRequest = z.object({
+  repository: z.string().max(100),
+  purpose: GitPurpose,
+  branches: z.array(z.string().max(300)).max(100).optional(),
+});
 export type GitCredentialRequest = z.infer<typeof GitCredentialRequest>;
 export const GitCredentialReply = z.object({
   /** Value of the `authorization` header; null where the remote is read without one. Sent to the repository's own origin only. */
@@ -237,7 +255,7 @@ export const SettleRequest = z.object({
 });
 export type SettleRequest = z.infer<typeof SettleRequest>;
 
-/** Observed events of the sidecar: `model.refused`, `egress.*`, `git.fetched`, `limit.hit`. */
+/** Observed events of the sidecar: `model.refused`, `egress.*`, `git.*`, `limit.hit`. */
 export const SidecarEvents = z.object({
   events: z
     .array(

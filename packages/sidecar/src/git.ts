@@ -1,23 +1,24 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isIP } from "node:net";
 import {
+  defaultPushBytes,
   Fault,
+  type GitCredentialReply,
+  type GitCredentialRequest,
   registryPrefix,
   repositoryGrants,
   type SidecarBoot,
   type SidecarPolicy,
   type SidecarRepository,
 } from "@x1agent/contract";
-import { resolveAllowed } from "./address.ts";
 import type { Credentials } from "./credentials.ts";
 import { refuse, responseHeaders, type TokenCheck } from "./http.ts";
+import { Pushes } from "./push.ts";
 import { registryHandler } from "./registries.ts";
+import { answerOf, Remotes } from "./remotes.ts";
 import type { Traffic } from "./traffic.ts";
-import { hostOf, portOf, Upstreams } from "./upstream.ts";
 
 /** One fetch is a listing of refs and the packs asked for after it; a grant for one use lasts for these and so long. */
 const ONE_FETCH_MS = 10 * 60_000;
-const SILENCE_MS = 120_000;
 
 type ApiDeps = {
   boot: SidecarBoot;
@@ -27,20 +28,28 @@ type ApiDeps = {
   note(type: string, payload: Record<string, unknown>): void;
   traffic: Traffic;
   credentials: Credentials;
+  /** Asks the control plane for a credential that is not kept. */
+  ask(ask: GitCredentialRequest): Promise<GitCredentialReply>;
   /** Takes a grant for one use; false when it is used up. */
   use(grantId: string): Promise<boolean>;
 };
 
 /**
- * The sidecar's API port: health, package registries, and git smart HTTP for fetching. The repository is named by the
- * platform, the credential is added here, pushes are refused: the platform publishes. `tell` says what is not yet said.
+ * The sidecar's API port: health, package registries, and git smart HTTP. The repository is named by the platform and the
+ * credential is added here; pushes need a grant of their own (`push.ts`). `tell` says what is not yet said.
  */
 export function apiHandler(deps: ApiDeps): {
   handle(request: IncomingMessage, response: ServerResponse): void;
   tell(): void;
 } {
   const registries = registryHandler(deps);
-  const upstreams = new Upstreams(deps.boot);
+  const remotes = new Remotes(deps.boot, deps.credentials);
+  const pushes = new Pushes({
+    ...deps,
+    remotes,
+    pushBytes: deps.boot.limits.pushBytes ?? defaultPushBytes,
+    credential: ({ name }, branches) => deps.ask({ repository: name, purpose: "push", branches }),
+  });
   /** Fetches under a grant for one use, by repository. */
   const fetches = new Map<string, { grantId: string; until: number }>();
 
@@ -71,27 +80,33 @@ export function apiHandler(deps: ApiDeps): {
     if (url.pathname === "/health" && request.method === "GET") {
       response
         .writeHead(200, { "content-type": "application/json" })
-        .end(JSON.stringify({ status: deps.policy() ? "ok" : "closed" }));
+        .end(JSON.stringify({ status: deps.policy() ? "ok" : "closed", policy: deps.policy()?.version ?? null }));
       return;
     }
-    const match = /^\/git\/([\w.-]{1,100})\/(info\/refs|git-upload-pack|git-receive-pack)$/.exec(url.pathname);
-    const repository = deps.boot.git.find(({ name }) => name === match?.[1]);
-    if (!match || !repository) return refuse(response, "not_found");
-    const begins = match[2] === "info/refs";
-    if ((begins ? url.searchParams.get("service") : match[2]) !== "git-upload-pack")
-      return refuse(response, "path_refused", "This remote is for fetching: the platform publishes what was approved.");
+    if (url.pathname.startsWith("/git/")) return git(url, request, response);
+    return refuse(response, "not_found");
+  }
+
+  async function git(url: URL, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [, name, path] =
+      /^\/git\/([\w.-]{1,100}?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/.exec(url.pathname) ?? [];
+    const repository = deps.boot.git.find((known) => known.name === name);
+    if (!repository) return refuse(response, "not_found");
+    const begins = path === "info/refs";
+    const service = begins ? url.searchParams.get("service") : path;
+    if (service !== "git-upload-pack" && service !== "git-receive-pack") return refuse(response, "path_refused");
     if (request.method !== (begins ? "GET" : "POST")) return refuse(response, "path_refused");
     const policy = deps.policy();
     if (!policy) return refuse(response, "control_unreachable");
+    const listing = `info/refs?service=${service}`;
+    if (service === "git-receive-pack") {
+      const barred = pushes.barred(policy, repository);
+      if (barred !== null) return refuse(response, "not_granted", barred);
+      if (begins) return fetchFrom(deps, remotes, repository, listing, "push", request, response);
+      return pushes.serve(repository, request, response);
+    }
     if (!(await mayRead(policy, repository, begins))) return refuse(response, "not_granted");
-    await fetchFrom(
-      deps,
-      upstreams,
-      repository,
-      begins ? "info/refs?service=git-upload-pack" : "git-upload-pack",
-      request,
-      response,
-    );
+    await fetchFrom(deps, remotes, repository, begins ? listing : service, "read", request, response);
   }
 
   return {
@@ -107,50 +122,31 @@ export function apiHandler(deps: ApiDeps): {
 
 async function fetchFrom(
   deps: ApiDeps,
-  upstreams: Upstreams,
+  remotes: Remotes,
   repository: SidecarRepository,
   path: string,
+  purpose: "read" | "push",
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const url = new URL(`${repository.url.replace(/\/$/, "")}/${path}`);
-  const [host, port] = [hostOf(url), portOf(url)];
-  // The platform itself cloned from this address, so a private one was allowed by whoever made the project.
-  const resolved =
-    deps.boot.upstreamProxy && isIP(host) === 0
-      ? { ok: true as const, address: host }
-      : await resolveAllowed(host, port, [{ allowPrivate: true }], deps.boot.forbidden);
-  if (!resolved.ok) return refuse(response, resolved.code, resolved.detail);
-  const headers: Record<string, string> = { "user-agent": "git/x1agent" };
-  for (const name of ["content-type", "content-encoding", "accept", "git-protocol"]) {
+  const headers: Record<string, string> = {};
+  // A push has one version only: the answer to another would not be read.
+  for (const name of ["content-type", "content-encoding", "accept", ...(purpose === "read" ? ["git-protocol"] : [])]) {
     const value = request.headers[name];
     if (typeof value === "string") headers[name] = value;
   }
-  const authorization = await deps.credentials.get(repository, "read");
-  if (authorization !== null) headers.authorization = authorization;
-  const upstream = upstreams.request(url, resolved.address, { method: request.method ?? "GET", headers });
-  let bytes = 0;
-  upstream.setTimeout(SILENCE_MS, () => upstream.destroy());
-  upstream.on("error", () => (response.headersSent ? response.destroy() : refuse(response, "upstream_failed")));
-  upstream.on("response", (incoming) => {
-    const status = incoming.statusCode ?? 502;
-    if (status >= 300 && status < 400) {
-      incoming.resume();
-      return refuse(response, "upstream_failed", "The remote redirected; redirects are not followed.");
-    }
-    // A remote's own challenge would make git ask for a password that nobody inside has.
-    if (status === 401) {
-      incoming.resume();
-      deps.credentials.forget(repository, "read");
-      return refuse(response, "not_granted", "The remote did not accept the stored credential.");
-    }
-    response.writeHead(status, responseHeaders(incoming.headers));
-    incoming.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-    });
-    incoming.pipe(response);
-    incoming.on("end", () => deps.note("git.fetched", { repository: repository.name, bytes }));
-  });
+  const method = request.method ?? "GET";
+  const upstream = await remotes.request(repository, purpose, repository.url, { path, method, headers });
   response.on("close", () => upstream.destroy());
   request.pipe(upstream);
+  const incoming = await answerOf(upstream);
+  remotes.judge(repository, purpose, incoming);
+  let bytes = 0;
+  response.writeHead(incoming.statusCode ?? 502, responseHeaders(incoming.headers));
+  incoming.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  incoming.on("error", () => response.destroy());
+  incoming.pipe(response);
+  if (purpose === "read") incoming.on("end", () => deps.note("git.fetched", { repository: repository.name, bytes }));
 }

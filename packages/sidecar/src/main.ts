@@ -46,8 +46,9 @@ async function main(): Promise<void> {
   const onPolicy = (listener: Parameters<typeof control.onPolicy>[0]) => control.onPolicy(listener);
   const use = (grantId: string) => control.use(grantId);
   const traffic = new Traffic({ boot, onPolicy, note });
-  const credentials = new Credentials({ ask: (ask) => control.gitCredential(ask), onPolicy });
-  const shared = { boot, token, policy, onPolicy, note, use, traffic, credentials };
+  const ask = (asked: Parameters<typeof control.gitCredential>[0]) => control.gitCredential(asked);
+  const credentials = new Credentials({ ask, onPolicy });
+  const shared = { boot, token, policy, onPolicy, note, use, traffic, credentials, ask };
 
   const inference = createServer(
     { requestTimeout: 0, keepAliveTimeout: 60_000, noDelay: true },

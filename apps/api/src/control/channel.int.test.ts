@@ -16,7 +16,7 @@ import { createProject, defaultSettings, migrations as projectMigrations } from 
 import { readEvents, migrations as sessionMigrations } from "@x1agent/domain-sessions";
 import { type Database, openDatabase, silentLogger } from "@x1agent/kernel";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ControlChannel, type Registration, startControlChannel } from "./channel.ts";
+import { type ChannelRepository, type ControlChannel, type Registration, startControlChannel } from "./channel.ts";
 
 let folder: string;
 let db: Database;
@@ -83,7 +83,12 @@ beforeAll(async () => {
         projectId: project.value.id,
         memberId: "u",
       },
-      ...{ phase: "setup" as const, inference: true, onBudgetRefused: () => void refusals.push("refused") },
+      ...{
+        phase: "setup" as const,
+        inference: true,
+        trusted: true,
+        onBudgetRefused: () => void refusals.push("refused"),
+      },
     };
   });
 });
@@ -312,20 +317,21 @@ describe("the sidecar channel", () => {
 
   it("gives a repository's credential for what a grant covers, as long as it does, and for nothing else", async () => {
     const asked: string[] = [];
-    const { identity } = await enrolled({
-      repositories: [
-        {
-          ...{ name: "origin", url: "https://forge.example:443/acme/app.git" },
-          async credential(purpose) {
-            asked.push(purpose);
-            if (purpose === "forge.read") throw new Fault("unavailable", "The forge is down.");
-            return purpose === "push" ? null : { authorization: `Bearer ${purpose}`, expiresAt: null };
-          },
-        },
-      ],
-    });
-    const ask = (purpose: string, repository = "origin") =>
-      post(sidecarPaths.git, { repository, purpose }, identity).then(({ status, value }) => ({
+    const only: ChannelRepository = {
+      ...{ name: "origin", url: "https://forge.example:443/acme/app.git" },
+      async credential(purpose) {
+        asked.push(purpose);
+        if (purpose === "forge.read") throw new Fault("unavailable", "The forge is down.");
+        return purpose === "push" ? null : { authorization: `Bearer ${purpose}`, expiresAt: null };
+      },
+      push: { protected: ["main"], isProtected: async (branch) => branch === "x1/held" },
+    };
+    const repositories = [only];
+    const { identity } = await enrolled({ repositories });
+    const untrusted = await enrolled({ repositories, trusted: false });
+    const closed = await enrolled({ repositories: [{ name: only.name, url: only.url, credential: only.credential }] });
+    const ask = (purpose: string, repository = "origin", branches?: string[], as = identity) =>
+      post(sidecarPaths.git, { repository, purpose, branches }, as).then(({ status, value }) => ({
         status,
         ...(status === 200 ? value : { code: value.code, detail: value.detail }),
       }));
@@ -353,6 +359,14 @@ describe("the sidecar channel", () => {
     expect(await ask("write")).toMatchObject({ status: 400 });
     const push = await grant("repo.push", { pattern: "x1/*" });
     expect(await ask("push")).toEqual({ status: 200, authorization: null, expiresAt: null });
+    expect(await ask("push", "origin", ["x1/a", "x1/held"])).toMatchObject({
+      ...{ status: 403, detail: "The branch x1/held is protected." },
+    });
+    for (const other of [untrusted, closed]) {
+      expect(await ask("push", "origin", ["x1/a"], other.identity)).toMatchObject({ status: 403, code: "not_granted" });
+      expect((await (await policies(other.identity)).next())?.push).toEqual([]);
+    }
+    expect((await (await policies(identity)).next())?.push).toEqual([{ repository: "origin", protected: ["main"] }]);
     for (const id of [read, elsewhere, forge, push])
       await db.tenant(organizationId, (tx) => revokeGrant(tx, organizationId, id));
     for (const purpose of ["read", "push", "forge.read"]) expect(await ask(purpose)).toMatchObject({ status: 403 });

@@ -27,7 +27,7 @@ import { effectiveGrants, grantsChannel, useGrant } from "@x1agent/domain-permis
 import { appendEvents, type NewEvent } from "@x1agent/domain-sessions";
 import type { Database, Logger, Tx } from "@x1agent/kernel";
 import type { z } from "zod";
-import { sidecarPolicy } from "./policy.ts";
+import { sidecarPolicy, usableGrants } from "./policy.ts";
 
 /**
  * The control plane's end of the sidecar channel. Stages of one sidecar:
@@ -41,6 +41,13 @@ import { sidecarPolicy } from "./policy.ts";
 export type ChannelRepository = SidecarRepository & {
   /** Unsealed or minted for this purpose now; null where none is stored. A Fault carries a sentence that may be shown. */
   credential(purpose: GitPurpose): Promise<GitCredentialReply | null>;
+  /** Absent: it is never pushed to from a workspace. */
+  push?: {
+    /** Branches that never are, its default branch and the one that the job stands on among them. */
+    protected: readonly string[];
+    /** Whether the forge protects a branch now. */
+    isProtected?(branch: string): Promise<boolean>;
+  };
 };
 
 export type Registration = {
@@ -53,6 +60,8 @@ export type Registration = {
   phase: PhaseName;
   /** False in workspaces without an agent: no lease, no model grant. */
   inference: boolean;
+  /** See `usableGrants`. */
+  trusted: boolean;
   /** What its sidecar may ask credentials for. */
   repositories?: readonly ChannelRepository[];
   /** Takes what its sidecar tells, where there is no job whose events these were: a trial. */
@@ -90,7 +99,10 @@ const BEAT_MS = 1_000;
 /** A stream that does not read is cut: its sidecar must not work on by an old policy. */
 const MAX_UNSENT = 1024 ** 2;
 const MAX_STREAMS = 4;
-const sidecarTypes = ["model.refused", "egress.opened", "egress.blocked", "git.fetched", "limit.hit"] as const;
+const sidecarTypes = [
+  ...["model.refused", "egress.opened", "egress.blocked", "limit.hit"],
+  ...["git.fetched", "git.pushed", "git.refused"],
+] as const;
 
 const hash = (text: string) => createHash("sha256").update(text).digest("hex");
 const secret = () => randomBytes(32).toString("base64url");
@@ -124,7 +136,7 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
       ? []
       : await db.tenant(entry.organizationId, (tx) => effectiveGrants(tx, entry, [...entry.taken]));
     if (version !== entry.version && only === undefined) return;
-    const policy = sidecarPolicy({ version, phase: entry.phase, grants, inference: entry.inference, stopped });
+    const policy = sidecarPolicy({ ...rules(entry), version, grants, stopped });
     for (const stream of only ? [only] : entry.streams) send(stream, `data: ${JSON.stringify(policy)}\n\n`);
   }
 
@@ -201,12 +213,18 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
 
   /** Mints what a grant covers; whether it is for one use is the sidecar's to take before it uses it. */
   async function giveCredential(entry: Entry, request: IncomingMessage): Promise<GitCredentialReply> {
-    const { repository: name, purpose } = await body(request, GitCredentialRequest);
+    const { repository: name, purpose, branches = [] } = await body(request, GitCredentialRequest);
     const repository = entry.repositories?.find((known) => known.name === name);
     if (!repository) throw new Refused("not_found", "There is no such repository.");
     const grants = await db.tenant(entry.organizationId, (tx) => effectiveGrants(tx, entry, [...entry.taken]));
-    if (repositoryGrants(grants, purpose, repository).length === 0) throw new Refused("not_granted");
+    if (repositoryGrants(usableGrants(grants, rules(entry)), purpose, repository).length === 0)
+      throw new Refused("not_granted");
+    if (purpose === "push" && !rules(entry).push.some(({ repository: open }) => open === name))
+      throw new Refused("not_granted", "This repository is not pushed to from a workspace.");
     try {
+      for (const branch of branches)
+        if (await repository.push?.isProtected?.(branch))
+          throw new Refused("not_granted", `The branch ${branch} is protected.`);
       const credential = await repository.credential(purpose);
       return GitCredentialReply.parse(credential ?? { authorization: null, expiresAt: null });
     } catch (error) {
@@ -329,13 +347,7 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
     byWorkspace.delete(workspaceId);
     if (entry.enrolHash) byEnrolment.delete(entry.enrolHash);
     if (entry.identityHash) byIdentity.delete(entry.identityHash);
-    const last = sidecarPolicy({
-      version: entry.version + 1,
-      phase: entry.phase,
-      grants: [],
-      inference: false,
-      stopped: true,
-    });
+    const last = sidecarPolicy({ ...rules(entry), version: entry.version + 1, grants: [], stopped: true });
     for (const stream of entry.streams) {
       send(stream, `data: ${JSON.stringify(last)}\n\n`);
       stream.end();
@@ -377,6 +389,14 @@ export async function startControlChannel(deps: { db: Database; log: Logger }): 
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** What of a registration its sidecar's policy depends on. */
+function rules({ phase, inference, trusted, repositories = [] }: Entry) {
+  const push = repositories.flatMap(({ name, push: open }) =>
+    open ? [{ repository: name, protected: [...open.protected] }] : [],
+  );
+  return { phase, inference, trusted, push: trusted ? push : [] };
 }
 
 function observed(entry: Entry, type: string, payload: object, origin?: string, ts?: string): NewEvent {

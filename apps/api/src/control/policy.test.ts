@@ -24,7 +24,7 @@ const grants = [
   grant("egress", { pattern: "Pkg.Example", phases: ["setup"] }),
   grant("repo.read", {}, "once"),
 ];
-const base = { version: 1, phase: "setup" as const, grants, inference: true, stopped: false };
+const base = { version: 1, phase: "setup" as const, grants, inference: true, stopped: false, trusted: true, push: [] };
 
 it("hands on grants, and egress as rules with the host in lower case", () => {
   const policy = sidecarPolicy(base);
@@ -34,6 +34,21 @@ it("hands on grants, and egress as rules with the host in lower case", () => {
     ["repo.read", true],
   ]);
   expect(policy.egress).toEqual([{ host: "pkg.example", ports: [80, 443], phases: ["setup"] }]);
+});
+it("neither pushes nor speaks where the words came from somebody without rights, and reads there all the same", () => {
+  const asked = {
+    ...base,
+    push: [{ repository: "origin", protected: ["main"] }],
+    grants: [grant("repo.push"), grant("forge"), grant("forge", { pattern: "comment" }), grant("repo.read")],
+  };
+  expect(sidecarPolicy(asked)).toMatchObject({ push: asked.push, grants: asked.grants.map(({ type }) => ({ type })) });
+  const policy = sidecarPolicy({ ...asked, trusted: false });
+  expect(policy.push).toEqual([]);
+  expect(policy.grants.map(({ type, details }) => [type, details.pattern])).toEqual([
+    ["forge", "read"],
+    ["repo.read", "*"],
+  ]);
+  expect(sidecarPolicy({ ...asked, stopped: true }).push).toEqual([]);
 });
 it("has no model grant in a workspace without an agent, and nothing at all once it is stopped", () => {
   expect(sidecarPolicy({ ...base, inference: false }).grants.map(({ type }) => type)).toEqual(["egress", "repo.read"]);

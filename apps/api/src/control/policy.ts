@@ -1,4 +1,4 @@
-import type { EgressRule, Grant, PhaseName, SidecarPolicy } from "@x1agent/contract";
+import { type EgressRule, type Grant, matchesPattern, type PhaseName, type SidecarPolicy } from "@x1agent/contract";
 
 /** What a workspace is for, as far as its sidecar's policy depends on it. */
 export type PolicyInput = {
@@ -7,22 +7,41 @@ export type PolicyInput = {
   grants: readonly Grant[];
   inference: boolean;
   stopped: boolean;
+  /** False where what the agent was asked came from somebody without rights in the repository. */
+  trusted: boolean;
+  /** Repositories that may be pushed to, with the branches that never are. */
+  push: NonNullable<SidecarPolicy["push"]>;
 };
 
 const allPhases: readonly PhaseName[] = ["setup", "agent", "verify"];
 
 /**
+ * What a workspace can make of its job's grants. One whose words came from somebody without rights in the repository neither
+ * pushes nor speaks there: whoever granted that did not mean them. Pure.
+ */
+export function usableGrants(grants: readonly Grant[], { trusted }: Pick<PolicyInput, "trusted">): Grant[] {
+  if (trusted) return [...grants];
+  return grants
+    .filter(
+      ({ type, details }) => type !== "repo.push" && (type !== "forge" || matchesPattern(details.pattern, "read")),
+    )
+    .map((grant) => (grant.type === "forge" ? { ...grant, details: { ...grant.details, pattern: "read" } } : grant));
+}
+
+/**
  * The whole policy of one sidecar. A workspace without an agent never gets a model grant, whatever its project has: a
  * verification must not be able to spend or to ask a model. Pure.
  */
-export function sidecarPolicy({ version, phase, grants, inference, stopped }: PolicyInput): SidecarPolicy {
-  const usable = stopped ? [] : grants.filter(({ type }) => inference || !type.startsWith("ai."));
+export function sidecarPolicy(input: PolicyInput): SidecarPolicy {
+  const { version, phase, grants, inference, stopped, trusted, push } = input;
+  const usable = stopped ? [] : usableGrants(grants, input).filter(({ type }) => inference || !type.startsWith("ai."));
   return {
     version,
     phase,
     stopped,
     grants: usable.map(({ id, type, details, scope }) => ({ id, type, details, once: scope === "once" })),
     egress: usable.filter(({ type }) => type === "egress").map(egressRule),
+    push: trusted && !stopped ? [...push] : [],
   };
 }
 

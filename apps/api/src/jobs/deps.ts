@@ -48,6 +48,8 @@ export type LoopDeps = {
     repository: string,
     purpose: GitPurpose,
   ): Promise<GitCredentialReply | null>;
+  /** Whether a repository's forge protects a branch now; without a forge nobody knows, and nothing is. */
+  isProtectedBranch?(organizationId: string, repository: string, branch: string): Promise<boolean>;
   /** Every organization, for the sweep. */
   organizations(): Promise<string[]>;
   /** Our own listeners: no sidecar ever dials them. */

@@ -1,12 +1,19 @@
 import { randomBytes } from "node:crypto";
-import { isolationRank, type PhaseName, type RuntimeManifest, type SidecarBoot } from "@x1agent/contract";
+import {
+  type GitPurpose,
+  isolationRank,
+  type PhaseName,
+  type RuntimeManifest,
+  type SidecarBoot,
+} from "@x1agent/contract";
 import { loseLeases } from "@x1agent/domain-budgets";
 import type { AttemptRecord, JobRecord } from "@x1agent/domain-jobs";
 import { newId } from "@x1agent/kernel";
 import { launchWorkspace, type Workspace, type WorkspacePurpose, type WorkspaceSpec } from "@x1agent/workspaces";
 import type { Registration } from "../control/index.ts";
-import type { Remote } from "../git/index.ts";
+import type { Base } from "../git/index.ts";
 import type { BudgetRefusal, LoopDeps } from "./deps.ts";
+import { trustedLabel, trustOf } from "./steps/trust.ts";
 
 /** Ids of workspaces are also names of folders and sockets: no underscore, and short. */
 export const newWorkspaceId = (): string => newId("ws").replace("_", "-");
@@ -26,7 +33,7 @@ export type WorkspaceRequest = {
   agent?: {
     manifest: RuntimeManifest;
     appDir: string;
-    remote: Remote;
+    base: Pick<Base, "remote" | "branch" | "defaultBranch">;
     onBudgetRefused(reply: BudgetRefusal): void;
   };
 };
@@ -63,15 +70,26 @@ async function sidecarBoot(
   workspaceId: string,
   owner: { organizationId: string; projectId: string; jobId: string; attemptId: string; memberId: string },
 ): Promise<SidecarBoot> {
-  const remote = agent?.remote;
+  const remote = agent?.base.remote;
+  const trusted = trustOf(job) === trustedLabel;
   const git = remote?.kind === "http" || remote?.kind === "https" ? [{ name: "origin", url: remote.url }] : [];
   const enrolmentToken = deps.control.register({
     ...owner,
-    ...{ workspaceId, phase, inference: agent !== undefined },
+    ...{ workspaceId, phase, inference: agent !== undefined, trusted },
     repositories: git.map((repository) => ({
       ...repository,
-      credential: async (purpose) =>
+      credential: async (purpose: GitPurpose) =>
         (await deps.gitCredential?.(job.organizationId, job.id, job.repository, purpose)) ?? null,
+      // Without knowing the default branch nobody can say that it is not the one pushed to.
+      ...(trusted && agent?.base.defaultBranch
+        ? {
+            push: {
+              protected: [agent.base.defaultBranch, ...(agent.base.branch ? [agent.base.branch] : [])],
+              isProtected: async (branch: string) =>
+                (await deps.isProtectedBranch?.(job.organizationId, job.repository, branch)) ?? false,
+            },
+          }
+        : {}),
     })),
     ...(agent ? { onBudgetRefused: agent.onBudgetRefused } : {}),
     ...(onEvents ? { onEvents } : {}),

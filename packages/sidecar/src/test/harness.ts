@@ -83,11 +83,13 @@ export class FakeControl {
     return this.calls.reduce((sum, call) => sum + call.costMicros, 0);
   }
 
-  push(change: Partial<SidecarPolicy>): void {
+  /** Returns the version of what was sent. */
+  push(change: Partial<SidecarPolicy>): number {
     this.#policy = { ...this.#policy, ...change };
     this.#version += 1;
     for (const stream of this.#streams)
       stream.write(`data: ${JSON.stringify({ ...this.#policy, version: this.#version })}\n\n`);
+    return this.#version;
   }
 
   async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -116,8 +118,8 @@ export class FakeControl {
         return void say({ taken });
       }
       case sidecarPaths.git: {
-        const { repository, purpose } = body as GitCredentialRequest;
-        this.credentialsAsked.push(`${repository} ${purpose}`);
+        const { repository, purpose, branches = [] } = body as GitCredentialRequest;
+        this.credentialsAsked.push([repository, purpose, ...branches].join(" "));
         await this.gate;
         const held = this.credentials[`${repository} ${purpose}`];
         return void say(held ?? { authorization: null, expiresAt: null });

@@ -83,7 +83,7 @@ export async function provision(
       if (job.setup === null) workspace.startHost().catch(() => {});
     },
     agent: {
-      ...{ manifest, appDir: appDir.value, remote: base.remote },
+      ...{ manifest, appDir: appDir.value, base },
       onBudgetRefused: (_reply: BudgetRefusal) => {
         if (!live || live.budgetRefused) return;
         live.budgetRefused = true;

@@ -297,6 +297,10 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
       return mark("quiet", words("a permission for one use is used up:", p.type, p.pattern === "*" ? "" : p.pattern));
     case "git.fetched":
       return mark("quiet", `fetched from ${text(p.repository)}`);
+    case "git.pushed":
+      return mark("good", words("the agent pushed", text(p.new).slice(0, 12), "to", p.ref), `${text(p.bytes)} bytes`);
+    case "git.refused":
+      return mark("waiting", words("a push was refused:", p.ref), p.detail);
     case "input.refused":
       return mark("waiting", words("the session refused", p.verb, plain(p.code)), p.detail);
     case "permission.requested":
