@@ -74,6 +74,9 @@ function demo(
 async function expectPublished({ code, output }: Ended, data: string): Promise<void> {
   expect(output).toMatch(/^state +succeeded/m);
   expect(code, output).toBe(0);
+  // The platform's own runs: with a node that does not know the sample's language, no test would have run and nothing failed.
+  expect(output).toMatch(/^tests before +failed \(exit 1\), \d+ pass [1-9]\d* fail$/m);
+  expect(output).toMatch(/^tests after +passed, [1-9]\d* pass 0 fail$/m);
   const published = /^published +(x1\/\S+) at ([0-9a-f]{40})$/m.exec(output);
   expect(published, output).not.toBeNull();
   const [, branch = "", commit = ""] = published ?? [];

@@ -190,6 +190,7 @@ class LocalDriver implements WorkspaceDriver {
         overlayDir: this.#options.overlayDir,
         dir,
         spec,
+        toolchains: this.#options.toolchains ?? [],
       });
       await workspace.startSidecar();
       return workspace;

@@ -16,7 +16,7 @@ import { baseEnv, egressEnv } from "./spec.ts";
  * Commands run as children of the service with inside paths translated to the volume's. What a command started is found
  * again by a marker in its environment, because nothing else holds a tree together here.
  */
-type Input = { overlayDir: string; dir: string; spec: WorkspaceSpec };
+type Input = { overlayDir: string; dir: string; spec: WorkspaceSpec; toolchains: readonly string[] };
 type Child = {
   process: ChildProcess;
   mark: string;
@@ -94,11 +94,14 @@ export class ProcessLevelWorkspace implements Workspace {
       "PIP_CERT",
     ])
       delete (proxy as Record<string, string>)[name];
-    const env = {
+    const env: Record<string, string> = {
       ...baseEnv([], { ...this.spec.env, ...proxy }),
       TMPDIR: join(this.#input.dir, "tmp"),
     };
-    return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, translate(value, this.#map)]));
+    const translated = Object.entries(env).map(([name, value]) => [name, translate(value, this.#map)]);
+    // Nothing is mounted: toolchains are where they are.
+    const path = [...this.#input.toolchains.map((dir) => `${dir}/bin`), translate(env.PATH ?? "", this.#map)];
+    return { ...Object.fromEntries(translated), PATH: path.join(":") };
   }
 
   #spawn(

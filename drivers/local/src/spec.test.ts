@@ -312,6 +312,14 @@ test("a journal is read in order and never through a link", async () => {
   }
 });
 
+test("a toolchain below what a volume covers is seen at another path, in front on the search path as ever", () => {
+  const dirs = ["/opt/node-24", "/tmp/checkout/node_modules/node", "/home/agent/.nvm/versions/node/v24"];
+  const plan = workspacePlan({ ...input, toolchains: dirs });
+  const places = dirs.map((source) => plan.find((mount) => mount.kind === "ro" && mount.source === source)?.target);
+  expect(places).toEqual(["/opt/node-24", "/opt/x1-toolchain-1", "/opt/x1-toolchain-2"]);
+  expect(baseEnv(dirs, {}).PATH).toMatch(/^\/opt\/node-24\/bin:\/opt\/x1-toolchain-1\/bin:\/opt\/x1-toolchain-2\/bin:/);
+});
+
 test("toolchains are version folders, never a home or what holds one", async () => {
   const home = await mkdtemp(join(tmpdir(), "x1-home-"));
   try {

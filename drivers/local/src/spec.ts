@@ -56,12 +56,19 @@ export type WorkspacePlanInput = {
   host: boolean;
 };
 
+/**
+ * Where a toolchain is seen inside: at its own path, for programs that know it; at another where a volume would cover it, and
+ * where a mount point would have to be made in what the agent writes. Pure.
+ */
+export const toolchainPlace = (dir: string, at: number): string =>
+  /^\/(tmp|var\/tmp|home\/agent|workspace|x1)\//.test(dir) ? `/opt/x1-toolchain-${at}` : dir;
+
 /** Root filesystem of a workspace. The root itself is a tmpfs made read-only last, so mount points need no folder in a shared overlay. */
 export function workspacePlan(input: WorkspacePlanInput): Mount[] {
   const { paths, overlay, app } = input;
   return [
     ...systemMounts(input.usr, paths.etc, input.alternatives),
-    ...input.toolchains.map((dir): Mount => ({ kind: "ro", source: dir, target: dir })),
+    ...input.toolchains.map((dir, at): Mount => ({ kind: "ro", source: dir, target: toolchainPlace(dir, at) })),
     { kind: "rw", source: paths.tmp, target: "/tmp" },
     { kind: "symlink", to: "../tmp", target: "/var/tmp" },
     { kind: "rw", source: paths.home, target: "/home/agent" },
@@ -457,7 +464,7 @@ export function baseEnv(
   extra: Readonly<Record<string, string>>,
 ): Record<string, string> {
   return {
-    PATH: [...toolchains.map((dir) => `${dir}/bin`), ...BASE_PATH, "/x1/runtime/bin"].join(":"),
+    PATH: [...toolchains.map((dir, at) => `${toolchainPlace(dir, at)}/bin`), ...BASE_PATH, "/x1/runtime/bin"].join(":"),
     HOME: "/home/agent",
     USER: "agent",
     LOGNAME: "agent",
