@@ -229,6 +229,8 @@ export const observedEvents = {
   "git.fetched": z.object({ repository: short, bytes: z.number() }),
   /** A branch that the workspace itself pushed, as the remote reported it; `old` is zeros for a new one, `bytes` those of the pack. */
   "git.pushed": z.object({ repository: short, ref: short, old: short, new: short, bytes: z.number() }),
+  /** The agent said something on the job's own issue or pull request. */
+  "forge.commented": z.object({ repository: short, number: z.number().int(), bytes: z.number() }),
   "git.refused": z.object({ repository: short, ref: short, detail: short }),
   /** The session refused what somebody said to it; nobody waits for an answer any more. */
   "input.refused": z.object({ verb: short, code: short, detail: short }),

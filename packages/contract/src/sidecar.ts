@@ -89,6 +89,21 @@ export const registryPrefix = "/registry/";
 export const SidecarRepository = z.object({ name: z.string().max(100), url: z.string().max(4_000) });
 export type SidecarRepository = z.infer<typeof SidecarRepository>;
 
+/** The API of a repository's forge, as far as the sidecar serves it. */
+export const SidecarForge = z.object({
+  kind: z.literal("github"),
+  /** Name of the repository whose credential it takes. */
+  repository: z.string().max(100),
+  /** Where its API begins, e.g. `https://api.github.com` or `https://forge.example/api/v3`. */
+  api: z.url().max(2_000),
+  /** `owner/name` as its paths have it. */
+  fullName: z.string().regex(/^(?!\.)[\w.-]{1,100}\/(?!\.{1,2}$)[\w.-]{1,100}$/),
+  /** Numbers of the job's own issue and pull request: only these are spoken to. */
+  conversations: z.array(z.number().int().min(1)).max(20),
+});
+export type SidecarForge = z.infer<typeof SidecarForge>;
+
+/** Bytes of one push where the boot document does not say. */
 export const defaultPushBytes = 256 * 1024 ** 2;
 
 /** Written once by the control plane to the sidecar's inherited descriptor, then end of file. Holds secrets: never logged. */
@@ -106,6 +121,7 @@ export const SidecarBoot = z.object({
   /** Output tokens reserved at a time. */
   sliceTokens: z.number().int().min(1).default(4_000),
   git: z.array(SidecarRepository).max(20).default([]),
+  forge: SidecarForge.optional(),
   registries: z.array(SidecarRegistry).max(20).default([]),
   limits: z.object({
     maxBodyBytes: z.number().int(),
@@ -255,7 +271,7 @@ export const SettleRequest = z.object({
 });
 export type SettleRequest = z.infer<typeof SettleRequest>;
 
-/** Observed events of the sidecar: `model.refused`, `egress.*`, `git.*`, `limit.hit`. */
+/** Observed events of the sidecar: `model.refused`, `egress.*`, `git.*`, `forge.*`, `limit.hit`. */
 export const SidecarEvents = z.object({
   events: z
     .array(

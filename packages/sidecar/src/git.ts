@@ -11,6 +11,7 @@ import {
   type SidecarRepository,
 } from "@x1agent/contract";
 import type { Credentials } from "./credentials.ts";
+import { ForgeApi } from "./forge.ts";
 import { refuse, responseHeaders, type TokenCheck } from "./http.ts";
 import { Pushes } from "./push.ts";
 import { registryHandler } from "./registries.ts";
@@ -44,6 +45,7 @@ export function apiHandler(deps: ApiDeps): {
 } {
   const registries = registryHandler(deps);
   const remotes = new Remotes(deps.boot, deps.credentials);
+  const forge = new ForgeApi({ ...deps, remotes });
   const pushes = new Pushes({
     ...deps,
     remotes,
@@ -83,6 +85,8 @@ export function apiHandler(deps: ApiDeps): {
         .end(JSON.stringify({ status: deps.policy() ? "ok" : "closed", policy: deps.policy()?.version ?? null }));
       return;
     }
+    // By the target as it came: what a parser made of it is not what was asked for.
+    if (/^\/github(?:[/?]|$)/.test(target)) return forge.serve(request, response);
     if (url.pathname.startsWith("/git/")) return git(url, request, response);
     return refuse(response, "not_found");
   }

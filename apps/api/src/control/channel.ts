@@ -101,7 +101,7 @@ const MAX_UNSENT = 1024 ** 2;
 const MAX_STREAMS = 4;
 const sidecarTypes = [
   ...["model.refused", "egress.opened", "egress.blocked", "limit.hit"],
-  ...["git.fetched", "git.pushed", "git.refused"],
+  ...["git.fetched", "git.pushed", "git.refused", "forge.commented"],
 ] as const;
 
 const hash = (text: string) => createHash("sha256").update(text).digest("hex");

@@ -299,6 +299,8 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
       return mark("quiet", `fetched from ${text(p.repository)}`);
     case "git.pushed":
       return mark("good", words("the agent pushed", text(p.new).slice(0, 12), "to", p.ref), `${text(p.bytes)} bytes`);
+    case "forge.commented":
+      return mark("quiet", `the agent commented on ${text(p.repository)}#${text(p.number)}`);
     case "git.refused":
       return mark("waiting", words("a push was refused:", p.ref), p.detail);
     case "input.refused":
