@@ -33,6 +33,7 @@ import { audited, auditUseCases } from "./use-cases/audit.ts";
 import { examine } from "./use-cases/doctor.ts";
 import { gcUseCase } from "./use-cases/gc.ts";
 import { grantAtStart, grantRegistries, grantUseCases } from "./use-cases/grants.ts";
+import { inboxUseCases } from "./use-cases/inbox.ts";
 import type { Caller } from "./use-cases/index.ts";
 import { installationUseCases } from "./use-cases/installation.ts";
 import { jobUseCases, presentJob } from "./use-cases/jobs.ts";
@@ -137,6 +138,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
             isSample: (repository, base) => isSample(repository, base ?? undefined),
             kick,
           }),
+          inbox: inboxUseCases(db),
           sessions: sessionUseCases({
             db,
             manifestOf: (name) => choices.find(({ manifest }) => manifest.name === name)?.manifest,

@@ -72,6 +72,77 @@ describe.skipIf(lacksBrowser)(`what waits is answered in the inbox${lacksBrowser
     await expect.poll(() => page.getByRole("button", { name: "Dismiss" }).count(), { timeout: 10_000 }).toBe(0);
   });
 
+  it("a host that a job at work was refused: allowed for the job or put away, in every browser of the person", async () => {
+    const ask = (host: string) => `[[shell curl -s https://${host} || true]]`;
+    const job = await site.service.create({
+      goal: `Fetch the table ${ask("tables.example")} ${ask("metrics.example")} [[ask go on?]]`,
+    });
+    await site.service.reach(job.id, "awaiting_input");
+    const [page, other] = await Promise.all([site.signedIn(), site.signedIn()]);
+    const item = page.getByRole("listitem", { name: /^Refused hosts of Fetch the table/ });
+    const host = (name: string) => item.getByRole("listitem", { name });
+    await host("tables.example").getByText("once, during the agent's work").waitFor();
+    expect(await accessibilityFindings(page)).toEqual([]);
+    await host("tables.example").getByRole("button", { name: "Allow for this job" }).click();
+    await expect.poll(() => host("tables.example").count()).toBe(0);
+    const { items } = await site.service.client.listGrants({ query: { subject: job.id } });
+    expect(items.map(({ type, details }) => [type, details.pattern, details.ports, details.phases])).toEqual([
+      ["egress", "tables.example", [443], ["agent"]],
+    ]);
+    await host("metrics.example").getByRole("button", { name: "Put away" }).click();
+    for (const seen of [page, other])
+      await expect
+        .poll(() => seen.getByRole("listitem", { name: /^Refused hosts/ }).count(), { timeout: 15_000 })
+        .toBe(0);
+    await page.reload();
+    await page.getByRole("listitem", { name: /^Fetch the table/ }).waitFor();
+    expect(await page.getByRole("listitem", { name: /^Refused hosts/ }).count()).toBe(0);
+    await site.service.client.cancelJob({ params: { jobId: job.id } });
+  });
+
+  it("who may only look is offered nothing that would be refused, and told why", async () => {
+    const made = await site.service.client.createToken({ body: { name: "looks", scopes: ["read"] } });
+    const [question, change] = await Promise.all([
+      site.service.create({ goal: "Look at me [[ask may I?]]", ask: true }),
+      site.service.create({ goal: `Look at my change ${fix}` }),
+    ]);
+    await site.service.reach(question.id, "awaiting_input");
+    await site.service.reach(change.id, "awaiting_approval");
+    const page = await site.signedIn();
+    // The same page, for somebody whose role is to read.
+    await page.route("**/api/v1/**", (route) => {
+      const { cookie: _, ...headers } = route.request().headers();
+      return route.continue({ headers: { ...headers, authorization: `Bearer ${made.token}` } });
+    });
+    await page.goto(`${site.service.url}/jobs`);
+    await page.getByRole("link", { name: /Look at me/ }).waitFor();
+    const offers = () => page.locator("main").getByRole("button").or(page.locator("main").getByRole("link"));
+    for (const [path, ready, told] of [
+      ["/", /Look at me/, "You may not answer agents."],
+      ["/new", /New job/, "You may not start jobs."],
+      [`/jobs/${change.id}`, /Decision/, "You may not decide on changes."],
+      [`/projects/${change.projectId}`, /What its jobs start with/, "You may not change the project."],
+      ["/spend", /Budgets/, "You may not set budgets."],
+      ["/audit", /Audit/, "You may not see the audit log."],
+      ["/permissions", /Permissions/, null],
+      ["/runtimes", /Runtimes/, null],
+      ["/providers", /Providers/, null],
+    ] as const) {
+      await page.goto(`${site.service.url}${path}`);
+      await page.getByText(ready).first().waitFor();
+      if (told) await page.getByText(told).first().waitFor();
+      expect(await accessibilityFindings(page), path).toEqual([]);
+      const names = await offers().allTextContents();
+      const forbidden =
+        /^(New job|State a goal|Start job|Approve|Override|Reject|Ask for|Cancel|Interrupt|Send|Save|Try again|Raise|Grant|Revoke|Install|Set budget|Store|Add )/;
+      expect(
+        names.filter((name) => forbidden.test(name.trim())),
+        path,
+      ).toEqual([]);
+    }
+    for (const { id } of [question, change]) await site.service.client.cancelJob({ params: { jobId: id } });
+  });
+
   it.each(Object.entries(sizes))("and is readable on a %s", async (_, viewport) => {
     const job = await site.service.create({ goal: `${"A long title ".repeat(25)} [[ask go on?]]`, ask: true });
     await site.service.reach(job.id, "awaiting_input");

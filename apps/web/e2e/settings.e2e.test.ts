@@ -108,6 +108,9 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     await page.getByRole("navigation", { name: "Main" }).waitFor();
     await open(page, "/settings/account");
     await removePassword(page);
+    const { items } = await site.service.client.listAudit({ query: { action: "session.refused", limit: 1_000 } });
+    expect(items.length).toBeGreaterThan(0);
+    expect(JSON.stringify(items)).not.toContain("wrong horse");
   });
 
   it("a passkey is made and signs in, at a name", async () => {

@@ -245,6 +245,26 @@ export type Evidence = z.infer<typeof Evidence>;
 export const Decision = z.enum(["approve", "override", "reject", "request_changes"]);
 /** Most remarks on lines that one decision carries. */
 export const MAX_LINE_COMMENTS = 200;
+/** A host that a job at work asked for and did not reach, for a person to allow or put away. */
+export const BlockedHost = z.object({
+  jobId: id,
+  title: z.string(),
+  projectId: id,
+  host: z.string(),
+  port: z.number().int(),
+  phases: z.array(z.enum(["setup", "agent", "verify"])),
+  /** `egress_blocked`: no grant names it. Another code: allowing the name alone does not help. */
+  code: z.string(),
+  count: z.number().int(),
+  lastAt: time,
+});
+export type BlockedHost = z.infer<typeof BlockedHost>;
+export const Inbox = z.object({
+  blocked: z.array(BlockedHost),
+  /** Keys that the caller has put away, newest first; at most 1,000. */
+  dismissed: z.array(z.string()),
+});
+
 /** A reviewer's remark on one line of the change: `line` is 1-based in the old or in the new file, as `side` says. */
 export const LineComment = z.object({
   path: z.string().min(1).max(4_096),

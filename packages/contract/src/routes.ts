@@ -200,6 +200,28 @@ export const routes = defineRoutes({
     status: 200,
     errors: [],
   },
+  getInbox: {
+    method: "GET",
+    path: "/api/v1/inbox",
+    summary:
+      "What waits for a person besides the jobs that wait: hosts refused to jobs at work; and what the caller has put away.",
+    kind: "json",
+    scope: "read",
+    response: r.Inbox,
+    status: 200,
+    errors: [],
+  },
+  dismiss: {
+    method: "POST",
+    path: "/api/v1/inbox/dismissals",
+    summary: "Put something away from one's own inbox: a job with its time of change, or a job's refused host.",
+    kind: "json",
+    scope: "read",
+    body: z.object({ key: z.string().min(1).max(400) }),
+    response: none,
+    status: 200,
+    errors: [],
+  },
   createJob: {
     method: "POST",
     path: "/api/v1/jobs",

@@ -105,6 +105,8 @@ describe("every route of the table", () => {
         model: 4,
         requestId: 0,
         current: 5,
+        setup: 8,
+        key: 2,
       }),
     ];
     for (const body of bodies) {

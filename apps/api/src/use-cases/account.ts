@@ -1,5 +1,12 @@
-import { accept, type Outcome, type RouteBody, type RouteResponse, refuse } from "@x1agent/contract";
-import { type IdentityService, pageOrigin, type SessionFacts, type SignInMethod } from "@x1agent/domain-identity";
+import { accept, type Outcome, platformActor, type RouteBody, type RouteResponse, refuse } from "@x1agent/contract";
+import { appendAudit } from "@x1agent/domain-audit";
+import {
+  type IdentityService,
+  listOrganizations,
+  pageOrigin,
+  type SessionFacts,
+  type SignInMethod,
+} from "@x1agent/domain-identity";
 import type { Database } from "@x1agent/kernel";
 import { audited } from "./audit.ts";
 import type { Caller } from "./index.ts";
@@ -163,12 +170,23 @@ export type SignIn = {
     userId: string | null,
     how: { method: SignInMethod; address: string | null; agent: string | null },
   ): Promise<{ token: string; expiresInSeconds: number }>;
+  /**
+   * Writes a refused sign-in down. What was typed as the name is not: people type passwords there. `limited` is a try
+   * that was too early to be looked at.
+   */
+  refused(how: { method: SignInMethod; address: string | null; limited: boolean }): Promise<void>;
   /** Ends the session that this token stands for. */
   close(token: string): Promise<void>;
 };
 
 /** How browsers come in. */
-export function signInUseCases({ db, identity }: Omit<AccountDeps, "limit">): SignIn {
+export function signInUseCases({
+  db,
+  identity,
+}: {
+  db: Pick<Database, "tenant" | "system">;
+  identity: IdentityService;
+}): SignIn {
   return {
     async methods() {
       const [password, passkey] = await Promise.all([identity.passwords.inUse(), identity.passkeys.inUse()]);
@@ -192,6 +210,16 @@ export function signInUseCases({ db, identity }: Omit<AccountDeps, "limit">): Si
         audited(tx, caller, "session.opened", session.id, { method: how.method, address: how.address }),
       );
       return session;
+    },
+    async refused(how) {
+      // Nobody is known yet: it stands in the log of every organization that the sign-in would have led to.
+      for (const organizationId of await db.system(listOrganizations))
+        await db.tenant(organizationId, (tx) =>
+          appendAudit(tx, organizationId, {
+            ...{ actor: platformActor, action: "session.refused", subject: "sign-in" },
+            data: how,
+          }),
+        );
     },
     async close(token) {
       const known = await identity.authenticate(token);

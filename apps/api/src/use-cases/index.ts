@@ -58,6 +58,10 @@ export type UseCases = {
     cancel(caller: Caller, jobId: string): Promise<Outcome<Job>>;
     retry(caller: Caller, jobId: string, body: RouteBody<"retryJob">): Promise<Outcome<Job>>;
   };
+  inbox: {
+    get(caller: Caller): Promise<RouteResponse<"getInbox">>;
+    dismiss(caller: Caller, key: string): Promise<void>;
+  };
   /** Reach the session wherever it runs; refused by what the runtime's manifest declares. */
   sessions: {
     inject(caller: Caller, jobId: string, message: InjectRequest): Promise<Outcome<{ queued: boolean }>>;

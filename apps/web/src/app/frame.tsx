@@ -4,10 +4,9 @@ import { Ellipsis, LogOut, Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Button } from "../components/button.tsx";
 import { Failure, Loading } from "../components/states.tsx";
-import { useDismissed } from "../features/inbox/dismissed.ts";
 import { SignIn } from "../features/sign-in/components/sign-in.tsx";
 import { client, isSignedOut } from "../lib/client.ts";
-import { waitingQuery } from "../lib/jobs.ts";
+import { useInbox } from "../lib/inbox.ts";
 import { meQuery } from "../lib/queries.ts";
 import { useShortcuts } from "../lib/shortcuts.ts";
 import { useWaitingCount } from "../lib/title.ts";
@@ -28,8 +27,7 @@ export function Frame() {
 function SignedIn({ organization, role }: { organization: string; role: string }) {
   const navigate = useNavigate();
   const online = useOnline();
-  const { isOpen } = useDismissed();
-  const waiting = useQuery(waitingQuery).data?.items.filter(isOpen).length ?? 0;
+  const waiting = useInbox().count;
   useWaitingCount(waiting);
   useNotice(waiting);
   const [searching, setSearching] = useState(false);

@@ -10,6 +10,14 @@ import { client } from "./client.ts";
 /** Who is signed in, for which organization, in which role. */
 export const meQuery = queryOptions({ queryKey: ["me"], queryFn: ({ signal }) => client.me({ signal }) });
 
+/**
+ * Whether one may do what needs this scope. Until that is known, no: what appears late is better than a button that is
+ * refused. The service decides in any case; this only spares people the try.
+ */
+export function useMay(scope: "write" | "approve" | "admin"): boolean {
+  return useQuery(meQuery).data?.scopes.includes(scope) ?? false;
+}
+
 /** One's own account: asked for again after each change of it. */
 export const accountQuery = queryOptions({
   queryKey: ["account"],
@@ -52,6 +60,13 @@ export const grantsQuery = (all: boolean) =>
     queryKey: ["grants", { all }],
     queryFn: ({ signal }) => client.listGrants({ query: { all: all ? "true" : "false" }, signal }),
   });
+
+/** What waits besides the jobs that wait, and what one has put away oneself. */
+export const inboxQuery = queryOptions({
+  queryKey: ["inbox"],
+  queryFn: ({ signal }) => client.getInbox({ signal }),
+  refetchInterval: 3_000,
+});
 
 /** One job with its attempts. */
 export const jobQuery = (jobId: string) =>

@@ -27,9 +27,15 @@ const MAX_SESSIONS = 50;
 export const isSessionToken = (token: string): boolean => /^x1s_[\w-]{43}$/.test(token);
 const hashOf = (token: string) => createHash("sha256").update(token).digest("base64url");
 
-/** What a role may do in the web app. */
-const scopesOf = (role: string): Scope[] =>
-  role === "owner" || role === "admin" ? ["read", "write", "approve", "admin"] : ["read", "write"];
+/** What a role may do in the web app. A role that is not known may look. */
+const roles: Readonly<Record<string, readonly Scope[]>> = {
+  owner: ["read", "write", "approve", "admin"],
+  admin: ["read", "write", "approve", "admin"],
+  member: ["read", "write"],
+  reviewer: ["read", "approve"],
+  viewer: ["read"],
+};
+const scopesOf = (role: string): Scope[] => [...((Object.hasOwn(roles, role) && roles[role]) || ["read" as const])];
 
 type SessionRow = {
   id: string;

@@ -56,4 +56,12 @@ export const migrations: readonly Migration[] = [
     // A published job goes on with what its reviewers and checks say. Moves of earlier versions stay.
     sql: "insert into job_move values ('succeeded', 'queued') on conflict do nothing",
   },
+  {
+    name: "jobs-004",
+    // What a person has put away from the inbox: theirs alone.
+    sql: `create table dismissal (
+      organization_id text not null, member_id text not null, key text not null, at timestamptz not null default now(),
+      primary key (organization_id, member_id, key));
+    ${tenantTable("dismissal")}`,
+  },
 ];

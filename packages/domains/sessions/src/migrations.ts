@@ -34,4 +34,9 @@ export const migrations: readonly Migration[] = [
     name: "sessions-002",
     sql: "alter table event_counter add column capped boolean not null default false",
   },
+  {
+    name: "sessions-003",
+    // An inbox asks for them every few seconds, over every job at work.
+    sql: "create index event_blocked on event (job_id) where type = 'egress.blocked'",
+  },
 ];

@@ -5,6 +5,8 @@ import { callerOf, found } from "./common.ts";
 import type { HandlerDeps } from "./index.ts";
 
 type Names =
+  | "getInbox"
+  | "dismiss"
   | "listJobs"
   | "createJob"
   | "getJob"
@@ -18,9 +20,14 @@ type Names =
   | "setModel"
   | "listCalls";
 
-export function jobHandlers({ useCases: { jobs, sessions }, streams }: HandlerDeps): Pick<Handlers, Names> {
+export function jobHandlers({ useCases: { jobs, inbox, sessions }, streams }: HandlerDeps): Pick<Handlers, Names> {
   return {
     listJobs: async (call) => accept(await jobs.list(callerOf(call), call.query)),
+    getInbox: async (call) => accept(await inbox.get(callerOf(call))),
+    async dismiss(call) {
+      await inbox.dismiss(callerOf(call), call.body.key);
+      return accept(null);
+    },
     createJob: (call) => jobs.create(callerOf(call), call.body),
     getJob: async (call) => found(await jobs.get(callerOf(call), call.params.jobId), "job"),
     cancelJob: (call) => jobs.cancel(callerOf(call), call.params.jobId),

@@ -1,5 +1,6 @@
 import type { HttpBindings } from "@hono/node-server";
 import { type ErrorCode, PasswordSignIn, problem, WebAuthnResponse } from "@x1agent/contract";
+import type { SignInMethod } from "@x1agent/domain-identity";
 import type { Context, Hono } from "hono";
 import { z } from "zod";
 import type { SignIn } from "../../use-cases/account.ts";
@@ -22,6 +23,8 @@ export type WebDeps = {
   limits?: { name: Limiter; address: Limiter };
 };
 
+/** Refused sign-ins that come into the audit log in a minute; more add nothing to what these say. */
+const REFUSALS_WRITTEN = 60;
 const CodeSignIn = z.object({ code: z.string().regex(/^[\w-]{43}$/) });
 const Nothing = z.object({});
 const PasskeySignIn = z.object({ response: WebAuthnResponse });
@@ -33,6 +36,7 @@ const PasskeySignIn = z.object({ response: WebAuthnResponse });
  */
 export function addWeb(app: Hono<Env>, deps: WebDeps): void {
   const limits = deps.limits ?? { name: createLimiter(5, 60_000), address: createLimiter(60, 60_000) };
+  const written = createLimiter(REFUSALS_WRITTEN, 60_000);
   const secure = (c: Ctx) => (c.req.header("origin") ?? "").startsWith("https://");
   const failed = (c: Ctx, code: ErrorCode, detail: string) => {
     c.header("content-type", "application/problem+json");
@@ -40,6 +44,11 @@ export function addWeb(app: Hono<Env>, deps: WebDeps): void {
     return c.body(JSON.stringify(body), body.status as 400);
   };
   const addressOf = (c: Ctx): string | null => c.env?.incoming?.socket?.remoteAddress ?? null;
+  /** Refuses a sign-in, and leaves a trace of it: at most so many a minute, whoever tries, so that none floods the log. */
+  const refused = async (c: Ctx, method: SignInMethod, answer: Response, limited = false) => {
+    if (written.take("") === null) await deps.signIn.refused({ method, address: addressOf(c), limited });
+    return answer;
+  };
   const wait = (c: Ctx, seconds: number) => {
     c.header("retry-after", String(seconds));
     return failed(c, "rate_limited", `Too many tries: wait ${seconds} seconds.`);
@@ -57,7 +66,7 @@ export function addWeb(app: Hono<Env>, deps: WebDeps): void {
       const body = schema.safeParse(raw.ok ? parsed(raw.value) : undefined);
       return body.success ? work(c, body.data) : failed(c, "unauthenticated", "That is no sign-in.");
     });
-  const opened = async (c: Ctx, userId: string | null, method: "link" | "password" | "passkey") => {
+  const opened = async (c: Ctx, userId: string | null, method: SignInMethod) => {
     const how = { method, address: addressOf(c), agent: c.req.header("user-agent") ?? null };
     const { token, expiresInSeconds } = await deps.signIn.open(userId, how);
     // The browser's session before this one, if any, is not left open behind it.
@@ -72,10 +81,10 @@ export function addWeb(app: Hono<Env>, deps: WebDeps): void {
   post("/web/session", CodeSignIn, async (c, { code }) => {
     const link = deps.codes.redeem(code);
     if (!link)
-      return failed(
+      return refused(
         c,
-        "unauthenticated",
-        "This link was used or is older than five minutes. `x1 sign-in` prints another.",
+        "link",
+        failed(c, "unauthenticated", "This link was used or is older than five minutes. `x1 sign-in` prints another."),
       );
     return opened(c, link.userId, "link");
   });
@@ -84,10 +93,11 @@ export function addWeb(app: Hono<Env>, deps: WebDeps): void {
     // Per name, whatever the address: others cannot be kept out by it, since links and passkeys go on working.
     const key = name.trim().toLowerCase();
     const seconds = limits.name.take(key);
-    if (seconds !== null) return wait(c, seconds);
+    if (seconds !== null) return refused(c, "password", wait(c, seconds), true);
     const userId = await deps.signIn.byPassword(name, password);
     if (userId === "busy") return wait(c, 2);
-    if (userId === null) return failed(c, "unauthenticated", "The name or the password is wrong.");
+    if (userId === null)
+      return refused(c, "password", failed(c, "unauthenticated", "The name or the password is wrong."));
     limits.name.clear(key);
     return opened(c, userId, "password");
   });
@@ -102,7 +112,11 @@ export function addWeb(app: Hono<Env>, deps: WebDeps): void {
   post("/web/session/passkey", PasskeySignIn, async (c, { response }) => {
     const userId = await deps.signIn.byPasskey(response, c.req.header("origin") ?? null);
     return userId === null
-      ? failed(c, "unauthenticated", "This passkey is not known here, or its answer came too late.")
+      ? refused(
+          c,
+          "passkey",
+          failed(c, "unauthenticated", "This passkey is not known here, or its answer came too late."),
+        )
       : opened(c, userId, "passkey");
   });
 

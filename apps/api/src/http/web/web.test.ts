@@ -11,12 +11,14 @@ const file = (type: string, cache: string) => ({ body: new TextEncoder().encode(
 let now = 0;
 let live: Set<string>;
 let opened: unknown[];
+let refusals: unknown[];
 let codes: WebDeps["codes"];
 let app: ReturnType<typeof createApp>;
 beforeEach(() => {
   now = 0;
   live = new Set();
   opened = [];
+  refusals = [];
   codes = createSignInCodes(() => now);
   app = createApp({
     handlers: {
@@ -49,6 +51,9 @@ beforeEach(() => {
         },
         async close(held) {
           live.delete(held);
+        },
+        async refused(how) {
+          refusals.push(how);
         },
       },
     },
@@ -118,6 +123,24 @@ describe("sign-in by a password", () => {
     expect((await signIn(codes.issue(null).code)).status).toBe(200);
     now = 60_000;
     expect((await password("ada", "right horse")).status).toBe(200);
+  });
+
+  it("leaves a trace of each refusal, sixty a minute at most, and never of what was typed", async () => {
+    for (let guess = 0; guess < 6; guess += 1) await password("a password typed as the name", `guess ${guess}`);
+    await signIn("x".repeat(43));
+    await send("/web/session/passkey", { response: {} });
+    const refusal = { method: "password", address: null, limited: false };
+    expect(refusals.slice(0, 7)).toEqual([
+      ...Array.from({ length: 5 }, () => refusal),
+      { ...refusal, limited: true },
+      { ...refusal, method: "link" },
+    ]);
+    for (let minute = 1; minute < 4; minute += 1) {
+      now = minute * 60_000;
+      for (let guess = 0; guess < 30; guess += 1) await password(`${guess}`, "x");
+    }
+    // The tests' own clock moves the limits of tries only: all of this was within one real minute.
+    expect(refusals).toHaveLength(60);
   });
 
   it("is slowed down per address, whatever the names", async () => {

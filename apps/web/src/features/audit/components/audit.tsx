@@ -6,6 +6,7 @@ import { useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Choice, Filters, Words } from "../../../components/filters.tsx";
+import { Only } from "../../../components/only.tsx";
 import { Empty, Failure } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client } from "../../../lib/client.ts";
@@ -118,7 +119,9 @@ export function Audit() {
               {narrowed ? (
                 <Button onClick={() => set({ q: "", action: "", actor: "", days: 0 })}>Show all</Button>
               ) : (
-                <Link to="/new">State a goal</Link>
+                <Only scope="write">
+                  <Link to="/new">State a goal</Link>
+                </Only>
               )}
             </Empty>
           ) : (

@@ -5,6 +5,7 @@ import { type FormEvent, lazy, Suspense, useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
+import { Only } from "../../../components/only.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
@@ -94,9 +95,11 @@ function Approval({ job }: { job: Job }) {
         <Link className="button primary" to="/jobs/$jobId" params={{ jobId: job.id }}>
           Review
         </Link>
-        <Button aria-expanded={open} onClick={() => setOpen(!open)}>
-          Decide here
-        </Button>
+        <Only scope="approve">
+          <Button aria-expanded={open} onClick={() => setOpen(!open)}>
+            Decide here
+          </Button>
+        </Only>
       </div>
       {open ? (
         <Suspense>
@@ -127,21 +130,30 @@ function RaiseBudget({ job, dismiss }: { job: Job; dismiss(): void }) {
       <p>
         It spent {formatUsd(spent)} of {formatUsd(job.budgetMicros ?? 0)} and was stopped; its work is kept.
       </p>
-      <form className="inline" onSubmit={submit}>
-        <label>
-          New budget in dollars
-          <input
-            name="budget"
-            inputMode="decimal"
-            required
-            defaultValue={((Math.max(spent, job.budgetMicros ?? 0) * 2) / 1e6).toFixed(2)}
-          />
-        </label>
-        <Button type="submit" look="primary" disabled={retry.isPending}>
-          Raise and go on
-        </Button>
-        <Button onClick={dismiss}>Dismiss</Button>
-      </form>
+      <Only
+        scope="write"
+        otherwise={
+          <div className="buttons">
+            <Button onClick={dismiss}>Dismiss</Button>
+          </div>
+        }
+      >
+        <form className="inline" onSubmit={submit}>
+          <label>
+            New budget in dollars
+            <input
+              name="budget"
+              inputMode="decimal"
+              required
+              defaultValue={((Math.max(spent, job.budgetMicros ?? 0) * 2) / 1e6).toFixed(2)}
+            />
+          </label>
+          <Button type="submit" look="primary" disabled={retry.isPending}>
+            Raise and go on
+          </Button>
+          <Button onClick={dismiss}>Dismiss</Button>
+        </form>
+      </Only>
       {refusal ? <p role="alert">{refusal}</p> : null}
       {retry.isError ? <Failure error={retry.error} /> : null}
     </>
@@ -157,12 +169,14 @@ function Failed({ job, dismiss }: { job: Job; dismiss(): void }) {
     <>
       <p className="reason">{visible(job.reasonDetail ?? `${job.reason.replaceAll("_", " ")}.`)}</p>
       <div className="buttons">
-        <Button disabled={retry.isPending} onClick={() => retry.mutate()}>
-          Try again
-        </Button>
-        <Link className="button" to="/new" search={{ from: job.id }}>
-          Change and run
-        </Link>
+        <Only scope="write">
+          <Button disabled={retry.isPending} onClick={() => retry.mutate()}>
+            Try again
+          </Button>
+          <Link className="button" to="/new" search={{ from: job.id }}>
+            Change and run
+          </Link>
+        </Only>
         <Button onClick={dismiss}>Dismiss</Button>
       </div>
       {retry.isError ? <Failure error={retry.error} /> : null}

@@ -1,20 +1,20 @@
-import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { Button } from "../../../components/button.tsx";
+import { Only } from "../../../components/only.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
-import { waitingQuery } from "../../../lib/jobs.ts";
+import { useInbox } from "../../../lib/inbox.ts";
+import type { Job } from "../../../lib/jobs.ts";
 import { useShortcuts } from "../../../lib/shortcuts.ts";
 import { useTitle } from "../../../lib/title.ts";
-import { useDismissed } from "../dismissed.ts";
+import { BlockedHosts } from "./blocked-hosts.tsx";
 import { InboxItem } from "./inbox-item.tsx";
 import "../inbox.css";
 
 /** All that waits for a person, most urgent first, each answered in place. `j` and `k` move, Enter opens the job. */
 export function Inbox() {
   useTitle("Inbox");
-  const jobs = useQuery(waitingQuery);
-  const { isOpen, dismiss } = useDismissed();
+  const { jobs, isPending, error, open, blocked, count, dismiss, dismissHost } = useInbox();
   const list = useRef<HTMLUListElement>(null);
   const navigate = useNavigate();
   const move = (by: number) => () => {
@@ -23,32 +23,43 @@ export function Inbox() {
     links[Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
   };
   useShortcuts({ j: move(1), k: move(-1), n: () => void navigate({ to: "/new" }) });
-  const open = jobs.data?.items.filter(isOpen) ?? [];
+  // A waiting agent holds a workspace; one that was refused a host works on without it; the rest holds nothing.
+  const asking = open.filter(({ state }) => state === "awaiting_input");
+  const rest = open.filter(({ state }) => state !== "awaiting_input");
+  const byJob = Map.groupBy(blocked, ({ jobId }) => jobId);
+  const item = (job: Job) => <InboxItem key={job.id} job={job} dismiss={() => dismiss(job)} />;
   return (
     <>
       <div className="head">
         <h1>Inbox</h1>
         <NotifyMe />
-        <Link className="button primary" to="/new">
-          New job
-        </Link>
+        <Only scope="write">
+          <Link className="button primary" to="/new">
+            New job
+          </Link>
+        </Only>
       </div>
-      {jobs.isPending ? (
+      {error && !isPending ? <Failure error={error} /> : null}
+      {isPending ? (
         <Loading />
       ) : !jobs.data ? (
         <Failure error={jobs.error} retry={() => void jobs.refetch()} />
-      ) : open.length === 0 ? (
+      ) : count === 0 ? (
         <Empty>
-          <p>Nothing waits for you. Questions, approvals, spent budgets and failed jobs come here.</p>
-          <Link className="button" to="/new">
-            State a goal
-          </Link>
+          <p>Nothing waits for you. Questions, refused hosts, approvals, spent budgets and failed jobs come here.</p>
+          <Only scope="write">
+            <Link className="button" to="/new">
+              State a goal
+            </Link>
+          </Only>
         </Empty>
       ) : (
         <ul ref={list} className="items" aria-label="Waiting for you">
-          {open.map((job) => (
-            <InboxItem key={job.id} job={job} dismiss={() => dismiss(job)} />
+          {asking.map(item)}
+          {[...byJob].map(([jobId, hosts]) => (
+            <BlockedHosts key={`hosts ${jobId}`} hosts={hosts} putAway={dismissHost} />
           ))}
+          {rest.map(item)}
         </ul>
       )}
       {jobs.data?.more ? (

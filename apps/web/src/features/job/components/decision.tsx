@@ -4,6 +4,7 @@ import { BadgeCheck, CircleAlert, MessageSquareText, Trash2 } from "lucide-react
 import { useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
+import { MayNot, Only } from "../../../components/only.tsx";
 import { Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
@@ -116,58 +117,62 @@ function OpenDecision({ evidence, current }: { evidence: Evidence; current: stri
               ))}
             </ul>
           ) : null}
-          <label>
-            Comment
-            <textarea
-              rows={2}
-              maxLength={100_000}
-              value={comment}
-              onChange={(event) => setComment(event.target.value)}
-            />
-          </label>
-          {asked === "reject" ? (
-            <p className="bad">Rejecting ends the job; branch {branch} will not be made. The work stays as evidence.</p>
-          ) : null}
-          {comments.length > 0 && (asked === "approve" || asked === "override") ? (
-            <p className="bad">
-              Your {comments.length} comments on lines are not sent with an approval; they go with a request for
-              changes.
-            </p>
-          ) : null}
-          <div className="buttons">
+          <Only scope="approve" otherwise={<MayNot what="decide on changes" />}>
+            <label>
+              Comment
+              <textarea
+                rows={2}
+                maxLength={100_000}
+                value={comment}
+                onChange={(event) => setComment(event.target.value)}
+              />
+            </label>
             {asked === "reject" ? (
-              <>
-                <Button look="danger" disabled={decide.isPending} onClick={() => decide.mutate("reject")}>
-                  Confirm: reject this work
-                </Button>
-                <Button onClick={() => setAsked(null)}>Back</Button>
-              </>
-            ) : (
-              <>
-                <Button
-                  id="approve"
-                  look="primary"
-                  disabled={decide.isPending}
-                  onClick={() => (asked ? decide.mutate(asked) : setAsked(approval))}
-                >
-                  {asked
-                    ? "Confirm: publish this commit"
-                    : approval === "approve"
-                      ? "Approve and publish"
-                      : "Override and publish"}
-                </Button>
-                <Button
-                  disabled={(!comment.trim() && comments.length === 0) || decide.isPending}
-                  onClick={() => decide.mutate("request_changes")}
-                >
-                  Ask for changes{comments.length > 0 ? ` (${comments.length})` : ""}
-                </Button>
-                <Button look="danger" disabled={decide.isPending} onClick={() => setAsked("reject")}>
-                  Reject
-                </Button>
-              </>
-            )}
-          </div>
+              <p className="bad">
+                Rejecting ends the job; branch {branch} will not be made. The work stays as evidence.
+              </p>
+            ) : null}
+            {comments.length > 0 && (asked === "approve" || asked === "override") ? (
+              <p className="bad">
+                Your {comments.length} comments on lines are not sent with an approval; they go with a request for
+                changes.
+              </p>
+            ) : null}
+            <div className="buttons">
+              {asked === "reject" ? (
+                <>
+                  <Button look="danger" disabled={decide.isPending} onClick={() => decide.mutate("reject")}>
+                    Confirm: reject this work
+                  </Button>
+                  <Button onClick={() => setAsked(null)}>Back</Button>
+                </>
+              ) : (
+                <>
+                  <Button
+                    id="approve"
+                    look="primary"
+                    disabled={decide.isPending}
+                    onClick={() => (asked ? decide.mutate(asked) : setAsked(approval))}
+                  >
+                    {asked
+                      ? "Confirm: publish this commit"
+                      : approval === "approve"
+                        ? "Approve and publish"
+                        : "Override and publish"}
+                  </Button>
+                  <Button
+                    disabled={(!comment.trim() && comments.length === 0) || decide.isPending}
+                    onClick={() => decide.mutate("request_changes")}
+                  >
+                    Ask for changes{comments.length > 0 ? ` (${comments.length})` : ""}
+                  </Button>
+                  <Button look="danger" disabled={decide.isPending} onClick={() => setAsked("reject")}>
+                    Reject
+                  </Button>
+                </>
+              )}
+            </div>
+          </Only>
         </>
       )}
       {decide.isError ? <Failure error={decide.error} /> : null}

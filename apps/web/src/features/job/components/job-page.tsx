@@ -5,6 +5,7 @@ import { useEffect, useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Confirm } from "../../../components/dialog.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
+import { Only } from "../../../components/only.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
@@ -53,22 +54,24 @@ function OneJob({ jobId }: { jobId: string }) {
       <div className="head">
         <h1>{title}</h1>
         <JobStateMark state={state} />
-        {state === "running" ? (
-          <Button disabled={interrupt.isPending} onClick={() => interrupt.mutate()}>
-            Interrupt
-          </Button>
-        ) : null}
-        {isTerminal(state) ? (
-          state === "succeeded" ? null : (
-            <Button disabled={retry.isPending} onClick={() => retry.mutate()}>
-              Retry
+        <Only scope="write">
+          {state === "running" ? (
+            <Button disabled={interrupt.isPending} onClick={() => interrupt.mutate()}>
+              Interrupt
             </Button>
-          )
-        ) : state === "publishing" ? null : (
-          <Button look="danger" onClick={() => setCancelling(true)}>
-            Cancel job
-          </Button>
-        )}
+          ) : null}
+          {isTerminal(state) ? (
+            state === "succeeded" ? null : (
+              <Button disabled={retry.isPending} onClick={() => retry.mutate()}>
+                Retry
+              </Button>
+            )
+          ) : state === "publishing" ? null : (
+            <Button look="danger" onClick={() => setCancelling(true)}>
+              Cancel job
+            </Button>
+          )}
+        </Only>
       </div>
       {cancelling ? (
         <Confirm
@@ -134,7 +137,7 @@ function OneJob({ jobId }: { jobId: string }) {
             <DecisionCard evidence={latest} current={job.data.approvalDigest} />
           ) : null}
           <Decisions jobId={jobId} />
-          {state === "running" ? <MessageBox job={job.data} /> : null}
+          <Only scope="write">{state === "running" ? <MessageBox job={job.data} /> : null}</Only>
           <StateCard job={job.data} />
           <details className="card">
             <summary>Goal</summary>

@@ -5,6 +5,7 @@ import { useEffect, useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { DialogForm } from "../../../components/dialog.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
+import { Only } from "../../../components/only.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { formatDuration, visible } from "../../../lib/format.ts";
 import { callsQuery, jobQuery } from "../../../lib/queries.ts";
@@ -56,11 +57,13 @@ export function StateCard({ job }: { job: Job }) {
           </ul>
         </details>
       ) : null}
-      <p className="again">
-        <Link to="/new" search={{ from: job.id }}>
-          Run the same again, or with another runtime
-        </Link>
-      </p>
+      <Only scope="write">
+        <p className="again">
+          <Link to="/new" search={{ from: job.id }}>
+            Run the same again, or with another runtime
+          </Link>
+        </p>
+      </Only>
     </section>
   );
 }
@@ -100,9 +103,11 @@ function Money({ job }: { job: Job }) {
           ) : null}
         </span>
         {job.state === "succeeded" || job.state === "publishing" ? null : (
-          <button type="button" className="link" onClick={() => setRaising(true)}>
-            Raise budget
-          </button>
+          <Only scope={ended ? "write" : "admin"}>
+            <button type="button" className="link" onClick={() => setRaising(true)}>
+              Raise budget
+            </button>
+          </Only>
         )}
       </div>
       {limit === null ? null : (

@@ -1,6 +1,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Button } from "../../../components/button.tsx";
+import { MayNot, Only } from "../../../components/only.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
@@ -22,29 +23,31 @@ export function Question({ jobId, question }: { jobId: string; question: Job["op
     // No landmark: an inbox may hold many questions.
     <fieldset className="card waiting" aria-label="Question">
       <h2 className="reported">{visible(question.title)}</h2>
-      <div className="buttons">
-        {question.options.map(({ optionId, name, kind }) => (
-          <Button
-            key={optionId}
-            look={kind.startsWith("reject") ? "danger" : "plain"}
-            disabled={answer.isPending}
-            onClick={() => answer.mutate({ optionId })}
-          >
-            {visible(name)}
-          </Button>
-        ))}
-      </div>
-      {question.freeText ? (
-        <>
-          <label>
-            Answer
-            <textarea rows={2} value={text} onChange={(event) => setText(event.target.value)} />
-          </label>
-          <Button disabled={!text || answer.isPending} onClick={() => answer.mutate({ text })}>
-            Send answer
-          </Button>
-        </>
-      ) : null}
+      <Only scope="write" otherwise={<MayNot what="answer agents" />}>
+        <div className="buttons">
+          {question.options.map(({ optionId, name, kind }) => (
+            <Button
+              key={optionId}
+              look={kind.startsWith("reject") ? "danger" : "plain"}
+              disabled={answer.isPending}
+              onClick={() => answer.mutate({ optionId })}
+            >
+              {visible(name)}
+            </Button>
+          ))}
+        </div>
+        {question.freeText ? (
+          <>
+            <label>
+              Answer
+              <textarea rows={2} value={text} onChange={(event) => setText(event.target.value)} />
+            </label>
+            <Button disabled={!text || answer.isPending} onClick={() => answer.mutate({ text })}>
+              Send answer
+            </Button>
+          </>
+        ) : null}
+      </Only>
       {answer.isError ? <Failure error={answer.error} /> : null}
     </fieldset>
   );

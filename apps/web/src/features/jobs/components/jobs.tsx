@@ -5,11 +5,12 @@ import { useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Choice, Filters, Words } from "../../../components/filters.tsx";
 import { JobList } from "../../../components/job-list.tsx";
+import { Only } from "../../../components/only.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
 import { filteredJobsQuery, type JobFilter } from "../../../lib/jobs.ts";
-import { membersQuery, meQuery, projectsQuery, runtimesQuery } from "../../../lib/queries.ts";
+import { membersQuery, meQuery, projectsQuery, runtimesQuery, useMay } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { type JobsSearch, readSearch, views } from "../search.ts";
 
@@ -29,6 +30,7 @@ export function Jobs() {
   const jobs = useInfiniteQuery(filteredJobsQuery(filter));
   const me = useQuery(meQuery).data?.actor.id;
   const members = useQuery(membersQuery);
+  const mayWrite = useMay("write");
   const projects = useQuery(projectsQuery);
   const runtimes = useQuery(runtimesQuery);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
@@ -43,9 +45,11 @@ export function Jobs() {
     <>
       <div className="head">
         <h1>Jobs</h1>
-        <Link className="button primary" to="/new">
-          New job
-        </Link>
+        <Only scope="write">
+          <Link className="button primary" to="/new">
+            New job
+          </Link>
+        </Only>
       </div>
       <Filters>
         <Words
@@ -108,14 +112,16 @@ export function Jobs() {
               Show all jobs
             </Link>
           ) : (
-            <Link className="button" to="/new">
-              State a goal
-            </Link>
+            <Only scope="write">
+              <Link className="button" to="/new">
+                State a goal
+              </Link>
+            </Only>
           )}
         </Empty>
       ) : (
         <>
-          <JobList jobs={found} label="Jobs" selection={{ chosen, toggle }} />
+          <JobList jobs={found} label="Jobs" {...(mayWrite ? { selection: { chosen, toggle } } : {})} />
           {jobs.hasNextPage ? (
             <Button disabled={jobs.isFetchingNextPage} onClick={() => void jobs.fetchNextPage()}>
               {jobs.isFetchingNextPage ? "Loading…" : "Show older jobs"}

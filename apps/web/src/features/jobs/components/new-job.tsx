@@ -4,6 +4,7 @@ import { ApiError } from "@x1agent/client";
 import { parseUsd } from "@x1agent/contract";
 import { type FormEvent, useState } from "react";
 import { Button } from "../../../components/button.tsx";
+import { MayNot, Only } from "../../../components/only.tsx";
 import { Failure, Loading } from "../../../components/states.tsx";
 import { client } from "../../../lib/client.ts";
 import type { Job } from "../../../lib/jobs.ts";
@@ -33,11 +34,13 @@ export function NewJob() {
         <h1>New job</h1>
       </div>
       {failed ? <Failure error={failed} /> : null}
-      <Form
-        before={before.data}
-        repository={before.data?.repository ?? start.data?.repository ?? ""}
-        runtime={runtime ?? before.data?.runtime ?? ""}
-      />
+      <Only scope="write" otherwise={<MayNot what="start jobs" />}>
+        <Form
+          before={before.data}
+          repository={before.data?.repository ?? start.data?.repository ?? ""}
+          runtime={runtime ?? before.data?.runtime ?? ""}
+        />
+      </Only>
     </>
   );
 }

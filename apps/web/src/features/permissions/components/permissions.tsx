@@ -7,6 +7,7 @@ import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Confirm } from "../../../components/dialog.tsx";
 import { Choice, Filters, Words } from "../../../components/filters.tsx";
+import { Only } from "../../../components/only.tsx";
 import { Empty } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
@@ -58,9 +59,11 @@ export function Permissions() {
     <>
       <div className="head">
         <h1>Permissions</h1>
-        <Button look="primary" onClick={() => setGranting(true)}>
-          Grant
-        </Button>
+        <Only scope="admin">
+          <Button look="primary" onClick={() => setGranting(true)}>
+            Grant
+          </Button>
+        </Only>
       </div>
       <p className="lead">
         A job may do what stands here, and nothing else: its own grants, its project's, and those of every job. A
@@ -94,7 +97,9 @@ export function Permissions() {
                     : "No permission fits the filter."}
                 </p>
                 {items.length === 0 ? (
-                  <Button onClick={() => setGranting(true)}>Grant the first one</Button>
+                  <Only scope="admin">
+                    <Button onClick={() => setGranting(true)}>Grant the first one</Button>
+                  </Only>
                 ) : (
                   <Button onClick={() => set({ q: "", type: "" })}>Show all</Button>
                 )}
@@ -159,12 +164,14 @@ export function Permissions() {
                           </td>
                           <td className="act">
                             {live ? (
-                              <Button
-                                onClick={() => setRevoking(grant)}
-                                aria-label={`Revoke: ${subject(grant)} may ${may[grant.type]} ${bounds(grant)}`}
-                              >
-                                Revoke
-                              </Button>
+                              <Only scope="admin">
+                                <Button
+                                  onClick={() => setRevoking(grant)}
+                                  aria-label={`Revoke: ${subject(grant)} may ${may[grant.type]} ${bounds(grant)}`}
+                                >
+                                  Revoke
+                                </Button>
+                              </Only>
                             ) : null}
                           </td>
                         </tr>

@@ -4,6 +4,7 @@ import { type ApprovalPolicy, formatUsd, parseUsd } from "@x1agent/contract";
 import { type FormEvent, useRef, useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
+import { MayNot, Only } from "../../../components/only.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
@@ -137,14 +138,16 @@ export function ApprovalPolicyForm({ project }: { project: Project }) {
       ) : null}
       {refusal ? <p role="alert">{refusal}</p> : null}
       {save.isError ? <Failure error={save.error} /> : null}
-      <div className="buttons">
-        <Button type="submit" look="primary" disabled={save.isPending}>
-          Save policy
-        </Button>
-        <span role="status" className="quiet">
-          {save.isSuccess ? "Saved. It counts from the next evidence on." : ""}
-        </span>
-      </div>
+      <Only scope="write" otherwise={<MayNot what="change who approves" />}>
+        <div className="buttons">
+          <Button type="submit" look="primary" disabled={save.isPending}>
+            Save policy
+          </Button>
+          <span role="status" className="quiet">
+            {save.isSuccess ? "Saved. It counts from the next evidence on." : ""}
+          </span>
+        </div>
+      </Only>
     </form>
   );
 }

@@ -3,6 +3,7 @@ import { Link, useParams } from "@tanstack/react-router";
 import { formatUsd, type RouteBodyInput, type RouteResponse } from "@x1agent/contract";
 import { type FormEvent, useRef, useState } from "react";
 import { Button } from "../../../components/button.tsx";
+import { MayNot, Only } from "../../../components/only.tsx";
 import { Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
@@ -28,9 +29,11 @@ export function ProjectPage() {
         <Link className="button" to="/jobs" search={{ project: projectId }}>
           Its jobs
         </Link>
-        <Link className="button primary" to="/new" search={{ project: projectId }}>
-          New job
-        </Link>
+        <Only scope="write">
+          <Link className="button primary" to="/new" search={{ project: projectId }}>
+            New job
+          </Link>
+        </Only>
       </div>
       <p className="quiet mono">{visible(project.data.repository)}</p>
       <div className="columns">
@@ -176,17 +179,19 @@ function Settings({ project }: { project: Project }) {
       </p>
       {refusal ? <p role="alert">{refusal}</p> : null}
       {save.isError ? <Failure error={save.error} /> : null}
-      <div className="buttons">
-        <Button type="submit" look="primary" disabled={save.isPending}>
-          Save
-        </Button>
-        <Button onClick={trial.start} disabled={trial.running}>
-          {trial.running ? "Trying…" : "Try the commands now"}
-        </Button>
-        <span role="status" className="quiet">
-          {save.isPending ? "Saving…" : save.isSuccess ? "Saved. Running jobs keep what they started with." : ""}
-        </span>
-      </div>
+      <Only scope="write" otherwise={<MayNot what="change the project" />}>
+        <div className="buttons">
+          <Button type="submit" look="primary" disabled={save.isPending}>
+            Save
+          </Button>
+          <Button onClick={trial.start} disabled={trial.running}>
+            {trial.running ? "Trying…" : "Try the commands now"}
+          </Button>
+          <span role="status" className="quiet">
+            {save.isPending ? "Saving…" : save.isSuccess ? "Saved. Running jobs keep what they started with." : ""}
+          </span>
+        </div>
+      </Only>
       {trial.panel}
     </form>
   );

@@ -5,6 +5,7 @@ import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { DialogForm } from "../../../components/dialog.tsx";
 import { Field } from "../../../components/field.tsx";
+import { Only } from "../../../components/only.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
@@ -20,9 +21,11 @@ export function Projects() {
     <>
       <div className="head">
         <h1>Projects</h1>
-        <Button look="primary" onClick={add}>
-          Add project
-        </Button>
+        <Only scope="write">
+          <Button look="primary" onClick={add}>
+            Add project
+          </Button>
+        </Only>
       </div>
       {projects.isPending ? (
         <Loading />
@@ -31,7 +34,9 @@ export function Projects() {
       ) : projects.data.items.length === 0 ? (
         <Empty>
           <p>No project yet. A project is a repository with the commands and limits its jobs start with.</p>
-          <Button onClick={add}>Add a repository</Button>
+          <Only scope="write">
+            <Button onClick={add}>Add a repository</Button>
+          </Only>
         </Empty>
       ) : (
         <ul className="rows projects" aria-label="Projects">

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Confirm } from "../../../components/dialog.tsx";
 import { Choice, Filters, Words } from "../../../components/filters.tsx";
+import { Only } from "../../../components/only.tsx";
 import { Empty } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
@@ -31,7 +32,9 @@ export function Prices({ providers }: { providers: readonly string[] }) {
     <section aria-labelledby="prices" className="prices">
       <div className="panel-head">
         <h2 id="prices">Models and prices</h2>
-        <Button onClick={() => setStating(true)}>State a price</Button>
+        <Only scope="admin">
+          <Button onClick={() => setStating(true)}>State a price</Button>
+        </Only>
       </div>
       <p className="lead">
         US dollars per million tokens. A model that is not in this list is refused: what cannot be priced cannot be held
@@ -123,12 +126,14 @@ export function Prices({ providers }: { providers: readonly string[] }) {
                             {price.stated ? `${visible(price.source)}, ` : ""}
                             {visible(price.asOf)}
                             {price.stated ? (
-                              <Button
-                                onClick={() => setForgetting(price)}
-                                aria-label={`Forget the price of ${price.provider}/${price.model}`}
-                              >
-                                Forget
-                              </Button>
+                              <Only scope="admin">
+                                <Button
+                                  onClick={() => setForgetting(price)}
+                                  aria-label={`Forget the price of ${price.provider}/${price.model}`}
+                                >
+                                  Forget
+                                </Button>
+                              </Only>
                             ) : null}
                           </td>
                         </tr>

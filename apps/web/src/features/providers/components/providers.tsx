@@ -5,6 +5,7 @@ import { useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Confirm } from "../../../components/dialog.tsx";
+import { Only } from "../../../components/only.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
@@ -26,9 +27,11 @@ export function Providers() {
     <>
       <div className="head">
         <h1>Providers</h1>
-        <Button look="primary" onClick={() => setAdding(true)}>
-          Add an endpoint
-        </Button>
+        <Only scope="admin">
+          <Button look="primary" onClick={() => setAdding(true)}>
+            Add an endpoint
+          </Button>
+        </Only>
       </div>
       <p className="lead">
         Where models are called. Keys are sealed when they arrive and go to a job's sidecar only: no workspace, page or
@@ -101,16 +104,18 @@ function Entry({ provider }: { provider: Provider }) {
         </div>
       </dl>
       {test.data ? <Finding result={test.data} /> : test.error ? <Failure error={test.error} /> : null}
-      <div className="buttons">
-        <Button look={provider.configured ? "plain" : "primary"} onClick={() => setOpen("key")}>
-          <KeyRound size={16} aria-hidden /> {provider.configured ? "Replace key" : "Store a key"}
-        </Button>
-        <Button disabled={test.isPending} onClick={() => test.mutate()}>
-          {test.isPending ? "Asking…" : "Test"}
-        </Button>
-        <Button onClick={() => setOpen("route")}>Change address</Button>
-        {provider.configured ? <Button onClick={() => setOpen("forget")}>Forget key</Button> : null}
-      </div>
+      <Only scope="admin">
+        <div className="buttons">
+          <Button look={provider.configured ? "plain" : "primary"} onClick={() => setOpen("key")}>
+            <KeyRound size={16} aria-hidden /> {provider.configured ? "Replace key" : "Store a key"}
+          </Button>
+          <Button disabled={test.isPending} onClick={() => test.mutate()}>
+            {test.isPending ? "Asking…" : "Test"}
+          </Button>
+          <Button onClick={() => setOpen("route")}>Change address</Button>
+          {provider.configured ? <Button onClick={() => setOpen("forget")}>Forget key</Button> : null}
+        </div>
+      </Only>
       {open === "key" ? <KeyDialog provider={provider} close={close} saved={reload} /> : null}
       {open === "route" ? <RouteDialog provider={provider} close={close} saved={reload} /> : null}
       {open === "forget" ? (

@@ -3,6 +3,7 @@ import type { Capability, RouteResponse } from "@x1agent/contract";
 import { CircleCheck, CircleDashed } from "lucide-react";
 import { useState } from "react";
 import { Button } from "../../../components/button.tsx";
+import { Only } from "../../../components/only.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
@@ -122,11 +123,13 @@ function Entry({ runtime: { manifest, installed, installing } }: { runtime: Runt
         })}
       </ul>
       {installed ? null : (
-        <div className="buttons">
-          <Button look="primary" disabled={busy} onClick={() => install.mutate()}>
-            {busy ? "Installing…" : `Install ${manifest.version}`}
-          </Button>
-        </div>
+        <Only scope="admin">
+          <div className="buttons">
+            <Button look="primary" disabled={busy} onClick={() => install.mutate()}>
+              {busy ? "Installing…" : `Install ${manifest.version}`}
+            </Button>
+          </div>
+        </Only>
       )}
       {lines.length > 0 && !install.isSuccess ? (
         <pre role="log" aria-label="Installation">

@@ -5,6 +5,7 @@ import { Download } from "lucide-react";
 import { type FormEvent, lazy, Suspense, useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
+import { MayNot, Only } from "../../../components/only.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { formatDuration, visible } from "../../../lib/format.ts";
@@ -83,9 +84,11 @@ function Report({ spend, budgets, days }: { spend: Spend; budgets: readonly Budg
     return (
       <Empty>
         <p>Nothing was spent in this time. Every model call of a job is metered here as it happens.</p>
-        <Link className="button" to="/new">
-          State a goal
-        </Link>
+        <Only scope="write">
+          <Link className="button" to="/new">
+            State a goal
+          </Link>
+        </Only>
       </Empty>
     );
   const daily = budgets.find(({ scope, window }) => scope.kind === "organization" && window === "day");
@@ -287,35 +290,37 @@ function Budgets({ budgets }: { budgets: readonly Budget[] }) {
       ) : (
         <p>No budget over several jobs yet.</p>
       )}
-      <form className="inline" onSubmit={submit}>
-        <label>
-          For
-          <select name="scope">
-            <option value="">The organization</option>
-            {projects.data?.items.map(({ id, name }) => (
-              <option key={id} value={id}>
-                Project {name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          At most, in dollars
-          <input name="limit" inputMode="decimal" required placeholder="25.00" />
-        </label>
-        <label>
-          Each
-          <select name="window" defaultValue="day">
-            <option value="day">day</option>
-            <option value="week">week</option>
-            <option value="month">month</option>
-            <option value="total">in all</option>
-          </select>
-        </label>
-        <Button type="submit" disabled={set.isPending}>
-          Set budget
-        </Button>
-      </form>
+      <Only scope="admin" otherwise={<MayNot what="set budgets" />}>
+        <form className="inline" onSubmit={submit}>
+          <label>
+            For
+            <select name="scope">
+              <option value="">The organization</option>
+              {projects.data?.items.map(({ id, name }) => (
+                <option key={id} value={id}>
+                  Project {name}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label>
+            At most, in dollars
+            <input name="limit" inputMode="decimal" required placeholder="25.00" />
+          </label>
+          <label>
+            Each
+            <select name="window" defaultValue="day">
+              <option value="day">day</option>
+              <option value="week">week</option>
+              <option value="month">month</option>
+              <option value="total">in all</option>
+            </select>
+          </label>
+          <Button type="submit" disabled={set.isPending}>
+            Set budget
+          </Button>
+        </form>
+      </Only>
       {refusal ? <p role="alert">{refusal}</p> : null}
       {set.isError ? <Failure error={set.error} /> : null}
     </section>
