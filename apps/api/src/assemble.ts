@@ -17,10 +17,12 @@ import { type Migration, sql } from "@x1agent/kernel";
 import { buildOverlay, buildRuntimeApp } from "@x1agent/overlay";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { routeDrivers } from "./drivers.ts";
+import { createForges, type Forges } from "./forges/open.ts";
 import { collectMirrors, parseRemote } from "./git/index.ts";
 import { createLimiter } from "./http/web/index.ts";
 import type { Trials } from "./jobs/index.ts";
 import { machineAuthorities, type NetworkFacts } from "./network.ts";
+import { outgoingFetch } from "./outgoing.ts";
 import { testRoute } from "./provider-test.ts";
 import { loadPrices, loadProviderRoute, priceTable, providerDefaults } from "./providers.ts";
 import { readRegistries } from "./registries.ts";
@@ -70,6 +72,7 @@ const migrations: readonly Migration[] = [
 
 /** What the job loop gets from the composition root. */
 export type LoopDeps = Foundation & {
+  forges: Forges;
   driver: WorkspaceDriver;
   runtimes: RuntimeShelf;
   localRules: { roots: readonly string[]; owners: readonly number[] | "any" };
@@ -96,6 +99,9 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
       const { db, blobs, log, masterKey, options } = foundation;
       const registries = readRegistries({ env: process.env, home: homedir() });
       const driver = await createDriver(foundation);
+      const network = { upstreamProxy: options.upstreamProxy, ca: machineAuthorities() };
+      const forgeFetch = outgoingFetch(network, process.env);
+      const forgesInUse = createForges({ db, masterKey, fetch: forgeFetch });
       const runtimes = await createRuntimes(foundation);
       const identity = identities.createIdentity(db, {
         // Signs better-auth's own cookies; from the master key, so that it is the same after a restart.
@@ -213,9 +219,9 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           organizations: () => db.system(identities.listOrganizations),
         }),
         async start(url) {
-          const network = { upstreamProxy: options.upstreamProxy, ca: machineAuthorities() };
           loop = await startLoop({
             ...foundation,
+            forges: forgesInUse,
             driver,
             runtimes,
             localRules,

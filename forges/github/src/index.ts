@@ -1,3 +1,4 @@
+export { githubAddresses, githubCom } from "./addresses.ts";
 export {
   appManifest,
   convertManifest,
@@ -6,5 +7,4 @@ export {
   type MadeApp,
   manifestAction,
 } from "./app.ts";
-export type { GithubAuth, GithubOptions } from "./client.ts";
-export { createGithubForge, neededPermissions } from "./github.ts";
+export { createGithubForge } from "./github.ts";

@@ -270,6 +270,16 @@ export const observedEvents = {
     url: short.optional(),
     detail: short.optional(),
   }),
+  /** The forge does not answer, or asks to wait: publishing goes on by itself. */
+  "publication.waiting": z.object({ code: short, detail: short, tries: z.number().int() }),
+  /** The pull request of the published change. */
+  "publication.pull_request": z.object({
+    number: z.number().int(),
+    url: short,
+    draft: z.boolean(),
+    /** What could not be done as asked, one sentence each. */
+    notes: z.array(short).max(50),
+  }),
   /** Something happened at the forge that concerns the job; `author` and `detail` may be an outsider's words. */
   "forge.noted": z.object({
     kind: z.enum([

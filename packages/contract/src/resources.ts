@@ -91,6 +91,27 @@ export const defaultFollow: FollowPolicy = {
   onIssueClosed: "ask",
 };
 
+/** How the pull request of a published change looks. */
+export const PullRequestPolicy = z.object({
+  draft: z.boolean(),
+  labels: z.array(z.string().min(1).max(50)).max(20),
+  /** Reviews are asked of the owners that CODEOWNERS of the base commit names. */
+  codeowners: z.boolean(),
+  /** The text says that it closes the issue; never for a job with words from outside. */
+  closesIssue: z.boolean(),
+  /** Comments of people who may not write to the repository are part of what the agent is told. */
+  outsideComments: z.boolean(),
+});
+export type PullRequestPolicy = z.infer<typeof PullRequestPolicy>;
+/** What holds for a project about which nobody said anything. */
+export const defaultPullRequests: PullRequestPolicy = {
+  draft: false,
+  labels: [],
+  codeowners: true,
+  closesIssue: true,
+  outsideComments: false,
+};
+
 export const Project = z.object({
   id,
   name: z.string().min(1).max(200),
@@ -107,6 +128,7 @@ export const Project = z.object({
   approval: ApprovalPolicy,
   /** Always there; not in answers of the first release. */
   follow: FollowPolicy.optional(),
+  pullRequests: PullRequestPolicy.optional(),
   createdAt: time,
   archivedAt: time.nullable(),
 });
@@ -125,6 +147,7 @@ export const ProjectCreate = z.object({
   limits: Limits.partial().optional(),
   approval: ApprovalPolicy.partial().optional(),
   follow: FollowPolicy.partial().optional(),
+  pullRequests: PullRequestPolicy.partial().optional(),
 });
 export type ProjectCreate = z.infer<typeof ProjectCreate>;
 export const ProjectUpdate = ProjectCreate.omit({ repository: true }).partial();

@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { accept } from "@x1agent/contract";
 import { importChange } from "./import.ts";
-import { listRefs, makeJobRepository, readInstructions, resolveBase, withLock } from "./mirror.ts";
+import { listRefs, makeJobRepository, readFiles, readInstructions, resolveBase, withLock } from "./mirror.ts";
 import type { PlatformGit } from "./port.ts";
 import { publish } from "./publish.ts";
 import { packOf, rebuild } from "./rebuild.ts";
@@ -57,6 +57,7 @@ export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
       return dir;
     },
     readInstructions: (repository, commit) => readInstructions(git, repository, commit),
+    readFiles: (repository, commit, paths) => readFiles(git, repository, commit, paths),
     importChange: (request) => importChange(deps, request),
     publish: (request) => publish(deps, request),
     packOf: (jobRepository, commit, base) => packOf(git, jobRepository, commit, base),

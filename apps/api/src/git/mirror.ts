@@ -311,19 +311,28 @@ export async function makeJobRepository(git: GitRunner, dir: string, base: Base)
 const instructionNames = ["AGENTS.md", "CLAUDE.md", "GEMINI.md", ".github/copilot-instructions.md", ".cursorrules"];
 
 /** Instruction files at a commit, from objects: never from the work tree, where a branch under work could change them. */
-export async function readInstructions(git: GitRunner, repository: string, commit: string): Promise<InstructionFile[]> {
+export const readInstructions = (git: GitRunner, repository: string, commit: string): Promise<InstructionFile[]> =>
+  readFiles(git, repository, commit, instructionNames);
+
+/** Files at a commit, read from objects; those that are there, in the order of `paths`. */
+export async function readFiles(
+  git: GitRunner,
+  repository: string,
+  commit: string,
+  paths: readonly string[],
+): Promise<InstructionFile[]> {
   const found: InstructionFile[] = [];
   const max = 64 * 1024;
   const listing = await git({
     gitDir: repository,
-    args: ["ls-tree", "-z", "--full-tree", commit, "--", ...instructionNames],
+    args: ["ls-tree", "-z", "--full-tree", commit, "--", ...paths],
   });
   const ids = new Map<string, string>();
   for (const entry of listing.stdout.toString("utf8").split("\0")) {
     const [, id, path] = /^100(?:644|755) blob ([0-9a-f]+)\t(.*)$/s.exec(entry) ?? [];
     if (id && path) ids.set(path, id);
   }
-  for (const path of instructionNames) {
+  for (const path of paths) {
     const id = ids.get(path);
     if (!id) continue;
     const blob = await git({

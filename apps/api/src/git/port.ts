@@ -112,6 +112,8 @@ export interface PlatformGit {
   jobRepositoryPath(jobId: string): string;
   /** AGENTS.md and its like at a commit, read from objects. */
   readInstructions(repository: string, commit: string): Promise<InstructionFile[]>;
+  /** Files at a commit by their paths, those that are there, in the order asked for; at most 64 KB of each. */
+  readFiles(repository: string, commit: string, paths: readonly string[]): Promise<InstructionFile[]>;
   /** Unbundles and checks in the tool workspace, then writes the platform's one commit into the job repository. Refuses with a sentence that names what is wrong. */
   importChange(request: {
     tool: Workspace;

@@ -8,10 +8,13 @@ import type {
   RuntimeManifest,
   SidecarRegistry,
 } from "@x1agent/contract";
+import type { JobRecord } from "@x1agent/domain-jobs";
 import type { BlobStore, Database, Logger } from "@x1agent/kernel";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import type { ControlChannel } from "../control/index.ts";
 import type { Hub } from "../events/hub.ts";
+import type { OpenedPullRequest, PullRequestOf } from "../forges/pull-request.ts";
+import type { GitSubject } from "../forges/repositories.ts";
 import type { GitCredential, PlatformGit } from "../git/index.ts";
 
 /** All that the job loop works with; nothing is read from the environment. */
@@ -36,8 +39,12 @@ export type LoopDeps = {
   prices(organizationId: string): Promise<PriceTable>;
   /** Name of this installation: what an earlier process of it held is free again at once. */
   instance: string;
-  /** Credential for a repository's remote, if one is stored. */
-  credential?(organizationId: string, repository: string): Promise<GitCredential | undefined>;
+  /** Credential for a repository's remote, made for this use by its forge, else the stored one; null where there is none. */
+  credential?(
+    organizationId: string,
+    subject: GitSubject,
+    purpose: "read" | "push",
+  ): Promise<Outcome<GitCredential | null>>;
   /**
    * What a job's sidecar presents to the remote of `repository` for one purpose, unsealed or minted for it now; null: nothing.
    * A Fault carries a sentence that may be shown inside the workspace.
@@ -50,6 +57,8 @@ export type LoopDeps = {
   ): Promise<GitCredentialReply | null>;
   /** Whether a repository's forge protects a branch now; without a forge nobody knows, and nothing is. */
   isProtectedBranch?(organizationId: string, repository: string, branch: string): Promise<boolean>;
+  /** Opens or brings up to date the pull request of what was published; null where no forge reaches the repository. */
+  pullRequest?(job: JobRecord, published: PullRequestOf): Promise<Outcome<OpenedPullRequest | null>>;
   /** Every organization, for the sweep. */
   organizations(): Promise<string[]>;
   /** Our own listeners: no sidecar ever dials them. */

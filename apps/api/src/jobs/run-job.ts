@@ -152,7 +152,8 @@ export class JobRun {
         case "publish":
           await this.#finish(now.state);
           this.#job = await publish(deps, now);
-          return true;
+          // Parked: whoever claims it next goes on.
+          return this.#job.state !== "publishing";
       }
     } catch (error) {
       if (error instanceof Moved || error instanceof Interrupted) return true;

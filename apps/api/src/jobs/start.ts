@@ -1,14 +1,19 @@
-import type { SidecarRegistry } from "@x1agent/contract";
+import { accept, Fault, type SidecarRegistry } from "@x1agent/contract";
 import { listOrganizations } from "@x1agent/domain-identity";
+import { getJob } from "@x1agent/domain-jobs";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { startControlChannel } from "../control/index.ts";
 import { loadGitCredential } from "../credentials.ts";
+import type { Forges } from "../forges/open.ts";
+import { openJobPullRequest } from "../forges/pull-request.ts";
+import { forgeCredential } from "../forges/repositories.ts";
 import { createPlatformGit, type LocalRules, type PlatformGit, parseRemote } from "../git/index.ts";
 import { type NetworkFacts, ownListeners } from "../network.ts";
 import { loadPrices, loadProviderRoutes, priceTable } from "../providers.ts";
 import type { Foundation } from "../service.ts";
 import { readInstance } from "../start/files.ts";
 import type { RuntimeShelf } from "../use-cases/runtimes.ts";
+import type { LoopDeps } from "./deps.ts";
 import { type Loop, startLoop } from "./loop.ts";
 
 /** Starts sidecar channel, platform git and loop over the service's foundation. */
@@ -20,6 +25,7 @@ export async function startJobs(
     network: NetworkFacts;
     registries: readonly SidecarRegistry[];
     url: string;
+    forges: Forges;
     /** Tests step in here, between the loop and its git. */
     aroundGit?: (git: PlatformGit) => PlatformGit;
   },
@@ -29,9 +35,17 @@ export async function startJobs(
   const manifests = new Map((await runtimes.list()).map(({ manifest }) => [manifest.name, manifest]));
   const git = createPlatformGit({ dataDir: options.dataDir, local: deps.localRules });
   const listed = priceTable();
-  const stored = async (organizationId: string, repository: string) => {
-    const remote = parseRemote(repository, deps.localRules);
-    return remote.ok ? loadGitCredential(db, masterKey, organizationId, remote.value) : undefined;
+  const canonicalRepository = (text: string) => {
+    const remote = parseRemote(text, deps.localRules);
+    return remote.ok ? accept(remote.value.url) : remote;
+  };
+  const forge = { db, forges: deps.forges, canonicalRepository };
+  const credential: NonNullable<LoopDeps["credential"]> = async (organizationId, subject, purpose) => {
+    const minted = await forgeCredential(forge, organizationId, subject, purpose);
+    if (!minted.ok) return minted;
+    if (minted.value) return accept({ authorization: minted.value.authorization });
+    const remote = parseRemote(subject.repository, deps.localRules);
+    return accept((remote.ok && (await loadGitCredential(db, masterKey, organizationId, remote.value))) || null);
   };
   const control = await startControlChannel({ db, log });
   try {
@@ -45,11 +59,20 @@ export async function startJobs(
       prices: (organizationId) => loadPrices(db, listed, organizationId),
       instance: await readInstance(options.dataDir),
       organizations: () => db.system(listOrganizations),
-      credential: stored,
-      // A stored secret says nothing of what a forge's API may be asked with it.
-      async gitCredential(organizationId, _jobId, repository, purpose) {
-        const held = purpose === "read" || purpose === "push" ? await stored(organizationId, repository) : undefined;
-        return held?.authorization ? { authorization: held.authorization, expiresAt: null } : null;
+      credential,
+      pullRequest: (job, published) => openJobPullRequest({ ...forge, git }, job, published),
+      // A credential for git says nothing of what a forge's API may be asked with it.
+      async gitCredential(organizationId, jobId, repository, purpose) {
+        if (purpose !== "read" && purpose !== "push") return null;
+        const job = await db.tenant(organizationId, (tx) => getJob(tx, jobId));
+        const subject = { id: jobId, projectId: job?.projectId ?? "", repository };
+        const minted = await forgeCredential(forge, organizationId, subject, purpose);
+        if (!minted.ok) throw new Fault(minted.code, minted.detail);
+        if (minted.value) return minted.value;
+        const held = await credential(organizationId, subject, purpose);
+        return held.ok && held.value?.authorization
+          ? { authorization: held.value.authorization, expiresAt: null }
+          : null;
       },
       forbidden: () => forbidden,
       ...(network.upstreamProxy ? { upstreamProxy: network.upstreamProxy } : {}),

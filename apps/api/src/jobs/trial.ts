@@ -74,11 +74,13 @@ export function createTrials(deps: LoopDeps): Trials {
   async function run(entry: Entry, { organizationId, project, actor, setup, verify, verifyNetwork }: TrialRequest) {
     const { view, end } = entry;
     const { signal } = end;
-    const credential = await deps.credential?.(organizationId, project.repository);
+    const subject = { id: null, projectId: project.id, repository: project.repository };
+    const credential = (await deps.credential?.(organizationId, subject, "read")) ?? accept(null);
+    if (!credential.ok) throw new Fault(credential.code, credential.detail);
     const base = await deps.git.resolveBase({
       ...{ organizationId, repository: project.repository, base: project.defaultBranch, signal },
       trust: trustOf({ createdBy: actor }),
-      ...(credential ? { credential } : {}),
+      ...(credential.value ? { credential: credential.value } : {}),
     });
     signal.throwIfAborted();
     if (!base.ok) throw new Fault(base.code, base.detail);

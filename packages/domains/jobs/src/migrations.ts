@@ -64,4 +64,9 @@ export const migrations: readonly Migration[] = [
       primary key (organization_id, member_id, key));
     ${tenantTable("dismissal")}`,
   },
+  {
+    name: "jobs-005",
+    // A job that waits for something outside is not claimed before its time; `waits` counts since it last moved.
+    sql: "alter table job add column not_before timestamptz, add column waits integer not null default 0",
+  },
 ];

@@ -144,7 +144,7 @@ export async function moveJob(tx: Tx, move: Move): Promise<Outcome<JobRecord>> {
     sql<JobRow>`update job set state = ${move.to}, reason = ${move.reason}, reason_detail = ${move.detail === undefined ? null : storableText(move.detail.slice(0, 4_000))}, actor = ${JSON.stringify(move.actor)},
       updated_at = now(), ended_at = case when ${ended} then now() else null end, started_at = coalesce(started_at, case when ${move.to} = 'provisioning' then now() end),
       owner = case when ${ended} then null else owner end, owner_until = case when ${ended} then null else owner_until end,
-      cancel_requested = case when ${ended} or ${move.to} = 'queued' then null else cancel_requested end
+      cancel_requested = case when ${ended} or ${move.to} = 'queued' then null else cancel_requested end, not_before = null, waits = 0
     where id = ${move.jobId} and state = ${move.from} returning *`,
   );
   if (moved) return accept(present(moved));
@@ -180,6 +180,27 @@ export async function changeSettings(
   await sql`update job set settings = settings || ${JSON.stringify(change)}::jsonb where id = ${jobId}`.execute(tx);
 }
 
+/**
+ * Leaves a job in its state until something outside answers again: reason and sentence say what it waits for, and it is not
+ * claimed before the delay (milliseconds) is over. `waits` counts since it last moved; null when it moved meanwhile.
+ */
+export async function parkJob(
+  tx: Tx,
+  park: { jobId: string; state: JobState; reason: ReasonCode; detail: string; delayMs: (waits: number) => number },
+): Promise<{ job: JobRecord; waits: number } | null> {
+  const found = await row(
+    tx,
+    sql<{ waits: number }>`select waits from job where id = ${park.jobId} and state = ${park.state} for update`,
+  );
+  if (!found) return null;
+  const parked = await row(
+    tx,
+    sql<JobRow>`update job set reason = ${park.reason}, reason_detail = ${storableText(park.detail.slice(0, 4_000))}, waits = waits + 1, updated_at = now(),
+      not_before = now() + ${park.delayMs(found.waits)} * interval '1 millisecond' where id = ${park.jobId} returning *`,
+  );
+  return parked && { job: present(parked), waits: found.waits + 1 };
+}
+
 /** Asks for the end of a job; its owner acts on it. Refused when it has ended. */
 export async function requestCancel(tx: Tx, jobId: string, actor: Actor): Promise<Outcome<JobRecord>> {
   const asked = await row(
@@ -202,7 +223,7 @@ export async function claimJob(tx: Tx, jobId: string, owner: string, ttlMs: numb
   const claimed = await row(
     tx,
     sql<JobRow>`update job set owner = ${owner}, owner_until = now() + ${ttlMs} * interval '1 millisecond'
-    where id = ${jobId} and (owner is null or owner = ${owner} or owner_until < now())
+    where id = ${jobId} and (owner is null or owner = ${owner} or owner_until < now()) and (not_before is null or not_before <= now() or cancel_requested is not null)
     and (not state = any(${[...terminalStates]}) or ${abandoned}) returning *`,
   );
   return claimed && present(claimed);
@@ -239,7 +260,7 @@ export async function listClaimable(tx: Tx, limit = 100): Promise<string[]> {
     sql<{
       id: string;
     }>`select id from job where not state = any(${[...terminalStates]}) and (owner is null or owner_until < now())
-    and (state <> 'awaiting_approval' or cancel_requested is not null)
+    and (state <> 'awaiting_approval' or cancel_requested is not null) and (not_before is null or not_before <= now() or cancel_requested is not null)
     union select job.id from attempt join job on job.id = attempt.job_id where attempt.state = 'running' and (owner is null or owner_until < now())
     and (job.state = 'awaiting_approval' or ${abandoned}) order by id limit ${limit}`,
   );

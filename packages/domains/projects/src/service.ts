@@ -3,6 +3,7 @@ import {
   accept,
   defaultFollow,
   defaultLimits,
+  defaultPullRequests,
   type Outcome,
   type Project,
   type ProjectCreate,
@@ -33,6 +34,7 @@ export const defaultSettings: Settings = {
   limits: defaultLimits,
   approval: ApprovalPolicy.parse({}),
   follow: defaultFollow,
+  pullRequests: defaultPullRequests,
 };
 
 const present = (found: ProjectRow): Project => ({
@@ -45,9 +47,9 @@ const present = (found: ProjectRow): Project => ({
   archivedAt: found.archived_at?.toISOString() ?? null,
 });
 
-/** Lays a change over settings; absent keys stay, and limits, approval and follow are merged key by key. */
+/** Lays a change over settings; absent keys stay, and limits, approval, follow and pull requests are merged key by key. */
 export function mergeSettings(settings: Settings, change: Partial<ProjectCreate>): Settings {
-  const { name: _name, repository: _repository, limits, approval, follow, ...rest } = change;
+  const { name: _name, repository: _repository, limits, approval, follow, pullRequests, ...rest } = change;
   const given = <T extends object>(value: T | undefined) =>
     Object.fromEntries(Object.entries(value ?? {}).filter(([, entry]) => entry !== undefined));
   return {
@@ -56,6 +58,7 @@ export function mergeSettings(settings: Settings, change: Partial<ProjectCreate>
     limits: { ...settings.limits, ...given(limits) },
     approval: { ...settings.approval, ...given(approval) },
     follow: { ...defaultFollow, ...settings.follow, ...given(follow) },
+    pullRequests: { ...defaultPullRequests, ...settings.pullRequests, ...given(pullRequests) },
   };
 }
 
@@ -105,6 +108,16 @@ export async function updateProject(
     sql<ProjectRow>`update project set name = ${change.name ?? found.name}, settings = ${JSON.stringify(settings)} where id = ${projectId} returning *`,
   );
   return updated ? accept(present(updated)) : refuse("not_found", "No such project.");
+}
+
+/** A project's repository is at another address now; where another project is at that address already, nothing changes. */
+export async function moveProject(tx: Tx, projectId: string, repository: string): Promise<boolean> {
+  const moved = await row(
+    tx,
+    sql<{ id: string }>`update project set repository = ${repository} where id = ${projectId}
+      and not exists (select 1 from project other where other.repository = ${repository} and other.id <> ${projectId}) returning id`,
+  );
+  return moved !== null;
 }
 
 /** Newest first; the cursor is the last id of the page before. */

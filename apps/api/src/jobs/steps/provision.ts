@@ -144,13 +144,14 @@ async function prepareBase(
   job: JobRecord,
   signal: AbortSignal,
 ): Promise<Outcome<{ base: Base; jobRepository: string }>> {
-  const credential = await deps.credential?.(job.organizationId, job.repository);
+  const credential = (await deps.credential?.(job.organizationId, job, "read")) ?? accept(null);
+  if (!credential.ok) return credential;
   const base = await deps.git.resolveBase({
     ...{ organizationId: job.organizationId, repository: job.repository, trust: trustOf(job) },
     // Every attempt stands on the commit that the first one resolved, unless nothing is resolved yet.
     base: job.baseCommit ?? job.base,
     signal,
-    ...(credential ? { credential } : {}),
+    ...(credential.value ? { credential: credential.value } : {}),
   });
   signal.throwIfAborted();
   if (!base.ok) return base;

@@ -1,14 +1,35 @@
+import { accept, type Refusal } from "@x1agent/contract";
 import { getEvidence, pendingApproval, recordPublication, useApproval, voidApprovals } from "@x1agent/domain-approvals";
-import { type JobRecord, setJobFacts } from "@x1agent/domain-jobs";
+import { savePullRequest } from "@x1agent/domain-forges";
+import { type JobRecord, parkJob, setJobFacts } from "@x1agent/domain-jobs";
 import { appendEvents } from "@x1agent/domain-sessions";
 import { publishApproved } from "../../use-cases/publish.ts";
 import type { LoopDeps } from "../deps.ts";
 import { observed, transition } from "../record.ts";
 import { trustOf } from "./trust.ts";
 
+/** Times that a job waits for its forge in a row: at five minutes each about a week. */
+const MAX_WAITS = 2_000;
+const FIRST_WAIT_MS = 2_000;
+const LONGEST_WAIT_MS = 300_000;
+
+/** How long a job waits for its forge before the next try, in milliseconds. Pure. */
+export const waitMs = (waits: number): number => Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(waits, 20));
+
+/** What git says when the far end is away, as opposed to when it says no. */
+const away =
+  /could not resolve|failed to connect|couldn't connect|connection (refused|reset|timed out)|timed out|empty reply|returned error: (5\d\d|429)|early EOF|hung up/i;
+
+/** Whether trying again later may help without anybody's doing. Pure. */
+export const isPassing = ({ code, detail }: Pick<Refusal, "code" | "detail">): boolean =>
+  code === "forge_limited" ||
+  code === "forge_unavailable" ||
+  ((code === "upstream_failed" || code === "repository_invalid") && away.test(detail));
+
 /**
- * `publishing`: pushes exactly what the pending approval's digest stands for. The approval is used together with the move to
- * `succeeded`, so a crash in between repeats a push that finds itself done. What moved voids the approval and asks again.
+ * `publishing`: pushes exactly what the pending approval's digest stands for, and opens the pull request where a forge has the
+ * repository. The approval is used together with the move to `succeeded`, so a crash in between repeats a push, and a pull
+ * request, that find themselves done. What moved voids the approval and asks again; a forge that is away is waited for.
  */
 export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord> {
   const approved = await deps.db.tenant(job.organizationId, async (tx) => {
@@ -24,7 +45,13 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
     });
   const { approval, evidence } = approved;
   const attemptId = evidence.attemptId;
-  const credential = await deps.credential?.(job.organizationId, job.repository);
+  const refused = async (refusal: Pick<Refusal, "code" | "detail">) =>
+    (deps.pullRequest && isPassing(refusal) && !job.cancelRequested
+      ? await park(deps, job, refusal, attemptId)
+      : null) ?? refuseApproved(deps, job, refusal, attemptId);
+  const asked = (await deps.credential?.(job.organizationId, job, "push")) ?? accept(null);
+  if (!asked.ok) return refused(asked);
+  const credential = asked.value;
   const { packBlob } = evidence;
   // Another service may have done the work: only database and blobs are shared.
   const rebuilt = await deps.git.rebuild(
@@ -52,19 +79,16 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
     ...(credential ? { credential } : {}),
   };
   const published = rebuilt.ok ? await publishApproved(deps, request) : rebuilt;
-  if (!published.ok) {
-    return transition(deps, job, {
-      ...{ to: "awaiting_approval", reason: "publish_refused", detail: published.detail, attemptId },
-      async also(tx) {
-        await voidApprovals(tx, job.id);
-        const payload = { outcome: "refused" as const, code: published.code, detail: published.detail.slice(0, 2_000) };
-        await appendEvents(tx, job.organizationId, job.id, [
-          observed({ type: "publication.ended", payload }, attemptId),
-        ]);
-      },
-    });
-  }
-  const { branch, commit, url, repository, pullRequest } = published.value;
+  if (!published.ok) return refused(published);
+  const { branch, commit, repository, pullRequest } = published.value;
+  const opened =
+    (await deps.pullRequest?.(job, {
+      ...{ branch, commit, ...pullRequest, baseCommit: evidence.record.base, baseBranch: evidence.baseBranch },
+      files: evidence.record.files,
+    })) ?? accept(null);
+  if (!opened.ok) return refused(opened);
+  const pull = opened.value;
+  const url = pull?.url ?? published.value.url;
   return transition(deps, job, {
     ...{ to: "succeeded", reason: "published", attemptId },
     async also(tx) {
@@ -79,7 +103,59 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
         ...pullRequest,
       });
       await setJobFacts(tx, job.id, { publishedCommit: commit });
+      if (pull) {
+        const { notes, ...facts } = pull;
+        await savePullRequest(tx, { ...facts, jobId: job.id, organizationId: job.organizationId, facts: { notes } });
+        const { number, draft } = pull;
+        const told = notes.slice(0, 50).map((note) => note.slice(0, 2_000));
+        await appendEvents(tx, job.organizationId, job.id, [
+          observed(
+            { type: "publication.pull_request", payload: { number, url: pull.url, draft, notes: told } },
+            attemptId,
+          ),
+        ]);
+      }
       const payload = { outcome: "published" as const, branch, commit, ...(url ? { url } : {}) };
+      await appendEvents(tx, job.organizationId, job.id, [observed({ type: "publication.ended", payload }, attemptId)]);
+    },
+  });
+}
+
+/** The forge is away: the approval stays, the job waits in its state and says why. Null when it waited long enough. */
+async function park(
+  deps: LoopDeps,
+  job: JobRecord,
+  refusal: Pick<Refusal, "code" | "detail">,
+  attemptId: string,
+): Promise<JobRecord | null> {
+  return deps.db.tenant(job.organizationId, async (tx) => {
+    const parked = await parkJob(tx, {
+      ...{ jobId: job.id, state: "publishing", reason: "forge_waiting", detail: refusal.detail, delayMs: waitMs },
+    });
+    if (!parked || parked.waits > MAX_WAITS) return null;
+    // Told when it begins and when the reason changes, not at each try.
+    if (parked.waits === 1 || job.reasonDetail !== refusal.detail) {
+      const payload = { code: refusal.code, detail: refusal.detail.slice(0, 2_000), tries: parked.waits };
+      await appendEvents(tx, job.organizationId, job.id, [
+        observed({ type: "publication.waiting", payload }, attemptId),
+      ]);
+    }
+    return parked.job;
+  });
+}
+
+/** Nothing is lost: the evidence stays, and a person may approve it again. */
+function refuseApproved(
+  deps: LoopDeps,
+  job: JobRecord,
+  { code, detail }: Pick<Refusal, "code" | "detail">,
+  attemptId: string,
+): Promise<JobRecord> {
+  return transition(deps, job, {
+    ...{ to: "awaiting_approval", reason: "publish_refused", detail, attemptId },
+    async also(tx) {
+      await voidApprovals(tx, job.id);
+      const payload = { outcome: "refused" as const, code, detail: detail.slice(0, 2_000) };
       await appendEvents(tx, job.organizationId, job.id, [observed({ type: "publication.ended", payload }, attemptId)]);
     },
   });

@@ -278,7 +278,8 @@ async function seal(
     job.organizationId,
     async (tx) => [await jobMoney(tx, job.id), await blockedHosts(tx, attempt.id)] as const,
   );
-  const credential = await deps.credential?.(job.organizationId, job.repository);
+  const credential = (await deps.credential?.(job.organizationId, job, "read")) ?? accept(null);
+  if (!credential.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: credential.detail };
   const evidenceId = newId("evd");
   const sealed = await sealEvidence(deps, {
     evidence: {
@@ -302,7 +303,7 @@ async function seal(
       policyVersion: createHash("sha256").update(canonicalBytes(policy)).digest("hex"),
     },
     ...{ evidenceId, title: job.title, agentSummary: live.summary },
-    ...(credential ? { credential } : {}),
+    ...(credential.value ? { credential: credential.value } : {}),
   });
   if (!sealed.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: sealed.detail };
   const { record, recordDigest, approvalDigest, subject, pullRequest } = sealed.value;

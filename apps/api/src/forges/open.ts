@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+import { accept, type Outcome, refuse } from "@x1agent/contract";
+import {
+  appSecretNames,
+  type Connection,
+  getApp,
+  getConnection,
+  noteConnection,
+  tokenSecretName,
+} from "@x1agent/domain-forges";
+import { openSecret } from "@x1agent/domain-secrets";
+import { createGithubForge, githubAddresses } from "@x1agent/forge-github";
+import type { Forge, ForgeLimits } from "@x1agent/forges";
+import type { Database } from "@x1agent/kernel";
+
+/** Ways into the forges that the organization is connected to. */
+export type Forges = {
+  /** The forge of one connection. Refuses with `forge_unauthorized` where the connection is not in use, and says why. */
+  open(organizationId: string, connectionId: string): Promise<Outcome<Forge>>;
+  /** Asks the forge who the connection is and notes the answer: one that was suspended may be in use again. */
+  check(organizationId: string, connectionId: string): Promise<Outcome<Connection>>;
+  /** What is left of the rate limit, as of the connection's last answer in this process. */
+  limits(connectionId: string): ForgeLimits | null;
+};
+
+const MAX_OPEN = 500;
+
+/** Opens forges by what is stored of their connections. One object per connection is kept: it remembers ETags and limits. */
+export function createForges(deps: { db: Pick<Database, "tenant">; masterKey: Buffer; fetch: typeof fetch }): Forges {
+  const { db, masterKey } = deps;
+  const open = new Map<string, { key: string; forge: Forge }>();
+
+  async function build(organizationId: string, connection: Connection): Promise<Outcome<Forge>> {
+    const { id, kind, appId, installation, baseUrl } = connection;
+    const addresses = githubAddresses(baseUrl);
+    if (!addresses.ok) return addresses;
+    const [app, secret] = await db.tenant(organizationId, async (tx) => [
+      appId === null ? null : await getApp(tx, appId),
+      await openSecret(tx, masterKey, organizationId, appId === null ? tokenSecretName(id) : appSecretNames(appId).key),
+    ]);
+    if (secret === null || (kind === "app" && !app))
+      return refuse("forge_unauthorized", "The connection's credential is not stored any more: connect again.");
+    const key = createHash("sha256")
+      .update(JSON.stringify([baseUrl, installation, app?.externalId, secret]))
+      .digest("hex");
+    const known = open.get(id);
+    if (known?.key === key) return accept(known.forge);
+    const forge = createGithubForge({
+      ...addresses.value,
+      fetch: deps.fetch,
+      auth: app
+        ? { kind: "app", appId: app.externalId, privateKey: secret, installation }
+        : { kind: "token", token: secret },
+    });
+    const watched = watch(forge, async (detail) => {
+      // Found out by use: the next who opens it is told at once, until somebody checks it again.
+      const state = /suspended/.test(detail) ? "suspended" : "unauthorized";
+      await db.tenant(organizationId, (tx) => noteConnection(tx, id, { state, detail }));
+    });
+    open.delete(id);
+    open.set(id, { key, forge: watched });
+    for (const oldest of open.keys()) {
+      if (open.size <= MAX_OPEN) break;
+      open.delete(oldest);
+    }
+    return accept(watched);
+  }
+
+  return {
+    async open(organizationId, connectionId) {
+      const connection = await db.tenant(organizationId, (tx) => getConnection(tx, connectionId));
+      if (!connection) return refuse("forge_unconfigured");
+      if (connection.state !== "active")
+        return refuse("forge_unauthorized", connection.detail ?? `The connection is ${connection.state}.`);
+      return build(organizationId, connection);
+    },
+    async check(organizationId, connectionId) {
+      const connection = await db.tenant(organizationId, (tx) => getConnection(tx, connectionId));
+      if (!connection || connection.state === "removed") return refuse("not_found", "No such connection.");
+      const forge = await build(organizationId, connection);
+      if (!forge.ok) return forge;
+      const found = await forge.value.identify();
+      if (!found.ok && found.code !== "forge_unauthorized") return found;
+      const noted = await db.tenant(organizationId, (tx) =>
+        noteConnection(
+          tx,
+          connectionId,
+          found.ok
+            ? {
+                ...{ account: found.value.account, actsAs: found.value.actsAs, missing: found.value.missing },
+                ...{ permissions: { ...found.value.permissions }, limits: forge.value.limits() },
+                state: found.value.state,
+                detail:
+                  found.value.state === "suspended"
+                    ? "The installation is suspended: its owner can lift that at GitHub."
+                    : null,
+              }
+            : { state: "unauthorized", detail: found.detail },
+        ),
+      );
+      return noted ? accept(noted) : refuse("not_found", "No such connection.");
+    },
+    limits: (connectionId) => open.get(connectionId)?.forge.limits() ?? null,
+  };
+}
+
+/** The forge, with each `forge_unauthorized` told before it is returned. */
+function watch(forge: Forge, onUnauthorized: (detail: string) => Promise<void>): Forge {
+  return new Proxy(forge, {
+    get(target, name, receiver) {
+      const method = Reflect.get(target, name, receiver) as unknown;
+      if (typeof method !== "function" || name === "limits") return method;
+      return async (...given: unknown[]) => {
+        const answer = (await (method as (...all: unknown[]) => Promise<Outcome<unknown>>).apply(target, given)) as
+          | Outcome<unknown>
+          | undefined;
+        if (answer && !answer.ok && answer.code === "forge_unauthorized") await onUnauthorized(answer.detail);
+        return answer;
+      };
+    },
+  });
+}

@@ -1,0 +1,70 @@
+import { accept, type DiffFile, defaultPullRequests, type Outcome } from "@x1agent/contract";
+import type { PullRequestRecord } from "@x1agent/domain-forges";
+import type { JobRecord } from "@x1agent/domain-jobs";
+import { getProject } from "@x1agent/domain-projects";
+import { codeownersPaths, ownersOf } from "@x1agent/forges";
+import type { PlatformGit } from "../git/index.ts";
+import { type ForgeDeps, lookAtRepository, repositoryOfJob } from "./repositories.ts";
+
+/** What was published, as far as its pull request needs it. */
+export type PullRequestOf = {
+  branch: string;
+  commit: string;
+  baseCommit: string;
+  baseBranch: string | null;
+  title: string;
+  body: string;
+  files: readonly Pick<DiffFile, "path">[];
+};
+
+/** The pull request that stands at the forge now, as it is to be stored. */
+export type OpenedPullRequest = Pick<
+  PullRequestRecord,
+  "connectionId" | "repository" | "headBranch" | "baseBranch" | "headCommit" | "state" | "draft"
+> & { number: number; url: string; notes: string[] };
+
+/**
+ * Opens the pull request of a published change, or brings the one up to date that is open for its branch: repeated after a
+ * crash it finds its own. Null where no connection reaches the job's repository.
+ */
+export async function openJobPullRequest(
+  deps: ForgeDeps & { git: Pick<PlatformGit, "readFiles" | "jobRepositoryPath"> },
+  job: JobRecord,
+  published: PullRequestOf,
+): Promise<Outcome<OpenedPullRequest | null>> {
+  const known = await repositoryOfJob(deps, job.organizationId, job);
+  if (!known) return accept(null);
+  const found = await lookAtRepository(deps, job.organizationId, known);
+  if (!found.ok) return found;
+  const { forge, repository } = found.value;
+  const project = await deps.db.tenant(job.organizationId, (tx) => getProject(tx, job.projectId));
+  const policy = { ...defaultPullRequests, ...project?.pullRequests };
+  const base = published.baseBranch ?? repository.defaultBranch;
+  const reviewers = policy.codeowners ? await ownersAt(deps.git, job.id, published) : [];
+  const opened = await forge.openPullRequest(repository, {
+    ...{ head: published.branch, base, title: published.title, body: published.body },
+    ...{ draft: policy.draft, labels: policy.labels, reviewers },
+  });
+  if (!opened.ok) return opened;
+  const { number, url, state, draft, notes } = opened.value;
+  return accept({
+    ...{ connectionId: known.connectionId, repository: known.externalId, number, url, state, draft, notes },
+    ...{ headBranch: published.branch, baseBranch: base, headCommit: published.commit },
+  });
+}
+
+/** Owners by the file of the base commit: a change cannot choose its own reviewers. */
+async function ownersAt(
+  git: Pick<PlatformGit, "readFiles" | "jobRepositoryPath">,
+  jobId: string,
+  { baseCommit, files }: PullRequestOf,
+): Promise<string[]> {
+  const found = await git.readFiles(git.jobRepositoryPath(jobId), baseCommit, codeownersPaths);
+  const [file] = found;
+  return file
+    ? ownersOf(
+        file.text,
+        files.map(({ path }) => path),
+      )
+    : [];
+}

@@ -1,0 +1,102 @@
+import { accept, formatActor, type Outcome, platformActor } from "@x1agent/contract";
+import { appendAudit } from "@x1agent/domain-audit";
+import {
+  getOrigin,
+  getRepository,
+  type KnownRepository,
+  loseRepository,
+  repositoryAt,
+  repositoryOfProject,
+  saveRepository,
+} from "@x1agent/domain-forges";
+import { moveProject } from "@x1agent/domain-projects";
+import type { Forge, ForgeCredential, ForgeRepository } from "@x1agent/forges";
+import type { Database } from "@x1agent/kernel";
+import type { Forges } from "./open.ts";
+
+/** What reaches a repository at its forge. */
+export type ForgeDeps = {
+  db: Pick<Database, "tenant">;
+  forges: Forges;
+  canonicalRepository(text: string): Outcome<string>;
+};
+
+/** Stores what the forge says of a repository now. One that was renamed or moved takes its project's address along. */
+export async function noteRepository(
+  deps: Pick<ForgeDeps, "db" | "canonicalRepository">,
+  organizationId: string,
+  connectionId: string,
+  found: ForgeRepository,
+): Promise<Outcome<KnownRepository>> {
+  const address = deps.canonicalRepository(found.cloneUrl);
+  if (!address.ok) return address;
+  return deps.db.tenant(organizationId, async (tx) => {
+    const { id, fullName, webUrl, defaultBranch, ...facts } = found;
+    const { now, before } = await saveRepository(tx, organizationId, {
+      ...{ connectionId, externalId: id, fullName, webUrl, defaultBranch, facts },
+      cloneUrl: address.value,
+    });
+    if (before && now.projectId && before.cloneUrl !== now.cloneUrl) {
+      await moveProject(tx, now.projectId, now.cloneUrl);
+      await appendAudit(tx, organizationId, {
+        ...{ actor: platformActor, action: "project.moved", subject: now.projectId },
+        data: { from: before.cloneUrl, to: now.cloneUrl, by: formatActor(platformActor) },
+      });
+    }
+    return accept(now);
+  });
+}
+
+/** The forge of a repository and the repository as the forge has it now, found by its lasting id. */
+export async function lookAtRepository(
+  deps: ForgeDeps,
+  organizationId: string,
+  at: { connectionId: string; externalId: string },
+): Promise<Outcome<{ forge: Forge; repository: ForgeRepository }>> {
+  const forge = await deps.forges.open(organizationId, at.connectionId);
+  if (!forge.ok) return forge;
+  const found = await forge.value.getRepository({ id: at.externalId });
+  if (!found.ok) {
+    if (found.code === "forge_not_found")
+      await deps.db.tenant(organizationId, (tx) => loseRepository(tx, at, found.detail));
+    return found;
+  }
+  const noted = await noteRepository(deps, organizationId, at.connectionId, found.value);
+  return noted.ok ? accept({ forge: forge.value, repository: found.value }) : noted;
+}
+
+/** What git is to be done for: a job, or only a project. */
+export type GitSubject = { id: string | null; projectId: string; repository: string };
+
+/** Which repository of which connection a job works on; null where no connection reaches it. */
+export async function repositoryOfJob(
+  { db }: Pick<ForgeDeps, "db">,
+  organizationId: string,
+  job: GitSubject,
+): Promise<KnownRepository | null> {
+  return db.tenant(organizationId, async (tx) => {
+    const origin = job.id === null ? null : await getOrigin(tx, job.id);
+    if (origin) {
+      const found = await getRepository(tx, origin.connectionId, origin.repository);
+      if (found) return found;
+    }
+    return (await repositoryOfProject(tx, job.projectId)) ?? (await repositoryAt(tx, job.repository));
+  });
+}
+
+/**
+ * Credential for git of a job's repository, minted for this operation: for one repository, to read or to push. Null where no
+ * connection in use reaches the repository: a stored secret may.
+ */
+export async function forgeCredential(
+  deps: ForgeDeps,
+  organizationId: string,
+  subject: GitSubject,
+  purpose: "read" | "push",
+): Promise<Outcome<ForgeCredential | null>> {
+  const known = await repositoryOfJob(deps, organizationId, subject);
+  if (!known) return accept(null);
+  const found = await lookAtRepository(deps, organizationId, known);
+  if (!found.ok) return found;
+  return found.value.forge.gitCredential(found.value.repository, purpose);
+}
