@@ -85,6 +85,24 @@ export async function repositoryOfJob(
 }
 
 /**
+ * Whether the forge protects a branch of the repository at an address now. Closed on doubt: where a connection reaches the
+ * repository and its forge does not say, the branch counts as protected.
+ */
+export async function isProtectedBranch(
+  deps: ForgeDeps,
+  organizationId: string,
+  repository: string,
+  branch: string,
+): Promise<boolean> {
+  const known = await deps.db.tenant(organizationId, (tx) => repositoryAt(tx, repository));
+  if (!known) return false;
+  const found = await lookAtRepository(deps, organizationId, known);
+  if (!found.ok) return true;
+  const held = await found.value.forge.getBranch(found.value.repository, branch);
+  return !held.ok || held.value?.protected === true;
+}
+
+/**
  * Credential for git of a job's repository, minted for this operation: for one repository, to read or to push. Null where no
  * connection in use reaches the repository: a stored secret may.
  */

@@ -6,7 +6,7 @@ import { startControlChannel } from "../control/index.ts";
 import { loadGitCredential } from "../credentials.ts";
 import type { Forges } from "../forges/open.ts";
 import { openJobPullRequest } from "../forges/pull-request.ts";
-import { forgeCredential } from "../forges/repositories.ts";
+import { forgeCredential, isProtectedBranch } from "../forges/repositories.ts";
 import { createPlatformGit, type LocalRules, type PlatformGit, parseRemote } from "../git/index.ts";
 import { type NetworkFacts, ownListeners } from "../network.ts";
 import { loadPrices, loadProviderRoutes, priceTable } from "../providers.ts";
@@ -60,6 +60,8 @@ export async function startJobs(
       instance: await readInstance(options.dataDir),
       organizations: () => db.system(listOrganizations),
       credential,
+      isProtectedBranch: (organizationId, repository, branch) =>
+        isProtectedBranch(forge, organizationId, repository, branch),
       pullRequest: (job, published) => openJobPullRequest({ ...forge, git }, job, published),
       // A credential for git says nothing of what a forge's API may be asked with it.
       async gitCredential(organizationId, jobId, repository, purpose) {
