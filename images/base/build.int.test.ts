@@ -24,6 +24,7 @@ beforeAll(async () => {
     `import { word } from "../../contract/src/index.ts"; import { createRequire } from "node:module"; console.log("${name}", word, typeof createRequire);\n`;
   await writeFile(join(root, "packages/agent/src/main.ts"), program("host"));
   await writeFile(join(root, "packages/agent/src/forward.ts"), program("forward"));
+  await writeFile(join(root, "packages/agent/src/gh.ts"), "console.log('gh', ...process.argv.slice(2));\n");
   await writeFile(join(root, "packages/sidecar/src/main.ts"), program("sidecar"));
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
@@ -63,7 +64,7 @@ const seen = z.string().safeParse(1).error.issues[0].message;
 console.log(JSON.stringify([typeof createServer, typeof https.request, seen, Object.keys(z.locales), process.moduleLoadList.some((name) => /undici/.test(name))]));
 process.getBuiltinModule("node:http").WebSocket;
 console.log(process.moduleLoadList.some((name) => /undici/.test(name)));\n`;
-  for (const file of ["agent/src/main.ts", "agent/src/forward.ts", "sidecar/src/main.ts"])
+  for (const file of ["agent/src/main.ts", "agent/src/forward.ts", "agent/src/gh.ts", "sidecar/src/main.ts"])
     await writeFile(join(lean, "packages", file), program);
   const overlay = await buildOverlay({ root: lean, outDir: join(dir, "lean-overlay") });
   const { stdout } = await run(process.execPath, [join(overlay.dir, "agent/host.mjs")]);
@@ -101,11 +102,13 @@ test("the credential helper gives the job token to the sidecar's git proxy only"
   expect(ask("protocol=http\nhost=127.0.0.1:9090\n\n", "get", {})).toBe("");
 });
 
-test("gh says what it cannot do, with a failing status", async () => {
+test("gh and the entrypoint start what they stand for, from wherever the overlay is", async () => {
   const overlay = await buildOverlay({ root, outDir });
-  const gh = spawnSync(join(overlay.dir, "bin/gh"), ["pr", "create"], { encoding: "utf8" });
-  expect(gh.status).not.toBe(0);
-  expect(gh.stderr).toContain("gh pr: not available");
+  const gh = spawnSync("gh", ["pr", "view a b"], {
+    encoding: "utf8",
+    env: { PATH: `${join(overlay.dir, "bin")}:/usr/bin:/bin` },
+  });
+  expect(gh.stdout).toBe("gh pr view a b\n");
   const entrypoint = spawnSync(join(overlay.dir, "bin/entrypoint"), ["/bin/echo", "given"], { encoding: "utf8" });
   expect(entrypoint.stdout).toBe("given\n");
 });

@@ -33,11 +33,12 @@ export type OverlayOptions = {
 const entries = {
   "agent/host.mjs": "packages/agent/src/main.ts",
   "agent/forward.mjs": "packages/agent/src/forward.ts",
+  "agent/gh.mjs": "packages/agent/src/gh.ts",
   "sidecar/sidecar.mjs": "packages/sidecar/src/main.ts",
 } as const;
 
 /** Raised when the layout changes in a way that no input shows. */
-const LAYOUT = 2;
+const LAYOUT = 3;
 
 const programs: Record<string, string> = {
   "bin/entrypoint": `#!/bin/sh
@@ -47,13 +48,9 @@ if [ "$#" -gt 0 ]; then exec "$@"; fi
 exec /x1/runtime/bin/node /x1/agent/host.mjs
 `,
   "bin/gh": `#!/bin/sh
-# The forge's API is not reachable from a workspace: the platform itself publishes after approval.
-case "\${1-}" in
-  --version | version) echo "gh (x1agent): no forge access from a workspace"; exit 0 ;;
-esac
-echo "gh \${1-}: not available in this workspace. The platform publishes the change after approval;" >&2
-echo "leave branch, commit and pull-request text to it and finish the work in /workspace." >&2
-exit 4
+# The part of GitHub's program that works without a token: see agent/gh.mjs. Found beside this file, wherever the overlay is.
+here=\${0%/*}
+exec "$here/../runtime/bin/node" "$here/../agent/gh.mjs" "$@"
 `,
   "bin/git-credential-x1": `#!/bin/sh
 # git credential helper: gives the job token to the sidecar's git proxy and nothing to anybody else.
