@@ -1,15 +1,73 @@
 /**
  * Takes a picture of every screen from sample jobs into .screenshots/: `npm run screenshots [-- word ...]`, where words
- * choose screens. Three widths, light and dark.
+ * choose screens. Three widths, light and dark. With `-- docs` it makes the few that the documents show, in docs/pictures/.
+ * The sample repository's folder is shown as an address that a reader could have.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fix } from "@x1agent/api/test";
+import type { Page } from "playwright-core";
 import { sizes, TestSite } from "./browser.ts";
 
 const out = join(import.meta.dirname, "../../../.screenshots");
+const pictures = join(import.meta.dirname, "../../../docs/pictures");
 const words = process.argv.slice(2);
-mkdirSync(out, { recursive: true });
+const forDocs = words[0] === "docs";
+/** What the documents show: screen, file, size of the view. */
+const shown: readonly [screen: string, file: string, viewport: { width: number; height: number }][] = [
+  ["inbox", "inbox", { width: 1280, height: 720 }],
+  ["job-approval", "job", { width: 1280, height: 800 }],
+];
+for (const folder of [out, pictures]) mkdirSync(folder, { recursive: true });
+
+const lines = (path: string, ...text: string[]) =>
+  `[[shell mkdir -p "$(dirname ${path})" && printf '%s\\n' ${text.map((line) => `'${line}'`).join(" ")} > ${path}]]`;
+/** A change that gives a reviewer something to look at. */
+const richFix = [
+  "[[say The operator was wrong, and no test compared a sum with its parts. I mend both.]]",
+  lines(
+    "add.mjs",
+    "/** The sum of two numbers. Anything else is refused: text would be joined, not added. */",
+    "export const add = (a, b) => {",
+    "  for (const part of [a, b])",
+    '    if (typeof part !== "number") throw new TypeError("A part is no number.");',
+    "  return a + b;",
+    "};",
+  ),
+  lines(
+    "test/add.test.mjs",
+    'import assert from "node:assert/strict";',
+    'import { test } from "node:test";',
+    'import { add } from "../add.mjs";',
+    "",
+    'test("a sum is more than its parts", () => assert.equal(add(2, 3), 5));',
+    'test("text is refused", () => assert.throws(() => add("2", 3), TypeError));',
+  ),
+  lines(
+    ".github/workflows/check.yml",
+    "on: push",
+    "jobs:",
+    "  check:",
+    "    runs-on: ubuntu-latest",
+    "    steps:",
+    "      - uses: actions/checkout@v5",
+    "      - run: node --test",
+  ),
+  "[[calls 3]]",
+].join(" ");
+
+/** The sample's temporary folder, in whatever the service answers, as a repository's address. */
+async function withAddress(page: Page): Promise<void> {
+  await page.route("**/api/v1/**", async (route) => {
+    if (route.request().url().includes("/events")) return route.continue();
+    const answer = await route.fetch();
+    const body = (await answer.text()).replaceAll(
+      site.service.repository,
+      "https://git.example.com/team/arithmetic.git",
+    );
+    await route.fulfill({ response: answer, body });
+  });
+}
 
 const site = await TestSite.open();
 try {
@@ -23,7 +81,13 @@ try {
   });
   await service.reach(published.id, "succeeded");
   const approval = await service.create({
-    goal: goal("Adding two numbers subtracts them; mend it and say why the check missed it", fix),
+    goal: goal("Adding two numbers subtracts them; mend it and say why the check missed it", richFix),
+  });
+  const refused = await service.create({
+    goal: goal(
+      "Take the table of factors from the registry",
+      "[[shell curl -s https://tables.example.com || true]] [[sleep 600]]",
+    ),
   });
   const none = await service.create({ goal: goal("Is there anything left to do?", "[[claim-success]]") });
   const failed = await service.create({
@@ -37,6 +101,7 @@ try {
   await service.reach(none.id, "no_changes");
   await service.reach(failed.id, "failed").catch(() => undefined);
   await service.reach(question.id, "awaiting_input").catch(() => undefined);
+  await service.reach(refused.id, "running").catch(() => undefined);
   const project = (await service.client.listProjects({ query: { limit: 1 } })).items[0]?.id ?? "";
   await service.client.setBudget({
     body: { scope: { kind: "project", id: project }, window: "month", limitMicros: 25_000_000 },
@@ -61,7 +126,9 @@ try {
   };
   for (const [size, viewport] of Object.entries(sizes))
     for (const colorScheme of ["light", "dark"] as const) {
+      if (forDocs) continue;
       const page = await site.signedIn("/", { viewport, colorScheme });
+      await withAddress(page);
       for (const [name, path] of Object.entries(screens)) {
         if (words.length > 0 && !words.some((word) => name.includes(word))) continue;
         await page.goto(`${service.url}${path}`);
@@ -70,9 +137,24 @@ try {
         await page.waitForTimeout(400);
         await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`) });
       }
+      await page.unrouteAll({ behavior: "ignoreErrors" });
       await page.context().close();
     }
-  console.log(`Pictures lie in ${out}`);
+  for (const [screen, file, viewport] of forDocs ? shown : []) {
+    const page = await site.signedIn("/", { viewport, colorScheme: "light" });
+    await withAddress(page);
+    await page.goto(`${service.url}${screens[screen]}`);
+    await page.locator("h1").first().waitFor();
+    if (file === "job") {
+      await page.getByRole("tab", { name: "Changes" }).click();
+      await page.locator(".diff-bar").waitFor();
+    }
+    await page.waitForTimeout(1_500);
+    await page.screenshot({ path: join(pictures, `${file}.png`) });
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+    await page.context().close();
+  }
+  console.log(`Pictures lie in ${forDocs ? pictures : out}`);
 } finally {
   await site.close();
 }

@@ -3,6 +3,7 @@ import type { RouteResponse } from "@x1agent/contract";
 import { BadgeCheck, CircleAlert, MessageSquareText, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Age } from "../../../components/age.tsx";
+import { Breakable } from "../../../components/breakable.tsx";
 import { Button } from "../../../components/button.tsx";
 import { MayNot, Only } from "../../../components/only.tsx";
 import { Failure, Loading } from "../../../components/states.tsx";
@@ -55,15 +56,21 @@ function OpenDecision({ evidence, current }: { evidence: Evidence; current: stri
   const { passed } = record.verification;
   const approval = passed ? "approve" : "override";
   const moved = seen.approvalDigest !== current;
-  const branch = <code>{visible(record.targetBranch)}</code>;
+  const branch = (
+    <code>
+      <Breakable text={visible(record.targetBranch)} />
+    </code>
+  );
   return (
     <section className="card decision" aria-label="Decision">
       <h2>Decision</h2>
       <p>
         Approving pushes commit <code>{record.commit.slice(0, 12)}</code> ({record.files.length}{" "}
         {record.files.length === 1 ? "file" : "files"}, +{record.insertions} −{record.deletions}) to branch {branch} of{" "}
-        <code>{visible(record.repository)}</code>, and binds digest{" "}
-        <code title={seen.approvalDigest ?? ""}>{seen.approvalDigest?.slice(0, 12)}</code>.
+        <code>
+          <Breakable text={visible(record.repository)} />
+        </code>
+        , and binds digest <code title={seen.approvalDigest ?? ""}>{seen.approvalDigest?.slice(0, 12)}</code>.
       </p>
       <p className={passed ? "check good" : "check bad"}>
         {passed ? <BadgeCheck size={16} aria-hidden /> : <CircleAlert size={16} aria-hidden />}

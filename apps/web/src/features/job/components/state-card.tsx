@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { formatUsd, isTerminal } from "@x1agent/contract";
 import { useEffect, useState } from "react";
 import { Age } from "../../../components/age.tsx";
+import { Breakable } from "../../../components/breakable.tsx";
 import { DialogForm } from "../../../components/dialog.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
 import { Only } from "../../../components/only.tsx";
@@ -40,7 +41,9 @@ export function StateCard({ job }: { job: Job }) {
         {facts.map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
-            <dd className="mono">{visible(value)}</dd>
+            <dd className="mono">
+              <Breakable text={visible(value)} />
+            </dd>
           </div>
         ))}
       </dl>
