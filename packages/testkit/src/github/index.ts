@@ -1,0 +1,23 @@
+export type { Fault } from "./faults.ts";
+export type {
+  Account,
+  App,
+  CheckRun,
+  Installation,
+  Issue,
+  Permissions,
+  Protection,
+  Repository,
+  Role,
+  Token,
+} from "./model.ts";
+export type { Seen } from "./server.ts";
+export {
+  type Files,
+  GithubStandIn,
+  type LineRemark,
+  Person,
+  type RepositoryName,
+  type StandInOptions,
+} from "./stand-in.ts";
+export type { Delivery, Fate } from "./webhooks.ts";
