@@ -27,6 +27,10 @@ export const neededPermissions = {
   metadata: "read",
 } as const;
 
+/** What of these a job's agent reads, and what it needs to speak. */
+const apiReads = { metadata: "read", contents: "read", issues: "read", pull_requests: "read", checks: "read" };
+const apiComments = { metadata: "read", issues: "write", pull_requests: "write" };
+
 /** Most comments of an issue, and remarks of a pull request, that are read: three pages. */
 const MAX_PAGES = 3;
 /** Pages that are looked through for a repository by its name. */
@@ -195,6 +199,13 @@ export function createGithubForge(options: GithubOptions): Forge {
       });
       return made.ok ? accept({ authorization: header(made.value.token), expiresAt: made.value.expiresAt }) : made;
     },
+
+    async apiCredential(at, purpose) {
+      if (auth.kind === "token") return accept({ authorization: `Bearer ${auth.token}`, expiresAt: null });
+      const made = await client.mint(Number(at.id), purpose === "read" ? apiReads : apiComments);
+      return made.ok ? accept({ authorization: `Bearer ${made.value.token}`, expiresAt: made.value.expiresAt }) : made;
+    },
+    apiUrl: options.apiUrl,
 
     findPullRequests: (at, head, state) => findPullRequests(client, at, head, state),
     openPullRequest: (at, request) => openPullRequest(client, at, request),

@@ -30,6 +30,10 @@ export interface Forge {
   getPermission(repository: ForgeRepository, login: string): Promise<Outcome<ForgePermission>>;
   /** A short-lived credential for git on that one repository: `Authorization` header and when it ends. */
   gitCredential(repository: ForgeRepository, purpose: "read" | "push"): Promise<Outcome<ForgeCredential>>;
+  /** The same for the forge's API on that one repository: to read it, or to say something on its issues and pull requests. */
+  apiCredential(repository: ForgeRepository, purpose: "read" | "comment"): Promise<Outcome<ForgeCredential>>;
+  /** Where the API begins, such as `https://api.github.com`, for requests with such a credential. */
+  readonly apiUrl: string;
   /** Finds the open (or, with `all`, any) pull requests of a head branch. */
   findPullRequests(
     repository: ForgeRepository,
@@ -123,7 +127,7 @@ export type ForgeIssue = ForgeText & {
 };
 export type ForgeIssueThread = { issue: ForgeIssue; comments: ForgeText[]; truncated: boolean };
 
-/** The value of an `Authorization` header for git over HTTPS. */
+/** The value of an `Authorization` header, for git over HTTPS or for the API. */
 export type ForgeCredential = { authorization: string; expiresAt: string | null };
 
 export type PullRequestRequest = {

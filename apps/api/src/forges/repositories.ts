@@ -1,7 +1,15 @@
-import { accept, formatActor, type Outcome, platformActor } from "@x1agent/contract";
+import {
+  accept,
+  formatActor,
+  type GitPurpose,
+  type Outcome,
+  platformActor,
+  type SidecarForge,
+} from "@x1agent/contract";
 import { appendAudit } from "@x1agent/domain-audit";
 import {
   getOrigin,
+  getPullRequest,
   getRepository,
   type KnownRepository,
   loseRepository,
@@ -103,18 +111,43 @@ export async function isProtectedBranch(
 }
 
 /**
- * Credential for git of a job's repository, minted for this operation: for one repository, to read or to push. Null where no
+ * Credential for git or the API of a job's repository, minted for this operation: for one repository and purpose. Null where no
  * connection in use reaches the repository: a stored secret may.
  */
 export async function forgeCredential(
   deps: ForgeDeps,
   organizationId: string,
   subject: GitSubject,
-  purpose: "read" | "push",
+  purpose: GitPurpose,
 ): Promise<Outcome<ForgeCredential | null>> {
   const known = await repositoryOfJob(deps, organizationId, subject);
   if (!known) return accept(null);
   const found = await lookAtRepository(deps, organizationId, known);
   if (!found.ok) return found;
-  return found.value.forge.gitCredential(found.value.repository, purpose);
+  const { forge, repository } = found.value;
+  if (purpose === "read" || purpose === "push") return forge.gitCredential(repository, purpose);
+  return forge.apiCredential(repository, purpose === "forge.read" ? "read" : "comment");
+}
+
+/**
+ * What a job's sidecar needs to know of the forge of its repository: where the API is, the name there, and the numbers of the
+ * job's own issue and pull request. Null where no connection in use reaches the repository: the job then goes without.
+ */
+export async function forgeOfJob(
+  deps: ForgeDeps,
+  organizationId: string,
+  subject: GitSubject,
+): Promise<Omit<SidecarForge, "repository"> | null> {
+  const known = await repositoryOfJob(deps, organizationId, subject);
+  const forge = known && (await deps.forges.open(organizationId, known.connectionId));
+  if (!known || !forge?.ok) return null;
+  const numbers = await deps.db.tenant(organizationId, async (tx) =>
+    subject.id === null
+      ? []
+      : [(await getOrigin(tx, subject.id))?.issueNumber, (await getPullRequest(tx, subject.id))?.number],
+  );
+  return {
+    ...{ kind: "github", api: forge.value.apiUrl, fullName: known.fullName },
+    conversations: numbers.filter((number) => typeof number === "number"),
+  };
 }

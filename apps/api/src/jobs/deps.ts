@@ -6,6 +6,7 @@ import type {
   PriceTable,
   ProviderRoute,
   RuntimeManifest,
+  SidecarForge,
   SidecarRegistry,
 } from "@x1agent/contract";
 import type { JobRecord } from "@x1agent/domain-jobs";
@@ -55,6 +56,8 @@ export type LoopDeps = {
     repository: string,
     purpose: GitPurpose,
   ): Promise<GitCredentialReply | null>;
+  /** The forge of a job's repository as its sidecar serves it; null where there is none. */
+  forgeOf?(organizationId: string, subject: GitSubject): Promise<Omit<SidecarForge, "repository"> | null>;
   /** Whether a repository's forge protects a branch now; without a forge nobody knows, and nothing is. */
   isProtectedBranch?(organizationId: string, repository: string, branch: string): Promise<boolean>;
   /** Opens or brings up to date the pull request of what was published; null where no forge reaches the repository. */

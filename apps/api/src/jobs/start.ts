@@ -6,7 +6,7 @@ import { startControlChannel } from "../control/index.ts";
 import { loadGitCredential } from "../credentials.ts";
 import type { Forges } from "../forges/open.ts";
 import { openJobPullRequest } from "../forges/pull-request.ts";
-import { forgeCredential, isProtectedBranch } from "../forges/repositories.ts";
+import { forgeCredential, forgeOfJob, isProtectedBranch } from "../forges/repositories.ts";
 import { createPlatformGit, type LocalRules, type PlatformGit, parseRemote } from "../git/index.ts";
 import { type NetworkFacts, ownListeners } from "../network.ts";
 import { loadPrices, loadProviderRoutes, priceTable } from "../providers.ts";
@@ -62,15 +62,16 @@ export async function startJobs(
       credential,
       isProtectedBranch: (organizationId, repository, branch) =>
         isProtectedBranch(forge, organizationId, repository, branch),
+      forgeOf: (organizationId, subject) => forgeOfJob(forge, organizationId, subject),
       pullRequest: (job, published) => openJobPullRequest({ ...forge, git }, job, published),
-      // A credential for git says nothing of what a forge's API may be asked with it.
+      // A stored secret for git says nothing of what a forge's API may be asked with it.
       async gitCredential(organizationId, jobId, repository, purpose) {
-        if (purpose !== "read" && purpose !== "push") return null;
         const job = await db.tenant(organizationId, (tx) => getJob(tx, jobId));
         const subject = { id: jobId, projectId: job?.projectId ?? "", repository };
         const minted = await forgeCredential(forge, organizationId, subject, purpose);
         if (!minted.ok) throw new Fault(minted.code, minted.detail);
         if (minted.value) return minted.value;
+        if (purpose !== "read" && purpose !== "push") return null;
         const held = await credential(organizationId, subject, purpose);
         return held.ok && held.value?.authorization
           ? { authorization: held.value.authorization, expiresAt: null }

@@ -5,18 +5,21 @@ import {
   type PhaseName,
   type RuntimeManifest,
   type SidecarBoot,
+  sidecarSockets,
 } from "@x1agent/contract";
 import { loseLeases } from "@x1agent/domain-budgets";
 import type { AttemptRecord, JobRecord } from "@x1agent/domain-jobs";
 import { newId } from "@x1agent/kernel";
 import { launchWorkspace, type Workspace, type WorkspacePurpose, type WorkspaceSpec } from "@x1agent/workspaces";
 import type { Registration } from "../control/index.ts";
-import type { Base } from "../git/index.ts";
+import type { Base, Remote } from "../git/index.ts";
 import type { BudgetRefusal, LoopDeps } from "./deps.ts";
 import { trustedLabel, trustOf } from "./steps/trust.ts";
 
 /** Ids of workspaces are also names of folders and sockets: no underscore, and short. */
 export const newWorkspaceId = (): string => newId("ws").replace("_", "-");
+/** The job's repository as the sidecar serves it, from inside. */
+export const sidecarOrigin = `http://127.0.0.1:${sidecarSockets["api.sock"]}/git/origin`;
 const token = () => randomBytes(32).toString("base64url");
 
 export type WorkspaceRequest = {
@@ -94,7 +97,10 @@ async function sidecarBoot(
     ...(agent ? { onBudgetRefused: agent.onBudgetRefused } : {}),
     ...(onEvents ? { onEvents } : {}),
   });
+  const [repository] = git;
+  const forge = repository && (await deps.forgeOf?.(job.organizationId, job));
   return {
+    ...(forge ? { forge: { ...forge, repository: repository.name } } : {}),
     ...{ workspaceId, attemptId: attempt.id, jobId: job.id, controlUrl: deps.control.url, enrolmentToken, phase, git },
     jobToken: token(),
     // A verification gets no key at all: what is not there cannot be used.
@@ -123,11 +129,35 @@ export function workspaceSpec(
 ): WorkspaceSpec {
   const { memoryBytes, processes, diskBytes } = job.limits;
   return {
-    ...{ id, organizationId: job.organizationId, jobId: job.id, attemptId: attempt.id, purpose, env: {} },
+    ...{ id, organizationId: job.organizationId, jobId: job.id, attemptId: attempt.id, purpose },
+    env: gitEnvironment(agent?.base.remote),
     minIsolation: isolationRank(job.isolation) > 0 ? job.isolation : "process",
     mounts: [{ source: jobRepository, target: "/x1/base.git" }],
     limits: { memoryBytes, processes, diskBytes },
     ...(agent ? { runtime: { manifest: agent.manifest, appDir: agent.appDir }, hostToken: token() } : {}),
     ...(sidecar ? { sidecar } : {}),
   };
+}
+
+/**
+ * Variables by which every git inside takes the addresses of the job's own repository, however they are written, for that of
+ * the sidecar. git compares the beginning only: an address that goes on where this one ends leads to the sidecar too, which
+ * has no such repository. Pure.
+ */
+export function gitEnvironment(remote: Remote | undefined): Record<string, string> {
+  if (remote?.kind !== "http" && remote?.kind !== "https") return {};
+  const path = remote.path.replace(/\/+$/, "").replace(/\.git$/, "");
+  const host = remote.host.includes(":") ? `[${remote.host}]` : remote.host;
+  const usual = remote.port === (remote.kind === "https" ? 443 : 80);
+  const written = [
+    `${remote.kind}://${host}:${remote.port}${path}`,
+    ...(usual ? [`${remote.kind}://${host}${path}`, `ssh://git@${host}${path}`, `git@${host}:${path.slice(1)}`] : []),
+  ];
+  return Object.fromEntries([
+    ["GIT_CONFIG_COUNT", String(written.length)],
+    ...written.flatMap((address, index) => [
+      [`GIT_CONFIG_KEY_${index}`, `url.${sidecarOrigin}.insteadOf`],
+      [`GIT_CONFIG_VALUE_${index}`, address],
+    ]),
+  ]) as Record<string, string>;
 }

@@ -9,7 +9,7 @@ import { Live, type Notice } from "../live.ts";
 import type { Mailbox } from "../mailbox.ts";
 import { observe, phase, transition } from "../record.ts";
 import { restoreSessionFiles, restoreWork } from "../saved-files.ts";
-import { openWorkspace } from "../workspaces.ts";
+import { openWorkspace, sidecarOrigin } from "../workspaces.ts";
 import { trustOf } from "./trust.ts";
 
 /** Why an attempt ended before any paid call. */
@@ -71,7 +71,7 @@ export async function provision(
   const instructions = deps.git.readInstructions(jobRepository, base.commit);
   instructions.catch(() => {});
   const { commit, branch, remote } = base;
-  const origin = remote.kind === "http" || remote.kind === "https" ? "http://127.0.0.1:9090/git/origin" : null;
+  const origin = remote.kind === "http" || remote.kind === "https" ? sidecarOrigin : null;
   const fill = (workspace: Workspace) => checkout(workspace, { commit, branch: branch ?? "work", signal, origin });
   let filled: Promise<void> | null = null;
   const opened = await openWorkspace(deps, {
