@@ -120,10 +120,11 @@ class LocalDriver implements WorkspaceDriver {
   }
 
   #uids(outside: Outside): UidRange {
+    const evict = (uid: number) => endProcessesOf([outerUid(outside, uid), outerUid(outside, uid + 1)]);
     this.#range ??=
       outside.kind === "subordinate"
-        ? new UidRange({ start: 1, count: outside.count }, outside.claims)
-        : new UidRange(this.#options.uidRange);
+        ? new UidRange({ start: 1, count: outside.count }, outside.claims, evict)
+        : new UidRange(this.#options.uidRange, undefined, evict);
     return this.#range;
   }
 

@@ -34,12 +34,21 @@ export class UidRange {
   readonly #start: number;
   readonly #count: number;
   readonly #folder: string;
+  readonly #evict: (uid: number) => Promise<void>;
 
-  /** `folder` holds the claims; the default is root's, for all services of the machine. */
-  constructor(range: { start: number; count: number } = { start: 3_100_000, count: 4_000 }, folder = FOLDER) {
+  /**
+   * `folder` holds the claims; the default is root's, for all services of the machine. `evict` ends what still runs under a
+   * uid, and the next, that is taken from a dead service.
+   */
+  constructor(
+    range: { start: number; count: number } = { start: 3_100_000, count: 4_000 },
+    folder = FOLDER,
+    evict: (uid: number) => Promise<void> = async () => {},
+  ) {
     this.#start = range.start;
     this.#count = range.count;
     this.#folder = folder;
+    this.#evict = evict;
   }
 
   /** The first of two uids that are this process's until they are released. */
@@ -61,17 +70,20 @@ export class UidRange {
 
   async #claim(uid: number): Promise<boolean> {
     const path = join(this.#folder, String(uid));
+    let inherited = false;
     for (let tries = 0; tries < 2; tries += 1) {
       try {
         const file = await open(path, "wx", 0o600);
         await file.writeFile(`${process.pid} ${await startOf(process.pid)}`);
         await file.close();
+        if (inherited) await this.#evict(uid);
         return true;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
         const holder = await this.#holderOf(uid);
         if (holder ? await lives(holder) : await isFresh(path)) return false;
         await rm(path, { force: true });
+        inherited = true;
       }
     }
     return false;
