@@ -14,8 +14,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A PostgreSQL server of the machine's packages, started for the tests on loopback and gone with `stop`. */
-export type Served = { url: string; stop(): void };
+/** A PostgreSQL server of the machine's packages, started for the tests on loopback and gone with `stop`; `down` is a crash, `up` its end. */
+export type Served = { url: string; down(): void; up(): void; stop(): void };
 
 /** Where Debian's packages put the server; the newest version first. */
 function binaries(): string | null {
@@ -53,12 +53,16 @@ export async function startServed(): Promise<Served | { lacks: string }> {
   run("initdb", ["-D", data, "-U", "x1admin", "-A", "scram-sha-256", `--pwfile=${passwordFile}`, "-E", "UTF8"]);
   // Not for keeps: nothing is lost with these tests' data, and everything else is the server's usual way.
   const settings = `-c fsync=off -c listen_addresses=127.0.0.1 -c port=${port} -c unix_socket_directories= -c max_connections=300`;
-  run("pg_ctl", ["-D", data, "-l", join(folder, "log"), "-w", "-o", settings, "start"]);
+  const up = () => run("pg_ctl", ["-D", data, "-l", join(folder, "log"), "-w", "-o", settings, "start"]);
+  const down = () => run("pg_ctl", ["-D", data, "-m", "immediate", "-w", "stop"]);
+  up();
   return {
+    down,
+    up,
     url: `postgres://x1admin:${password}@127.0.0.1:${port}/postgres`,
     stop() {
       try {
-        run("pg_ctl", ["-D", data, "-m", "immediate", "-w", "stop"]);
+        down();
       } finally {
         rmSync(folder, { recursive: true, force: true });
       }

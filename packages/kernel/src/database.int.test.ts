@@ -156,6 +156,22 @@ describe("a database", () => {
     expect(heard).toHaveLength(2);
   });
 
+  it.each([
+    ["shut down", "57P01", "cannot be reached"],
+    ["out of connections", "53300", "cannot be reached"],
+    ["out of disk", "53100", "disk of the database is full"],
+  ])("says that its server is %s, and undoes the transaction", async (_, code, sentence) => {
+    const broken = db.tenant("org_a", async (tx) => {
+      await sql`insert into note values ('away', 'org_a', 'x')`.execute(tx);
+      await sql`do ${sql.lit(`begin raise sqlstate '${code}'; end`)}`.execute(tx);
+    });
+    await expect(broken).rejects.toMatchObject({ name: "DatabaseAway", code: "unavailable" });
+    await expect(broken).rejects.toThrow(sentence);
+    expect(await notes(db, "org_a")).not.toContain("away");
+    const wrong = db.system((tx) => sql`select 1 / 0`.execute(tx));
+    await expect(wrong).rejects.not.toMatchObject({ name: "DatabaseAway" });
+  });
+
   it("goes on after its connections were cut", async () => {
     await db.asAdmin(
       "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",

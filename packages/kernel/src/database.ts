@@ -35,6 +35,43 @@ export interface Database {
   readonly lost: Promise<void>;
 }
 
+/**
+ * The server could not be reached, went away, or has no room: the transaction is undone, or only its confirmation was lost.
+ * Repeat it when the server can work again.
+ */
+export class DatabaseAway extends Fault {
+  override readonly name = "DatabaseAway";
+  constructor(cause: unknown) {
+    super(
+      "unavailable",
+      (cause as { code?: string }).code === DISK_FULL
+        ? "The disk of the database is full: make room (`x1 gc --dry-run` says what can go). The service goes on by itself."
+        : "The database cannot be reached: check that its server runs. The service goes on by itself when it is back.",
+      { cause },
+    );
+  }
+}
+
+/** SQLSTATE `disk_full`. */
+const DISK_FULL = "53100";
+
+/** Connection errors of the system and of node-postgres; of the server classes 08 (connection), 57P (shut down, starting), and want of disk or connections. */
+function isAway(error: unknown): boolean {
+  const { code = "", message = "" } = error as { code?: string; message?: string };
+  return (
+    /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|57P0[123]|08...|53[13]00)$/.test(
+      code,
+    ) ||
+    /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(
+      message,
+    )
+  );
+}
+
+function told(error: unknown): never {
+  throw isAway(error) ? new DatabaseAway(error) : error;
+}
+
 export type DatabaseOptions = {
   /** Folder of the embedded database. */
   folder: string;
@@ -131,11 +168,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     kysely,
     queue: { ...at("x1_queue", engine?.passwords.queue), ...session("x1_queue") },
     tenant: (organizationId, work) =>
-      kysely.transaction().execute(async (tx) => {
-        await sql`select set_config('x1.organization', ${organizationId}, true)`.execute(tx);
-        return work(tx);
-      }),
-    system: (work) => kysely.transaction().execute(work),
+      kysely
+        .transaction()
+        .execute(async (tx) => {
+          await sql`select set_config('x1.organization', ${organizationId}, true)`.execute(tx);
+          return work(tx);
+        })
+        .catch(told),
+    system: (work) => kysely.transaction().execute(work).catch(told),
     listen: (channel, heard, onReconnect) => listener.listen(channel, heard, onReconnect),
     lost: engine ? engine.exited : new Promise(() => {}),
     async close() {

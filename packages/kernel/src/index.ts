@@ -4,6 +4,7 @@ export * from "./clock.ts";
 export {
   type ConnectionConfig,
   type Database,
+  DatabaseAway,
   type DatabaseOptions,
   type Migration,
   migrate,

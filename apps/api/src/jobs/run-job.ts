@@ -1,5 +1,15 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { isTerminal, platformActor, type Verification } from "@x1agent/contract";
-import { endAttempt, type JobRecord, listAttempts, releaseJob, renewJob } from "@x1agent/domain-jobs";
+import {
+  claimJob,
+  endAttempt,
+  type JobRecord,
+  listAttempts,
+  ownerOf,
+  releaseJob,
+  renewJob,
+} from "@x1agent/domain-jobs";
+import { DatabaseAway, type Tx } from "@x1agent/kernel";
 import { decide, type End, lostInARow, MAX_LOST } from "./decide.ts";
 import { defaultTiming, type LoopDeps, type Timing } from "./deps.ts";
 import { HostUnreachable } from "./host-client.ts";
@@ -14,6 +24,8 @@ import { baseline, keepUnverified, saveProgress, verifyRound } from "./steps/ver
 
 /** Longest wait inside a step before cancel, stop and time are looked at again; a notice ends it at once. */
 const LOOK_MS = 5_000;
+/** Pause between two looks for a database that is away. */
+const AWAY_MS = 500;
 /** Longest delay that a timer takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -27,7 +39,9 @@ class Interrupted extends Error {
  * lease ends the work at once and writes nothing more; every workspace that was opened is closed on every way out.
  */
 export class JobRun {
+  /** With a database that waits for its server. */
   readonly #deps: LoopDeps;
+  readonly #db: LoopDeps["db"];
   readonly #owner: string;
   readonly #timing: Timing;
   /** Notices of the present attempt: what an ended one still says concerns nobody. */
@@ -47,7 +61,11 @@ export class JobRun {
   #waitedMs = 0;
 
   constructor(deps: LoopDeps, job: JobRecord, owner: string) {
-    this.#deps = deps;
+    this.#deps = {
+      ...deps,
+      db: { ...deps.db, tenant: (organizationId, work) => this.#patiently(organizationId, work) },
+    };
+    this.#db = deps.db;
     this.#job = job;
     this.#owner = owner;
     this.#timing = { ...defaultTiming, ...deps.timing };
@@ -77,9 +95,45 @@ export class JobRun {
     this.wake();
   }
 
+  /**
+   * One transaction of this job. While the database's server is away it waits, and begins again when the lease is renewed:
+   * the workspace works on meanwhile, and what its host says stays in the host's journal. A stop of the service ends the wait.
+   */
+  async #patiently<T>(organizationId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await this.#db.tenant(organizationId, work);
+      } catch (error) {
+        if (!(error instanceof DatabaseAway) || this.#stopping) throw error;
+        await this.#untilBack();
+      }
+    }
+  }
+
+  /** Resolves when the database answers and the job is still this process'. */
+  async #untilBack(): Promise<void> {
+    const { organizationId, id } = this.#job;
+    for (;;) {
+      await delay(AWAY_MS);
+      try {
+        const held = await this.#db.tenant(
+          organizationId,
+          async (tx) => (await claimJob(tx, id, this.#owner, this.#timing.leaseMs)) !== null || (await ownerOf(tx, id)),
+        );
+        // A job that has ended has no lease; another's ends the work here.
+        if (held === true || held === null) return;
+        this.#leaseLost = true;
+        throw new Interrupted("Another process works on the job.");
+      } catch (error) {
+        if (!(error instanceof DatabaseAway) || this.#stopping) throw error;
+      }
+    }
+  }
+
   /** Works until the job needs nothing more of this process. Never rejects. */
   async run(): Promise<void> {
-    const { db, log } = this.#deps;
+    const { log } = this.#deps;
+    const db = this.#db;
     const { organizationId, id } = this.#job;
     const renewal = setInterval(() => {
       db.tenant(organizationId, (tx) => renewJob(tx, id, this.#owner, this.#timing.leaseMs)).then(
