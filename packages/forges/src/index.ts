@@ -1,5 +1,6 @@
 export * from "./codeowners.ts";
 export * from "./command.ts";
+export * from "./follow.ts";
 export * from "./markup.ts";
 export * from "./port.ts";
 export * from "./trust.ts";

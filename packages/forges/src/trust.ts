@@ -16,3 +16,7 @@ export const mayWrite = (permission: ForgePermission): boolean => rank[permissio
 /** The label of a text by several people: the weakest decides, and a text by nobody known is from outside. Pure. */
 export const trustOfAuthors = (permissions: readonly ForgePermission[]): TrustLabel =>
   permissions.length > 0 && permissions.every(mayWrite) ? "member" : "outside";
+
+/** Whether a permission is at least that one. Pure. */
+export const isPermitted = (permission: ForgePermission, least: ForgePermission): boolean =>
+  rank[permission] >= rank[least];
