@@ -99,7 +99,8 @@ function reviewItem(item: ForgeReviewItem, { permissions, actsAs, policy }: Seen
   return [
     {
       kind: "review",
-      key: `review:${item.kind === "line" || item.kind === "comment" ? item.kind : "verdict"}:${item.id}`,
+      // Ids count within each sort of remark; of comments only a review's names a commit.
+      key: `review:${item.kind === "line" ? "line" : item.kind === "comment" && item.commit === null ? "comment" : "verdict"}:${item.id}`,
       starts: heard && (item.kind === "line" || item.kind === "changes_requested" || mentioned),
       state: heard ? "waiting" : "held",
       detail: heard

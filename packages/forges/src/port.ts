@@ -22,10 +22,18 @@ export interface Forge {
   getBranch(repository: ForgeRepository, branch: string): Promise<Outcome<ForgeBranch | null>>;
   listIssues(
     repository: ForgeRepository,
-    request: PageRequest & { text?: string; labels?: readonly string[]; state?: "open" | "all" },
+    request: PageRequest & {
+      text?: string;
+      labels?: readonly string[];
+      state?: "open" | "all";
+      /** Only those that changed since, the longest unchanged first; not together with `text`. ISO 8601. */
+      updatedSince?: string;
+    },
   ): Promise<Outcome<Page<ForgeIssue>>>;
   /** The issue with its comments, oldest first, bounded; `truncated` says that some are left out. */
   getIssue(repository: ForgeRepository, number: number): Promise<Outcome<ForgeIssueThread>>;
+  /** What was done to an issue, oldest first, bounded to the newest; absent where the forge does not tell. */
+  listIssueEvents?(repository: ForgeRepository, number: number): Promise<Outcome<ForgeIssueEvent[]>>;
   /** What one account may do in the repository now; the association in an old text may be out of date. */
   getPermission(repository: ForgeRepository, login: string): Promise<Outcome<ForgePermission>>;
   /** A short-lived credential for git on that one repository: `Authorization` header and when it ends. */
@@ -59,6 +67,8 @@ export interface Forge {
     number: number,
     request: { key: string; body: string },
   ): Promise<Outcome<{ url: string }>>;
+  /** Deletes a branch that is still at this commit; false when it is gone or has moved. Absent where the forge cannot. */
+  deleteBranch?(repository: ForgeRepository, branch: string, commit: string): Promise<Outcome<boolean>>;
   /** What is left of the forge's rate limit, as of the last answer; null before the first. */
   limits(): ForgeLimits | null;
 }
@@ -126,6 +136,9 @@ export type ForgeIssue = ForgeText & {
   comments: number;
 };
 export type ForgeIssueThread = { issue: ForgeIssue; comments: ForgeText[]; truncated: boolean };
+
+/** Somebody labelled or assigned; `subject` is the label, or the login. Ids are the forge's own. */
+export type ForgeIssueEvent = { id: string; kind: "labeled" | "assigned"; actor: string; subject: string; at: string };
 
 /** The value of an `Authorization` header, for git over HTTPS or for the API. */
 export type ForgeCredential = { authorization: string; expiresAt: string | null };

@@ -59,6 +59,9 @@ export async function publish(deps: MirrorDeps, request: PublishRequest): Promis
         "publish_moved",
         `${branch} is at ${present ?? "nothing"}, ${subject.expectedOld ?? "nothing"} was expected.`,
       );
+    // The branch holds work already: what is pushed must stand on all of it, as a change of an earlier round or of people.
+    if (present !== null && present !== subject.base)
+      return refuse("publish_moved", `${branch} is at ${present}, on which the change does not stand.`);
     const standing = await baseStands(deps, request, subject, refs);
     if (!standing.ok) return standing;
 

@@ -206,6 +206,8 @@ export class JobRun {
         case "publish":
           await this.#finish(now.state);
           this.#job = await publish(deps, now);
+          // The lease went with the end: a job that goes on after its publication is claimed anew.
+          this.#ended = isTerminal(this.#job.state);
           // Parked: whoever claims it next goes on.
           return this.#job.state !== "publishing";
       }

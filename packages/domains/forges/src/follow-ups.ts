@@ -92,15 +92,14 @@ export async function moveFollowUps(
   jobId: string,
   from: readonly FollowUpState[],
   to: FollowUpState,
-  change: { ids?: readonly string[]; batch?: number; detail?: string | null; kinds?: readonly FollowUpKind[] } = {},
+  change: { ids?: readonly string[]; batch?: number; detail?: string | null; starts?: boolean } = {},
 ): Promise<number> {
   const moved = await rows(
     tx,
     sql<{
       id: string;
-    }>`update follow_up set state = ${to}, batch = coalesce(${change.batch ?? null}::int, batch), detail = ${change.detail ?? null}
-    where job_id = ${jobId} and state = any(${[...from]}) and (${change.ids === undefined} or id = any(${[...(change.ids ?? [])]}))
-      and (${change.kinds === undefined} or kind = any(${[...(change.kinds ?? [])]})) returning id`,
+    }>`update follow_up set state = ${to}, batch = coalesce(${change.batch ?? null}::int, batch), detail = ${change.detail ?? null}, starts = coalesce(${change.starts ?? null}::boolean, starts)
+    where job_id = ${jobId} and state = any(${[...from]}) and (${change.ids === undefined} or id = any(${[...(change.ids ?? [])]})) returning id`,
   );
   return moved.length;
 }
@@ -216,16 +215,24 @@ export async function countFollowUp(tx: Tx, jobId: string): Promise<number> {
   return counted?.follow_ups ?? 0;
 }
 
-/** Open jobs' pull requests with something that starts a round and has been quiet for so long. */
-export async function quietFollowUps(tx: Tx, connectionId: string): Promise<{ jobId: string; quietMs: number }[]> {
+/** Open pull requests with something that starts a round, and for how long nothing was added to it. */
+export async function quietFollowUps(
+  tx: Tx,
+  connectionId: string,
+): Promise<{ jobId: string; projectId: string; repository: string; number: number; quietMs: number }[]> {
   return rows(
     tx,
     sql<{
       jobId: string;
+      projectId: string;
+      repository: string;
+      number: number;
       quietMs: number;
-    }>`select p.job_id as "jobId", (extract(epoch from now() - max(f.at)) * 1000)::int as "quietMs"
-    from pull_request p join follow_up f on f.job_id = p.job_id and f.state = 'waiting'
-    where p.connection_id = ${connectionId} and p.state = 'open' group by p.job_id having bool_or(f.starts) limit 200`,
+    }>`select p.job_id as "jobId", j.project_id as "projectId",
+      p.repository, p.number, least(extract(epoch from now() - max(f.at)) * 1000, 1e9)::int as "quietMs"
+    from pull_request p join job j on j.id = p.job_id join follow_up f on f.job_id = p.job_id and f.state = 'waiting'
+    where p.connection_id = ${connectionId} and p.state = 'open' and p.number is not null and j.state in ('succeeded', 'no_changes', 'rejected')
+    group by p.job_id, j.project_id having bool_or(f.starts) limit 200`,
   );
 }
 

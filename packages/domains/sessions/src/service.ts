@@ -161,6 +161,11 @@ export async function saveSession(
   );
 }
 
+/** Forgets the work trees that a job's attempts left: the next one stands on a base that holds the work. */
+export async function dropSavedWork(tx: Tx, jobId: string): Promise<void> {
+  await sql`update agent_session set work_blob = null where job_id = ${jobId}`.execute(tx);
+}
+
 /** The newest session of a job with this runtime whose files were saved: what the next attempt resumes. Nothing is restored across runtimes. */
 export async function resumableSession(tx: Tx, jobId: string, runtime: string): Promise<SessionRecord | null> {
   const found = await row(

@@ -1,7 +1,9 @@
 import { type Approval, accept, Fault, type Outcome, type ReasonCode, refuse } from "@x1agent/contract";
 import { listApprovals } from "@x1agent/domain-approvals";
+import { listFollowUps } from "@x1agent/domain-forges";
 import { type JobRecord, setAttemptFacts, setJobFacts, startAttempt } from "@x1agent/domain-jobs";
 import { resumableSession } from "@x1agent/domain-sessions";
+import { followUpMessage } from "@x1agent/forges";
 import type { Workspace } from "@x1agent/workspaces";
 import { type Base, checkout, describe, type InstructionFile, targetBranchName } from "../../git/index.ts";
 import type { BudgetRefusal, LoopDeps } from "../deps.ts";
@@ -188,11 +190,15 @@ async function startSession(
     ...(resumed.cliSession ? { resume: resumed.cliSession } : {}),
   });
   if (!started.ok) return started;
-  const approvals = await deps.db.tenant(job.organizationId, (tx) => listApprovals(tx, job.id));
+  const [approvals, followUps] = await deps.db.tenant(job.organizationId, async (tx) => [
+    await listApprovals(tx, job.id),
+    await listFollowUps(tx, job.id, ["sent"]),
+  ]);
   const asked = approvals[0]?.decision === "request_changes" ? changesAsked(approvals[0]) : null;
+  const said = followUps.length > 0 ? followUpMessage(followUps.toReversed()) : null;
   const sent = await live.host.post("/inject", {
     id: `goal-${live.attempt.id}`,
-    content: firstMessage(job.goal, resumed, asked),
+    content: firstMessage(job.goal, resumed, asked, said),
     mode: "queue",
   });
   return sent.ok ? accept(null) : refuse(sent.code, sent.detail);
@@ -207,15 +213,23 @@ export function changesAsked({ comment, comments = [] }: Pick<Approval, "comment
   return [...(comment ? [comment] : []), ...remarks].join("\n\n") || null;
 }
 
-/** The first message of an attempt. Pure. */
-export function firstMessage(goal: string, resumed: Resumed, changesAsked: string | null): string {
+/** The first message of an attempt; `followed` is what was said about its published change. Pure. */
+export function firstMessage(
+  goal: string,
+  resumed: Resumed,
+  changesAsked: string | null,
+  followed: string | null = null,
+): string {
   const asked = changesAsked ? `A reviewer looked at the change so far and asks for this:\n\n${changesAsked}` : null;
+  const said = [followed, asked].filter((part) => part !== null);
   if (resumed.cliSession)
-    return asked ?? "Your workspace was replaced and your files were put back. Go on with the goal where you stopped.";
+    return (
+      said.join("\n\n") ||
+      "Your workspace was replaced and your files were put back. Go on with the goal where you stopped."
+    );
   const parts = [goal];
   if (resumed.work) parts.push("An earlier attempt left changes in /workspace; build on them.");
-  if (asked) parts.push(asked);
-  return parts.join("\n\n");
+  return [...parts, ...said].join("\n\n");
 }
 
 /** A driver's refusal as the reason of a job's end; anything else is lost work of ours and tried again. */

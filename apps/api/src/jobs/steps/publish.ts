@@ -1,6 +1,6 @@
 import { accept, type Refusal } from "@x1agent/contract";
 import { getEvidence, pendingApproval, recordPublication, useApproval, voidApprovals } from "@x1agent/domain-approvals";
-import { savePullRequest } from "@x1agent/domain-forges";
+import { moveFollowUps, savePullRequest } from "@x1agent/domain-forges";
 import { type JobRecord, parkJob, setJobFacts } from "@x1agent/domain-jobs";
 import { appendEvents } from "@x1agent/domain-sessions";
 import { publishApproved } from "../../use-cases/publish.ts";
@@ -93,6 +93,7 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
     ...{ to: "succeeded", reason: "published", attemptId },
     async also(tx) {
       await useApproval(tx, approval.id);
+      await moveFollowUps(tx, job.id, ["sent"], "done");
       await recordPublication(tx, job.organizationId, {
         jobId: job.id,
         approvalId: approval.id,

@@ -1,0 +1,384 @@
+import { randomUUID } from "node:crypto";
+import { accept, defaultLimits, type FollowPolicy, refuse } from "@x1agent/contract";
+import { listAudit } from "@x1agent/domain-audit";
+import {
+  answeredTriggers,
+  createOrigin,
+  deliveryHealth,
+  getPullRequest,
+  linkProject,
+  listFollowUps,
+  saveApp,
+  saveConnection,
+  savePullRequest,
+  saveRepository,
+  storeDelivery,
+  takeWatch,
+} from "@x1agent/domain-forges";
+import { createJob, getJob, moveJob, setJobFacts } from "@x1agent/domain-jobs";
+import { createProject, updateProject } from "@x1agent/domain-projects";
+import { readEvents } from "@x1agent/domain-sessions";
+import { silentLogger } from "@x1agent/kernel";
+import { type TemporaryDatabase, temporaryDatabase } from "@x1agent/testkit";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createAssembly } from "../assemble.ts";
+import type { TriggeredStart, WatchDeps } from "./deps.ts";
+import { MemoryForge } from "./test/forge.ts";
+import { startWatch, type Watch } from "./watch.ts";
+
+const user = { kind: "user" as const, id: "user_1" };
+const head = "a".repeat(40);
+const until = { timeout: 20_000, interval: 50 };
+
+let db: TemporaryDatabase;
+beforeAll(async () => {
+  db = await temporaryDatabase(createAssembly({ startLoop: () => Promise.reject(new Error("unused")) }).migrations);
+});
+afterAll(() => db?.close());
+
+/** Each test has an organization of its own. */
+let org: string;
+let forge: MemoryForge;
+let project: string;
+let connection: { id: string; appId: string | null; installation: string | null };
+let started: TriggeredStart[];
+let kicked: string[];
+let cancelled: string[];
+const watches: Watch[] = [];
+const inOrg = <T>(work: Parameters<typeof db.tenant<T>>[1]) => db.tenant(org, work);
+
+beforeEach(async () => {
+  org = `org_${randomUUID()}`;
+  forge = new MemoryForge();
+  forge.permissions.set("ann", "write");
+  forge.permissions.set("eve", "read");
+  [started, kicked, cancelled] = [[], [], []];
+  await inOrg(async (tx) => {
+    const app = await saveApp(tx, org, {
+      ...{ id: `app_${org}`, forge: "hub", baseUrl: "https://forge.example", externalId: "1", slug: "x1agent" },
+      ...{ name: "x1agent", webUrl: "https://forge.example/apps/x1agent", createdBy: user },
+    });
+    connection = await saveConnection(tx, org, {
+      ...{ forge: "hub", baseUrl: "https://forge.example", kind: "app", appId: app.id, installation: "11" },
+      ...{ account: "acme", actsAs: "x1agent[bot]", permissions: {}, missing: [], createdBy: user },
+    });
+    const made = await createProject(tx, org, { repository: forge.repository.cloneUrl });
+    if (!made.ok) throw new Error(made.detail);
+    project = made.value.id;
+    const { id, fullName, cloneUrl, webUrl, defaultBranch } = forge.repository;
+    const at = { connectionId: connection.id, externalId: id };
+    await saveRepository(tx, org, { ...at, fullName, cloneUrl, webUrl, defaultBranch, facts: {} });
+    await linkProject(tx, at, project);
+  });
+  await policy({ quietSeconds: 0 });
+  return async () => {
+    for (const watch of watches.splice(0)) await watch.stop();
+  };
+});
+
+const policy = (follow: Partial<FollowPolicy>) => inOrg((tx) => updateProject(tx, project, { follow }));
+
+async function watch(change: Partial<WatchDeps> = {}): Promise<Watch> {
+  const made = await startWatch({
+    ...{ db, log: silentLogger, instance: randomUUID(), organizations: async () => [org] },
+    open: async () => accept(forge.forge),
+    check: async () => undefined,
+    kick: (_organizationId, jobId) => void kicked.push(jobId),
+    async cancel(_organizationId, jobId) {
+      cancelled.push(jobId);
+      return accept(null);
+    },
+    async start(request) {
+      const before = started.find(({ key }) => key === request.key);
+      if (!before) started.push(request);
+      return accept({ jobId: `job_${request.key}` });
+    },
+    runtimes: () => ["alpha"],
+    jobUrl: () => null,
+    timing: { tickMs: 100, pollMs: 200, reconcileMs: 200, leaseMs: 2_000 },
+    ...change,
+  });
+  watches.push(made);
+  return made;
+}
+
+/** A job whose pull request is open. */
+async function published(number = 1): Promise<string> {
+  forge.pull(number, head);
+  return inOrg(async (tx) => {
+    const job = await createJob(tx, {
+      ...{ organizationId: org, projectId: project, repository: forge.repository.cloneUrl, createdBy: user },
+      settings: {
+        ...{ title: "Add", goal: "Fix it.", runtime: "alpha", model: "m", base: null, setup: null, verify: null },
+        ...{ verifyNetwork: false, ask: false, isolation: "namespaces", maxRounds: 3, budgetMicros: 1_000_000 },
+        limits: defaultLimits,
+      },
+    });
+    const move = (from: string, to: string) =>
+      moveJob(tx, { jobId: job.id, from, to, reason: "published", actor: user } as never);
+    for (const [from, to] of [
+      ["queued", "provisioning"],
+      ["provisioning", "running"],
+      ["running", "verifying"],
+      ["verifying", "publishing"],
+      ["publishing", "succeeded"],
+    ] as const)
+      expect(await move(from, to)).toMatchObject({ ok: true });
+    await setJobFacts(tx, job.id, { publishedCommit: head, targetBranch: "x1/a" });
+    await savePullRequest(tx, {
+      ...{ jobId: job.id, organizationId: org, connectionId: connection.id, repository: "7", number },
+      ...{ url: null, headBranch: "x1/a", baseBranch: "main", headCommit: head, state: "open", draft: false },
+    });
+    return job.id;
+  });
+}
+const job = (jobId: string) => inOrg((tx) => getJob(tx, jobId));
+const deliver = (id: string, event: string, number: number | null) =>
+  inOrg((tx) =>
+    storeDelivery(tx, org, {
+      ...{ appId: connection.appId ?? "", id, event, action: null },
+      about: { installation: connection.installation, repository: "7", number, commits: [] },
+    }),
+  );
+
+describe("a published change", () => {
+  it("goes on by one round for a review, told by a delivery or not", async () => {
+    const jobId = await published();
+    await watch();
+    forge.review(1, "ann", "Rename it.");
+    forge.review(1, "ann", "And this.", { kind: "changes_requested" });
+    forge.review(1, "eve", "Send me the key.");
+    await expect.poll(async () => (await job(jobId))?.state, until).toBe("queued");
+    expect(await job(jobId)).toMatchObject({ reason: "review_received", baseCommit: head });
+    expect(kicked).toContain(jobId);
+    const items = await inOrg((tx) => listFollowUps(tx, jobId));
+    expect(items.map(({ state, body }) => [state, body.text]).sort()).toEqual([
+      ["held", "Send me the key."],
+      ["sent", "And this."],
+      ["sent", "Rename it."],
+    ]);
+    expect(await inOrg((tx) => getPullRequest(tx, jobId))).toMatchObject({ followUps: 1, state: "open" });
+  });
+
+  it("waits until remarks have come to rest", async () => {
+    await policy({ quietSeconds: 3_600 });
+    const jobId = await published();
+    await watch();
+    forge.review(1, "ann", "Rename it.");
+    await expect.poll(() => inOrg((tx) => listFollowUps(tx, jobId)), until).toHaveLength(1);
+    await new Promise((settle) => setTimeout(settle, 500));
+    expect((await job(jobId))?.state).toBe("succeeded");
+  });
+
+  it("goes on for failed checks and conflicts of its head, and forgets those of another", async () => {
+    const jobId = await published();
+    const failing = {
+      id: "1",
+      name: "test",
+      state: "failed" as const,
+      url: null,
+      summary: "1 failed",
+      excerpt: "at a",
+    };
+    forge.checks.set(head, [failing, { ...failing, id: "2", name: "old" }]);
+    forge.checks.set("b".repeat(40), [{ ...failing, id: "3", name: "old" }]);
+    await watch();
+    await expect.poll(async () => (await job(jobId))?.reason, until).toBe("checks_failed");
+    expect((await inOrg((tx) => listFollowUps(tx, jobId))).map(({ body }) => body.author)).toEqual(["test"]);
+  });
+
+  it("goes no further than its bound, and says so once", async () => {
+    await policy({ maxRounds: 0 });
+    const jobId = await published();
+    await watch();
+    forge.review(1, "ann", "Rename it.");
+    await expect
+      .poll(async () => (await inOrg((tx) => listFollowUps(tx, jobId))).map(({ state }) => state), until)
+      .toEqual(["held"]);
+    expect((await job(jobId))?.state).toBe("succeeded");
+    expect([...forge.said]).toMatchObject([[`held:${jobId}`, { number: 1 }]]);
+    // A person at the forge asks for it.
+    forge.review(1, "ann", "/x1 fix", { kind: "comment" });
+    await expect.poll(async () => (await job(jobId))?.state, until).toBe("queued");
+  });
+
+  it("ends with its pull request, whoever merged what", async () => {
+    const [merged, changed, closed] = [await published(1), await published(2), await published(3)];
+    await watch();
+    forge.pull(1, head, { state: "merged", mergeCommit: "c".repeat(40) });
+    forge.pull(2, "d".repeat(40), { state: "merged" });
+    forge.pull(3, head, { state: "closed" });
+    const outcome = async (jobId: string) => (await inOrg((tx) => getPullRequest(tx, jobId)))?.outcome;
+    await expect.poll(() => outcome(merged), until).toBe("merged");
+    await expect.poll(() => outcome(changed), until).toBe("merged_after_changes");
+    await expect.poll(() => outcome(closed), until).toBe("closed");
+    expect(forge.deleted).toContain("x1/a");
+    const events = await inOrg((tx) => readEvents(tx, merged, 0, 100));
+    expect(events.map(({ payload }) => payload.kind)).toEqual(["merged", "branch_deleted"]);
+  });
+});
+
+describe("the check", () => {
+  it("follows the job on the commit that it made, and one that was replaced says so", async () => {
+    const jobId = await published();
+    await watch();
+    const one = () => forge.put.get(`${jobId}:${head}`);
+    await expect.poll(() => one()?.conclusion, until).toBe("neutral");
+    expect(one()).toMatchObject({ name: "x1agent", state: "completed", commit: head });
+    forge.review(1, "ann", "Rename it.");
+    await expect.poll(() => one()?.title, until).toBe("Another round is queued");
+    const next = "e".repeat(40);
+    await inOrg(async (tx) => {
+      const move = (from: string, to: string) =>
+        moveJob(tx, { jobId, from, to, reason: "published", actor: user } as never);
+      for (const [from, to] of [
+        ["queued", "provisioning"],
+        ["provisioning", "running"],
+        ["running", "verifying"],
+        ["verifying", "publishing"],
+        ["publishing", "succeeded"],
+      ] as const)
+        await move(from, to);
+      await setJobFacts(tx, jobId, { publishedCommit: next });
+    });
+    await expect.poll(() => forge.put.get(`${jobId}:${next}`)?.state, until).toBe("completed");
+    await expect.poll(() => one()?.title, until).toBe(`Replaced by ${next.slice(0, 12)}`);
+    expect(forge.put.size).toBe(2);
+  });
+});
+
+describe("an issue", () => {
+  it("starts one job by a label of somebody who may, found without any delivery", async () => {
+    forge.issue(3);
+    await watch();
+    forge.label(3, "eve", "x1");
+    await expect
+      .poll(async () => (await inOrg((tx) => listAudit(tx, 0, 10))).map(({ action }) => action), until)
+      .toContain("trigger.refused");
+    expect(started).toEqual([]);
+    expect(forge.said.size).toBe(0);
+    forge.label(3, "ann", "X1");
+    await expect.poll(() => started.length, until).toBe(1);
+    await new Promise((settle) => setTimeout(settle, 600));
+    expect(started).toMatchObject([{ trigger: "label", triggeredBy: "ann", issueNumber: 3 }]);
+    expect(forge.said.size).toBe(1);
+  });
+
+  it("is answered once for each command, and outsiders' are not", async () => {
+    forge.issue(4);
+    await watch();
+    forge.comment(4, "eve", "/x1 fix");
+    forge.comment(4, "ann", "/x1 fix with alpha, budget 3");
+    forge.comment(4, "ann", "/x1 dance");
+    forge.comment(4, "ann", "/x1 status");
+    await expect.poll(() => forge.said.size, until).toBe(3);
+    await new Promise((settle) => setTimeout(settle, 600));
+    expect(started).toMatchObject([
+      { trigger: "comment", runtime: "alpha", budgetMicros: 3_000_000, triggeredBy: "ann" },
+    ]);
+    expect([...forge.said.values()].map(({ body }) => body)).toEqual([
+      expect.stringContaining("works on this"),
+      expect.stringContaining("`dance`"),
+      expect.stringContaining("No job works on this"),
+    ]);
+  });
+
+  it("does nothing by a trigger that the project does not allow", async () => {
+    await policy({ triggers: [] });
+    forge.issue(5);
+    await watch();
+    forge.label(5, "ann", "x1");
+    forge.comment(5, "ann", "/x1 fix");
+    const calls = forge.calls;
+    await expect.poll(() => forge.calls, until).toBeGreaterThan(calls + 8);
+    expect([started, forge.said.size]).toEqual([[], 0]);
+  });
+
+  it("that was edited or closed is said in the job's story, each time once", async () => {
+    const issue = forge.issue(6);
+    const jobId = await published(9);
+    await inOrg(async (tx) => {
+      await moveJob(tx, { jobId, from: "succeeded", to: "queued", reason: "retried", actor: user });
+      await createOrigin(tx, {
+        ...{ jobId, organizationId: org, connectionId: connection.id, repository: "7", issueNumber: 6, issueUrl: null },
+        ...{ issueTitle: null, issueDigest: null, trust: "member", trigger: "web", triggeredBy: null, facts: {} },
+      });
+    });
+    await policy({ onIssueClosed: "cancel" });
+    await watch();
+    const kinds = async () =>
+      (await inOrg((tx) => readEvents(tx, jobId, 0, 100))).map(({ payload }) => payload.kind).filter(Boolean);
+    const touch = (change: object) => Object.assign(issue, { updatedAt: forge.at() }, change);
+    touch({});
+    await expect.poll(() => forge.calls, until).toBeGreaterThan(10);
+    touch({ body: "Something else." });
+    await expect.poll(kinds, until).toEqual(["issue_edited"]);
+    touch({ state: "closed" });
+    await expect.poll(kinds, until).toEqual(["issue_edited", "issue_closed"]);
+    expect(cancelled).toEqual([jobId]);
+  });
+});
+
+describe("deliveries", () => {
+  it("say where to look: a burst of one thing is one look, and none is lost", async () => {
+    const jobId = await published();
+    const many = process.env.X1_FULL ? 1_000 : 300;
+    // Nothing is found by asking around: the next poll is far away.
+    const timing = { tickMs: 100, pollMs: 3_600_000, reconcileMs: 3_600_000, leaseMs: 5_000 };
+    await watch({ timing });
+    await expect.poll(() => forge.put.size, until).toBe(1);
+    forge.review(1, "ann", "Rename it.");
+    await Promise.all(Array.from({ length: many }, (_, n) => deliver(`d${n}`, "pull_request_review", 1)));
+    await expect
+      .poll(() => inOrg((tx) => deliveryHealth(tx)), until)
+      .toMatchObject({ open: 0, dead: 0, handled: many });
+    await expect.poll(async () => (await job(jobId))?.state, until).toBe("queued");
+    expect(forge.calls).toBeLessThan(many);
+  });
+
+  it("are tried again when the forge was away", async () => {
+    const jobId = await published();
+    await watch();
+    await expect.poll(() => forge.put.size, until).toBe(1);
+    forge.away = refuse("forge_unavailable", "It is away.");
+    await deliver("d1", "pull_request_review", 1);
+    await expect.poll(async () => (await inOrg((tx) => deliveryHealth(tx))).open, until).toBe(1);
+    await new Promise((settle) => setTimeout(settle, 400));
+    forge.away = null;
+    forge.review(1, "ann", "Rename it.");
+    await expect.poll(async () => (await job(jobId))?.state, until).toBe("queued");
+  });
+
+  it("are handled by one of two services, and each thing once", async () => {
+    const jobId = await published();
+    forge.issue(3);
+    await Promise.all([watch(), watch(), watch()]);
+    forge.label(3, "ann", "x1");
+    forge.review(1, "ann", "Rename it.");
+    await Promise.all(Array.from({ length: 50 }, (_, n) => deliver(`d${n}`, "issues", n % 2 ? 3 : 1)));
+    await expect.poll(async () => (await job(jobId))?.state, until).toBe("queued");
+    await expect.poll(() => started.length, until).toBe(1);
+    await expect.poll(() => inOrg((tx) => deliveryHealth(tx)), until).toMatchObject({ open: 0 });
+    expect(await inOrg((tx) => getPullRequest(tx, jobId))).toMatchObject({ followUps: 1 });
+    expect(started).toHaveLength(1);
+  });
+
+  it("are found by polling where none comes at all", async () => {
+    const jobId = await published();
+    await watch();
+    forge.review(1, "ann", "Rename it.");
+    await expect.poll(async () => (await job(jobId))?.state, until).toBe("queued");
+    expect(await inOrg((tx) => deliveryHealth(tx))).toMatchObject({ handled: 0 });
+  });
+});
+
+describe("the lease of a connection", () => {
+  it("keeps others out until it is let go or has run out", async () => {
+    const take = (owner: string, ttl = 60_000) => inOrg((tx) => takeWatch(tx, org, connection.id, owner, ttl));
+    expect(await take("a")).toMatchObject({ due: true });
+    expect(await take("b")).toBeNull();
+    expect(await take("a", 1)).not.toBeNull();
+    await expect.poll(() => take("b"), until).not.toBeNull();
+    expect(await inOrg((tx) => answeredTriggers(tx, connection.id, ["x"]))).toEqual(new Set());
+  });
+});

@@ -1,0 +1,245 @@
+import { randomUUID } from "node:crypto";
+import {
+  type Connection,
+  type Delivery,
+  endDeliveries,
+  endStrayDeliveries,
+  failDeliveries,
+  leaveWatch,
+  listConnections,
+  listUsedRepositories,
+  pruneDeliveries,
+  pullRequestsToLookAt,
+  releaseWatches,
+  renewWatch,
+  takeDeliveries,
+  takeWatch,
+} from "@x1agent/domain-forges";
+import type { Forge } from "@x1agent/forges";
+import { z } from "zod";
+import { putChecks } from "./checks.ts";
+import { type Cycle, createCycle, ForgeWaits, there, WatchLost } from "./cycle.ts";
+import { defaultWatchTiming, type WatchDeps, type WatchTiming } from "./deps.ts";
+import { lookAtIssue } from "./issue.ts";
+import { beginRounds, lookAtPullRequest } from "./pull-request.ts";
+import { deliveriesChannel } from "./receive.ts";
+
+/**
+ * Looks after connections: deliveries say where to look at once, polling finds what no delivery told of, and both end in the
+ * same looks. Invariants:
+ *
+ * - One process at a time follows a connection (a lease in its row); within it one thing happens after the other.
+ * - What is true is asked of the forge. A delivery that is lost, doubled, late or old changes when somebody looks, and
+ *   nothing else.
+ * - Everything seen has a key, everything said has one, and a job moves in the transaction that notes why: a process that
+ *   dies anywhere leaves work that the next one repeats without effect.
+ */
+export type Watch = { wake(): void; stop(): Promise<void> };
+
+const BATCH = 200;
+const MAX_BATCHES = 20;
+const MAX_LOOKS = 50;
+const STRAY_MS = 60_000;
+/** Deliveries are remembered longer than a forge sends one again. */
+const KEEP_DAYS = 30;
+const Notice = z.object({ o: z.string() });
+
+export async function startWatch(deps: WatchDeps): Promise<Watch> {
+  const { db, log } = deps;
+  const timing = { ...defaultWatchTiming, ...deps.timing };
+  const owner = `${deps.instance}:${randomUUID()}`;
+  const busy = new Map<string, Promise<void>>();
+  /** Until when a connection is left alone: its forge said so, or is away. */
+  const paused = new Map<string, number>();
+  let stopping = false;
+  let again = false;
+  let ticking: Promise<void> | null = null;
+  let ticks = 0;
+
+  for (const organizationId of await deps.organizations())
+    await db.tenant(organizationId, (tx) => releaseWatches(tx, deps.instance));
+
+  async function tick(): Promise<void> {
+    for (const organizationId of await deps.organizations()) {
+      const connections = await db.tenant(organizationId, (tx) => listConnections(tx));
+      for (const connection of connections) {
+        if (stopping || connection.state !== "active" || busy.has(connection.id)) continue;
+        if ((paused.get(connection.id) ?? 0) > Date.now()) continue;
+        const done = follow(organizationId, connection)
+          .catch((error: unknown) =>
+            log.warn("a connection could not be followed", { error, connection: connection.id }),
+          )
+          .finally(() => busy.delete(connection.id));
+        busy.set(connection.id, done);
+      }
+      if (ticks % 100 === 0)
+        await db.tenant(organizationId, async (tx) => {
+          await endStrayDeliveries(tx, STRAY_MS);
+          await pruneDeliveries(tx, KEEP_DAYS);
+        });
+    }
+    ticks += 1;
+  }
+
+  async function follow(organizationId: string, connection: Connection): Promise<void> {
+    const taken = await db.tenant(organizationId, (tx) =>
+      takeWatch(tx, organizationId, connection.id, owner, timing.leaseMs),
+    );
+    if (!taken) return;
+    let lost = false;
+    const renewal = setInterval(() => {
+      db.tenant(organizationId, (tx) => renewWatch(tx, connection.id, owner, timing.leaseMs)).then(
+        (held) => {
+          lost ||= !held;
+        },
+        (error: unknown) => log.warn("a connection's lease could not be renewed", { error, connection: connection.id }),
+      );
+    }, timing.leaseMs / 4);
+    let next: Parameters<typeof leaveWatch>[3] = null;
+    try {
+      const forge = await deps.open(organizationId, connection.id);
+      if (!forge.ok) throw new ForgeWaits(forge.code, forge.detail);
+      const alive = () => {
+        if (lost || stopping) throw new WatchLost("The connection is another's to follow.");
+      };
+      const cycle = createCycle({ deps, timing, organizationId, connection, forge: forge.value, alive });
+      const seenUntil = await once(cycle, taken.due, taken.seenUntil);
+      if (taken.due) next = { afterMs: pollAfter(forge.value, timing), seenUntil, error: null };
+    } catch (error) {
+      if (error instanceof WatchLost) return;
+      const detail = error instanceof Error ? error.message : String(error);
+      const wait = error instanceof ForgeWaits ? timing.pollMs : timing.tickMs * 5;
+      paused.set(connection.id, Date.now() + wait);
+      next = { afterMs: timing.pollMs, seenUntil: null, error: detail.slice(0, 500) };
+      log.warn("a forge could not be asked; it is tried again", { connection: connection.id, detail });
+    } finally {
+      clearInterval(renewal);
+      await db.tenant(organizationId, (tx) => leaveWatch(tx, connection.id, owner, next));
+    }
+  }
+
+  const run = () => {
+    if (stopping) return;
+    if (ticking) {
+      again = true;
+      return;
+    }
+    ticking = tick()
+      .catch((error: unknown) => log.warn("looking after connections failed", { error }))
+      .finally(() => {
+        ticking = null;
+        if (again) {
+          again = false;
+          setTimeout(run, 20).unref();
+        }
+      });
+  };
+  const unlisten = [
+    await db.listen(deliveriesChannel, (payload) => void (Notice.safeParse(JSON.parse(payload)).success && run()), run),
+  ];
+  const timer = setInterval(run, timing.tickMs);
+  run();
+  return {
+    wake: run,
+    async stop() {
+      stopping = true;
+      clearInterval(timer);
+      for (const end of unlisten) end();
+      await ticking;
+      await Promise.all(busy.values());
+    },
+  };
+}
+
+/** One round of looking; returns until when issues were seen, where they were asked for. */
+async function once(cycle: Cycle, due: boolean, seenUntil: string | null): Promise<string | null> {
+  await handleDeliveries(cycle);
+  for (const row of await cycle.tenant((tx) => pullRequestsToLookAt(tx, cycle.connection.id, [], MAX_LOOKS)))
+    await lookAtPullRequest(cycle, row);
+  const seen = due ? await pollIssues(cycle, seenUntil) : null;
+  await beginRounds(cycle);
+  await putChecks(cycle);
+  return seen;
+}
+
+/** Looks where deliveries say, once for all that say the same. */
+async function handleDeliveries(cycle: Cycle): Promise<void> {
+  const { appId, installation } = cycle.connection;
+  if (appId === null || installation === null) return;
+  for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
+    const taken = await cycle.tenant((tx) => takeDeliveries(tx, { appId, installation }, BATCH, cycle.timing.leaseMs));
+    if (taken.length === 0) return;
+    const ids = taken.map(({ id }) => id);
+    try {
+      await look(cycle, taken);
+    } catch (error) {
+      if (error instanceof WatchLost) throw error;
+      const detail = error instanceof Error ? error.message : String(error);
+      await cycle.tenant((tx) => failDeliveries(tx, appId, ids, detail));
+      throw error;
+    }
+    await cycle.tenant((tx) => endDeliveries(tx, appId, ids));
+  }
+}
+
+async function look(cycle: Cycle, deliveries: readonly Delivery[]): Promise<void> {
+  const { connection, organizationId } = cycle;
+  if (deliveries.some(({ event }) => event.startsWith("installation") || event === "repository"))
+    await cycle.deps.check(organizationId, connection.id);
+  const named = new Map(
+    deliveries.flatMap(({ about: { repository, number, commits } }) =>
+      repository === null ? [] : [[JSON.stringify([repository, number, commits]), { repository, number, commits }]],
+    ),
+  );
+  if (named.size === 0) return;
+  const rows = await cycle.tenant((tx) => pullRequestsToLookAt(tx, connection.id, [...named.values()], 1_000));
+  for (const row of rows) await lookAtPullRequest(cycle, row);
+  const used = await cycle.tenant((tx) => listUsedRepositories(tx, connection.id));
+  const pulls = new Set(rows.map(({ repository, number }) => `${repository} ${number}`));
+  const issues = new Set<string>();
+  for (const { event, about } of deliveries) {
+    const { repository, number } = about;
+    if (repository === null || number === null || !event.startsWith("issue")) continue;
+    const key = `${repository} ${number}`;
+    if (pulls.has(key) || issues.has(key)) continue;
+    issues.add(key);
+    const known = used.find(({ externalId }) => externalId === repository);
+    if (known?.projectId) await lookAtIssue(cycle, { repository, projectId: known.projectId }, number);
+  }
+}
+
+/** Issues that changed since the last time, in repositories that projects use. */
+async function pollIssues(cycle: Cycle, seenUntil: string | null): Promise<string | null> {
+  let newest = seenUntil ?? cycle.connection.createdAt;
+  for (const known of await cycle.tenant((tx) => listUsedRepositories(tx, cycle.connection.id))) {
+    if (known.state !== "active" || !known.projectId) continue;
+    const repository = await cycle.repository(known.externalId);
+    if (!repository?.hasIssues) continue;
+    let cursor: string | undefined;
+    for (let page = 0; page < 5; page += 1) {
+      const found = there(
+        await cycle.forge.listIssues(repository, {
+          ...{ limit: 100, state: "all", updatedSince: seenUntil ?? cycle.connection.createdAt },
+          ...(cursor === undefined ? {} : { cursor }),
+        }),
+      );
+      for (const issue of found?.items ?? []) {
+        await lookAtIssue(cycle, { repository: known.externalId, projectId: known.projectId }, issue.number);
+        if (issue.updatedAt > newest) newest = issue.updatedAt;
+      }
+      if (!found?.cursor) break;
+      cursor = found.cursor;
+    }
+  }
+  return newest;
+}
+
+/** Slower when little is left of the rate limit: other work needs it too. Pure but for the forge's last answer. */
+export function pollAfter(forge: Pick<Forge, "limits">, timing: Pick<WatchTiming, "pollMs">, now = Date.now()): number {
+  const limits = forge.limits();
+  if (!limits || limits.limit <= 0) return timing.pollMs;
+  const left = limits.remaining / limits.limit;
+  if (left > 0.25) return timing.pollMs;
+  if (left > 0.05) return timing.pollMs * 4;
+  return Math.max(timing.pollMs, Math.min(Date.parse(limits.resetAt) - now, 3_600_000) || timing.pollMs);
+}
