@@ -13,6 +13,7 @@ import * as projects from "@x1agent/domain-projects";
 import * as secrets from "@x1agent/domain-secrets";
 import * as sessions from "@x1agent/domain-sessions";
 import { createLocalDriver, createToolSandbox, findToolchains } from "@x1agent/driver-local";
+import { githubWebhook } from "@x1agent/forge-github";
 import { type Migration, sql } from "@x1agent/kernel";
 import { buildOverlay, buildRuntimeApp } from "@x1agent/overlay";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
@@ -30,6 +31,7 @@ import { type CatalogueEntry, loadCatalogue } from "./runtimes/catalogue.ts";
 import { installRuntime, sweepPartialInstalls } from "./runtimes/install.ts";
 import { isSample } from "./sample.ts";
 import { type Assembly, type Foundation, type Parts, VERSION } from "./service.ts";
+import { readInstance } from "./start/files.ts";
 import { accountUseCases, signInUseCases } from "./use-cases/account.ts";
 import { audited, auditUseCases } from "./use-cases/audit.ts";
 import { examine } from "./use-cases/doctor.ts";
@@ -46,6 +48,7 @@ import { sessionUseCases } from "./use-cases/sessions.ts";
 import { budgetUseCases, providerUseCases, secretUseCases } from "./use-cases/settings.ts";
 import { spendUseCases } from "./use-cases/spend.ts";
 import { createReceiver } from "./watch/receive.ts";
+import { startWatch, type Watch } from "./watch/watch.ts";
 
 /** Folder of the checkout: it holds `runtimes/` and `packages/`. */
 const root = join(import.meta.dirname, "../../..");
@@ -117,6 +120,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
       };
 
       let loop: Loop | null = null;
+      let watch: Watch | null = null;
       let pruning: NodeJS.Timeout | undefined;
       // Before the loop runs nothing is lost: it begins by sweeping the jobs that nobody works on.
       const kick = (organizationId: string, jobId: string) => loop?.kick(organizationId, jobId);
@@ -129,6 +133,14 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           blobsDir: options.blobsDir,
           pingDatabase: () => db.system(async (tx) => void (await sql`select 1`.execute(tx))),
         });
+      const jobCases = jobUseCases({
+        db,
+        canonicalRepository,
+        runtimes: () => runtimes.choices(),
+        offeredIsolation: remembered(async () => (await driver.probe()).report?.level ?? null, PROBE_MS),
+        isSample: (repository, base) => isSample(repository, base ?? undefined),
+        kick,
+      });
       const confirmations = createLimiter(CONFIRMATIONS, 60_000);
       const noted = (caller: Caller, action: string, subject: string, data: Record<string, unknown> = {}) =>
         db.tenant(caller.organizationId, (tx) => audited(tx, caller, action, subject, data));
@@ -136,14 +148,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
       return {
         useCases: {
           projects: projectUseCases({ db, canonicalRepository, trials: () => loop?.trials ?? null }),
-          jobs: jobUseCases({
-            db,
-            canonicalRepository,
-            runtimes: () => runtimes.choices(),
-            offeredIsolation: remembered(async () => (await driver.probe()).report?.level ?? null, PROBE_MS),
-            isSample: (repository, base) => isSample(repository, base ?? undefined),
-            kick,
-          }),
+          jobs: jobCases,
           inbox: inboxUseCases(db),
           sessions: sessionUseCases({
             db,
@@ -215,7 +220,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
         issueLocalToken: () => identity.ownerToken(),
         signIn: signInUseCases({ db, identity }),
         webhooks: createReceiver({
-          ...{ db, masterKey, log, kinds: {} },
+          ...{ db, masterKey, log, kinds: { github: githubWebhook } },
           organizations: () => db.system(identities.listOrganizations),
         }),
         async start(url) {
@@ -229,6 +234,16 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
             url,
             registries: registries.served,
           });
+          watch = await startWatch({
+            ...{ db, log, start: null, instance: await readInstance(options.dataDir) },
+            organizations: () => db.system(identities.listOrganizations),
+            open: forgesInUse.open,
+            check: forgesInUse.check,
+            kick,
+            cancel: (organizationId, jobId, actor) => jobCases.cancel({ organizationId, actor }, jobId),
+            runtimes: () => choices.filter(({ installed }) => installed).map(({ manifest }) => manifest.name),
+            jobUrl: () => null,
+          });
           const prune = async () => {
             for (const organizationId of await db.system(identities.listOrganizations))
               await db.tenant(organizationId, jobs.pruneKeys);
@@ -240,6 +255,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
         },
         async stop() {
           clearInterval(pruning);
+          await watch?.stop();
           await loop?.stop();
         },
       };

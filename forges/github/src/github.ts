@@ -141,7 +141,7 @@ export function createGithubForge(options: GithubOptions): Forge {
       return accept({ name, commit: commit.sha, protected: held });
     },
 
-    async listIssues(at, { limit, cursor, text, labels = [], state = "open" }) {
+    async listIssues(at, { limit, cursor, text, labels = [], state = "open", updatedSince }) {
       const what = `the issues of ${at.fullName}`;
       const per_page = Math.min(limit, 100);
       if (text?.trim()) {
@@ -153,7 +153,10 @@ export function createGithubForge(options: GithubOptions): Forge {
       }
       const found = await client.call("GET /repos/{owner}/{repo}/issues", what, z.array(s.Issue), {
         ...named(at.fullName),
-        ...{ state, per_page, sort: "created", direction: "desc" },
+        ...{ state, per_page },
+        ...(updatedSince === undefined
+          ? { sort: "created", direction: "desc" }
+          : { sort: "updated", direction: "asc", since: updatedSince }),
         ...(labels.length > 0 ? { labels: labels.join(",") } : {}),
         ...pageOf(cursor),
       });
@@ -173,6 +176,36 @@ export function createGithubForge(options: GithubOptions): Forge {
       if (!rest.ok) return rest;
       comments.push(...rest.value.items.map((one) => words(one)));
       return accept({ issue: issue(found.value.value), comments, truncated: rest.value.truncated });
+    },
+
+    async listIssueEvents(at, number) {
+      const what = `what was done to ${at.fullName}#${number}`;
+      const there = { ...named(at.fullName), issue_number: number };
+      const route = "GET /repos/{owner}/{repo}/issues/{issue_number}/events";
+      const found = await everyPage(client, route, what, s.IssueEvent, there, MAX_PAGES);
+      if (!found.ok) return found;
+      return accept(
+        found.value.items.flatMap(({ id, event, actor, label, assignee, assigner, created_at: time }) => {
+          // Of an assignment `actor` is who was assigned, in older answers; `assigner` is who did it.
+          const who = event === "assigned" ? (assigner ?? actor)?.login : actor?.login;
+          const subject = event === "labeled" ? label?.name : event === "assigned" ? assignee?.login : undefined;
+          return who && subject
+            ? [{ id: String(id), kind: event as "labeled" | "assigned", actor: who, subject, at: time }]
+            : [];
+        }),
+      );
+    },
+
+    async deleteBranch(at, branch, commit) {
+      const what = `the branch ${branch} of ${at.fullName}`;
+      const now = await forge.getBranch(at, branch);
+      if (!now.ok) return now;
+      if (now.value?.commit !== commit || now.value.protected || branch === at.defaultBranch) return accept(false);
+      const gone = await client.call("DELETE /repos/{owner}/{repo}/git/refs/{ref}", what, z.unknown(), {
+        ...named(at.fullName),
+        ref: `heads/${branch}`,
+      });
+      return gone.ok || gone.code === "forge_not_found" || gone.code === "forge_invalid" ? accept(gone.ok) : gone;
     },
 
     async getPermission(at, login) {

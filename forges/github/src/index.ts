@@ -8,3 +8,4 @@ export {
   manifestAction,
 } from "./app.ts";
 export { createGithubForge } from "./github.ts";
+export { githubWebhook } from "./webhook.ts";

@@ -77,6 +77,16 @@ export const Comment = z.object({
   created_at: time,
   updated_at: time,
 });
+export const IssueEvent = z.object({
+  id: z.number().int(),
+  event: z.string().max(100),
+  actor: User.nullish(),
+  assignee: User.nullish(),
+  assigner: User.nullish(),
+  label: z.object({ name: z.string().max(300).nullish() }).nullish(),
+  created_at: z.string().max(40),
+});
+
 export const ReviewComment = Comment.extend({
   path: z.string().max(4_096),
   line: z.number().int().nullish(),

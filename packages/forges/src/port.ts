@@ -32,7 +32,7 @@ export interface Forge {
   ): Promise<Outcome<Page<ForgeIssue>>>;
   /** The issue with its comments, oldest first, bounded; `truncated` says that some are left out. */
   getIssue(repository: ForgeRepository, number: number): Promise<Outcome<ForgeIssueThread>>;
-  /** What was done to an issue, oldest first, bounded to the newest; absent where the forge does not tell. */
+  /** What was done to an issue, oldest first, bounded; absent where the forge does not tell. */
   listIssueEvents?(repository: ForgeRepository, number: number): Promise<Outcome<ForgeIssueEvent[]>>;
   /** What one account may do in the repository now; the association in an old text may be out of date. */
   getPermission(repository: ForgeRepository, login: string): Promise<Outcome<ForgePermission>>;

@@ -1,5 +1,5 @@
 import { accept, type DiffFile, defaultPullRequests, type Outcome } from "@x1agent/contract";
-import type { PullRequestRecord } from "@x1agent/domain-forges";
+import { getPullRequest, type PullRequestRecord } from "@x1agent/domain-forges";
 import type { JobRecord } from "@x1agent/domain-jobs";
 import { getProject } from "@x1agent/domain-projects";
 import { codeownersPaths, ownersOf } from "@x1agent/forges";
@@ -37,9 +37,13 @@ export async function openJobPullRequest(
   const found = await lookAtRepository(deps, job.organizationId, known);
   if (!found.ok) return found;
   const { forge, repository } = found.value;
-  const project = await deps.db.tenant(job.organizationId, (tx) => getProject(tx, job.projectId));
+  const [project, before] = await deps.db.tenant(job.organizationId, async (tx) => [
+    await getProject(tx, job.projectId),
+    await getPullRequest(tx, job.id),
+  ]);
   const policy = { ...defaultPullRequests, ...project?.pullRequests };
-  const base = published.baseBranch ?? repository.defaultBranch;
+  // A further round stands on the pull request's own branch; where it goes stays.
+  const base = before?.baseBranch ?? published.baseBranch ?? repository.defaultBranch;
   const reviewers = policy.codeowners ? await ownersAt(deps.git, job.id, published) : [];
   const opened = await forge.openPullRequest(repository, {
     ...{ head: published.branch, base, title: published.title, body: published.body },

@@ -155,7 +155,9 @@ export async function startOn(
   wanted: { runtime: string | null; budgetMicros: number | null; again: boolean },
 ): Promise<string> {
   const { organizationId, connection } = cycle;
-  const started = await cycle.deps.start({
+  const { start } = cycle.deps;
+  if (!start) return "Issues start no jobs here.";
+  const started = await start({
     ...{ organizationId, connectionId: connection.id, repository: ask.repository.id, issueNumber: ask.number },
     ...{ trigger, triggeredBy: ask.author, key: ask.key, ...wanted },
   });

@@ -17,8 +17,8 @@ export type WatchDeps = {
   kick(organizationId: string, jobId: string): void;
   /** Asks for the end of a job. */
   cancel(organizationId: string, jobId: string, actor: Actor): Promise<Outcome<unknown>>;
-  /** Makes a job of an issue, for somebody who may; the same `key` gives the same job. */
-  start(request: TriggeredStart): Promise<Outcome<{ jobId: string }>>;
+  /** Makes a job of an issue, for somebody who may; the same `key` gives the same job. Null where issues start none. */
+  start: ((request: TriggeredStart) => Promise<Outcome<{ jobId: string }>>) | null;
   /** Names of runtimes that a command may choose. */
   runtimes(): readonly string[];
   /** Where people look at a job; null where the service has no address of its own. */

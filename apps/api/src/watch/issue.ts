@@ -19,6 +19,7 @@ export async function lookAtIssue(
   if (!repository || !thread) return;
   const policy = await cycle.tenant((tx) => policyOf(tx, at.projectId));
   await lookAtJobs(cycle, repository, thread);
+  if (cycle.deps.start === null) return;
   if (thread.issue.state === "open") {
     const events = there((await forge.listIssueEvents?.(repository, number)) ?? { ok: true as const, value: [] }) ?? [];
     for (const found of triggersOf(thread.issue, events, cycle.connection, policy)) {
