@@ -111,6 +111,8 @@ export class MemoryForge {
       listRepositories: unused,
       getBranch: unused,
       gitCredential: unused,
+      apiCredential: unused,
+      apiUrl: "https://forge.example/api",
       openPullRequest: unused,
       findPullRequests: ask("findPullRequests", () => accept([])),
       getRepository: ask("getRepository", () => accept(this.repository)),
