@@ -319,6 +319,17 @@ export class GitRepository {
       });
   }
 
+  /** What lies at a path of a commit; undefined when nothing does. */
+  async entry(
+    commit: string,
+    path: string,
+  ): Promise<{ type: string; sha: string; size: number | undefined } | undefined> {
+    const out = await this.git(["--literal-pathspecs", "ls-tree", "-z", "-l", "--end-of-options", commit, "--", path]);
+    const line = out.split("\0")[0] ?? "";
+    const [, type = "", sha = "", size = "-"] = line.slice(0, line.indexOf("\t")).split(/ +/);
+    return type ? { type, sha, size: size === "-" ? undefined : Number(size) } : undefined;
+  }
+
   /** A new tree: `base` with paths set to texts (or to blobs by id), and with those that are null taken out. */
   async writeTree(
     base: string | undefined,

@@ -128,7 +128,7 @@ export async function graphql(call: GraphqlCall): Promise<Answer> {
     const name = definition.variable.name.value;
     if (given[name] === undefined && definition.defaultValue) given[name] = literal(definition.defaultValue, {});
     if (given[name] === undefined && definition.type.kind === Kind.NON_NULL_TYPE)
-      return failed("INVALID_VARIABLE", `Variable $${name} of type ${"required"} was provided invalid value`);
+      return failed("INVALID_VARIABLE", `Variable $${name} was provided invalid value`);
   }
   const trees = new Trees(call, call.token);
   try {
@@ -207,6 +207,10 @@ class Trees {
       },
       organization: () => {
         throw new GraphqlError("NOT_FOUND", "Could not resolve to an Organization with the login.");
+      },
+      node: (args: Shape) => {
+        const { repository, issue } = this.#issueById(String(args.id));
+        return issue.pull ? this.pull(repository, issue) : this.issue(repository, issue);
       },
       // gh asks which fields a type has before it uses newer ones.
       __type: (args: Shape) => ({
@@ -610,6 +614,7 @@ class Trees {
     const runs = repository.checkRuns.filter((one) => one.headSha === sha);
     const statuses = world.latestStatuses(repository, sha);
     if (runs.length + statuses.length === 0) return null;
+    const required = (name: string) => repository.protections.some((one) => one.requiredChecks.includes(name));
     const failing =
       runs.some((one) => one.conclusion !== null && !["success", "neutral", "skipped"].includes(one.conclusion)) ||
       statuses.some((one) => one.state === "failure" || one.state === "error");
@@ -632,10 +637,12 @@ class Trees {
           startedAt: one.startedAt,
           completedAt: one.completedAt,
           detailsUrl: one.detailsUrl ?? "",
+          isRequired: required(one.name),
         })),
         ...statuses.map((one) => ({
           __typename: "StatusContext",
           context: one.context,
+          isRequired: required(one.context),
           state: one.state.toUpperCase(),
           targetUrl: one.targetUrl,
           createdAt: one.createdAt,

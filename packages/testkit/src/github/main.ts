@@ -4,12 +4,18 @@ import { GithubStandIn } from "./index.ts";
 
 /**
  * The GitHub stand-in as a program, for a demo and for looking: an organization `acme` with the sample project, its
- * issues and an App, installed. Prints one JSON line and serves until it is ended. Options: --port, --webhook <url>
- * (the App's, signed with the secret "standin").
+ * issues and an App, installed. Prints one JSON line and serves until it is ended. Options: --port, --tls, --webhook
+ * <url> (the App's, signed with the secret "standin").
  */
-const { values } = parseArgs({ options: { port: { type: "string", default: "0" }, webhook: { type: "string" } } });
+const { values } = parseArgs({
+  options: {
+    port: { type: "string", default: "0" },
+    webhook: { type: "string" },
+    tls: { type: "boolean", default: false },
+  },
+});
 
-const github = await GithubStandIn.start({ port: Number(values.port) });
+const github = await GithubStandIn.start({ port: Number(values.port), tls: values.tls });
 github.user("alice");
 github.user("bob");
 github.user("outsider");
@@ -56,6 +62,7 @@ const shown = {
   appId: app.id,
   installationId: installation.id,
   privateKey: app.privateKey,
+  ...(github.caCertificate ? { caCertificate: github.caCertificate } : {}),
 };
 process.stdout.write(`${JSON.stringify(shown)}\n`);
 

@@ -395,7 +395,7 @@ export function issueRoutes(): Handlers {
         list(
           search(call).slice(0, 1000),
           async ({ repository, issue }) => ({ ...(await call.present.issue(repository, issue)), score: 1 }),
-          (page, total) => ({ total_count: total, incomplete_results: false, items: page }),
+          (page, total) => ({ total_count: total, incomplete_results: false, search_type: "lexical", items: page }),
         ),
     },
   };

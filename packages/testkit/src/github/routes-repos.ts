@@ -103,7 +103,7 @@ async function contentOf(call: Call, path: string): Promise<Answer> {
     const kind = entry.type === "tree" ? "dir" : entry.type === "commit" ? "submodule" : "file";
     const self = url(entry.path);
     const git = `${present.api}/repos/${repository.owner.login}/${repository.name}/git/${entry.type}s/${entry.sha}`;
-    const web = `${html}/${kind === "dir" ? "tree" : "blob"}/${ref}/${entry.path}`;
+    const web = `${html}/${kind === "dir" ? "tree" : "blob"}/${encodeURI(`${ref}/${entry.path}`)}`;
     return {
       name: entry.path.split("/").at(-1),
       path: entry.path,
@@ -112,18 +112,19 @@ async function contentOf(call: Call, path: string): Promise<Answer> {
       url: self,
       html_url: web,
       git_url: git,
-      download_url: kind === "file" ? `${html}/raw/${ref}/${entry.path}` : null,
+      download_url: kind === "file" ? `${html}/raw/${encodeURI(`${ref}/${entry.path}`)}` : null,
       type: kind,
       _links: { self, git, html: web },
     };
   };
-  const isTree = clean === "" || (await repository.git.resolve(`${sha}:${clean}`, "tree")) !== undefined;
-  if (isTree) {
-    const entries = await repository.git.listTree(clean === "" ? sha : `${sha}:${clean}`);
+  const found = clean === "" ? { type: "tree", sha } : await repository.git.entry(sha, clean);
+  if (!found) throw notFound();
+  if (found.type === "tree") {
+    const entries = await repository.git.listTree(found.sha);
     return ok(entries.map((entry) => shape({ ...entry, path: clean === "" ? entry.path : `${clean}/${entry.path}` })));
   }
-  const blob = await repository.git.resolve(`${sha}:${clean}`, "blob");
-  if (!blob) throw notFound();
+  if (found.type !== "blob") throw new Refused(403, "The stand-in does not show submodules.");
+  const blob = found.sha;
   const bytes = await repository.git.readBlob(blob);
   if (/\braw\b/.test(call.accept)) return { status: 200, body: bytes.toString() };
   const base64 = bytes.toString("base64").replace(/(.{60})/g, "$1\n");
@@ -188,7 +189,7 @@ export function repoRoutes(): Handlers {
           commit: call.present.commit(call.repository, await call.repository.git.commit(sha)),
           _links: {
             self: url,
-            html: `${call.present.web}/${call.repository.owner.login}/${call.repository.name}/tree/${name}`,
+            html: `${call.present.web}/${call.repository.owner.login}/${call.repository.name}/tree/${encodeURI(name)}`,
           },
         });
       },
@@ -367,7 +368,7 @@ export function repoRoutes(): Handlers {
         const name = branch ?? call.repository.defaultBranch;
         const before = await git.branch(name);
         if (!before) throw new Refused(404, `Branch ${name} not found`);
-        const blob = await git.resolve(`${before}:${path}`, "blob");
+        const blob = (await git.entry(before, path))?.sha;
         if (blob && !sha) throw new Refused(422, `Invalid request.\n\n"sha" wasn't supplied.`);
         if (blob && sha !== blob) throw new Refused(409, `${path} does not match ${sha}`);
         const commit = await git.commitTree({

@@ -195,6 +195,12 @@ export class StandInServer {
       const gitPath = /^\/([\w.-]+)\/([\w.-]+?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/.exec(path);
       if (gitPath && this.git && !enterprise) {
         seen.operation = `git/${gitPath[3]}`;
+        if (fault?.kind === "drop-after")
+          Object.assign(response, {
+            writeHead: () => response,
+            write: () => true,
+            end: () => response.destroy(),
+          });
         seen.status = await this.git(request, response, {
           owner: gitPath[1]!,
           name: gitPath[2]!,

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mintInstallationToken, remember } from "./access.ts";
+import { loopbackCertificate } from "./certificate.ts";
 import { description } from "./description.ts";
 import { type Fault, FaultScript } from "./faults.ts";
 import { serveGit } from "./git-http.ts";
@@ -35,8 +36,10 @@ import { type MergeMethod, World } from "./world.ts";
 export type StandInOptions = {
   /** Default any free one. */
   port?: number;
-  /** HTTPS by this certificate (PEM) and key. */
-  tls?: { cert: string; key: string };
+  /** HTTPS instead of HTTP, by a certificate of a made-up authority (`caCertificate`); needs `openssl`. */
+  tls?: boolean;
+  /** Name in every address; default `127.0.0.1`. */
+  host?: "127.0.0.1" | "localhost";
   /** Decides over the form of addresses in webhooks: `<url>/api/v3` (default) or `<url>`. Both forms are always served. */
   form?: "enterprise" | "root";
   /** Answers operations otherwise than the stand-in would: to see that a wrong answer is caught. */
@@ -62,6 +65,8 @@ export class GithubStandIn {
   readonly url: string;
   /** The REST interface in the Enterprise form. */
   readonly apiUrl: string;
+  /** PEM of the authority behind its certificate, when it was started with `tls`. */
+  readonly caCertificate: string | undefined;
   readonly world: World;
   readonly webhooks: Webhooks;
   readonly faults: FaultScript;
@@ -80,7 +85,9 @@ export class GithubStandIn {
     server: StandInServer;
     directory: string;
     clock: { offset: number };
+    ca: string | undefined;
   }) {
+    this.caCertificate = input.ca;
     this.url = input.url;
     this.apiUrl = `${input.url}/api/v3`;
     this.world = input.world;
@@ -110,9 +117,10 @@ export class GithubStandIn {
       ...checkRoutes(),
       ...options.handlers,
     };
-    const server = new StandInServer({ handlers, description: loaded, limits, faults, tls: options.tls, violations });
+    const tls = options.tls ? await loopbackCertificate() : undefined;
+    const server = new StandInServer({ handlers, description: loaded, limits, faults, tls, violations });
     const port = await server.listen(options.port ?? 0);
-    const url = `${options.tls ? "https" : "http"}://127.0.0.1:${port}`;
+    const url = `${options.tls ? "https" : "http"}://${options.host ?? "127.0.0.1"}:${port}`;
     const directory = await mkdtemp(join(tmpdir(), "x1-github-"));
     world = new World({
       directory,
@@ -123,7 +131,7 @@ export class GithubStandIn {
     server.world = world;
     server.git = (request, response, at) => serveGit(world, request, response, at);
     server.graphql = graphql;
-    const standIn = new GithubStandIn({ url, world, webhooks, faults, limits, server, directory, clock });
+    const standIn = new GithubStandIn({ url, world, webhooks, faults, limits, server, directory, clock, ca: tls?.ca });
     server.pages.push(...pages(world, codes, () => standIn.viewer));
     return standIn;
   }
@@ -430,6 +438,19 @@ export class GithubStandIn {
     const found = typeof token === "string" ? this.world.tokens.get(token) : token;
     if (!found) throw new Error("no such token");
     found.revoked = true;
+  }
+
+  /** Opens many issues at once, `issue 1` and so on; each says so to webhooks. */
+  seedIssues(name: RepositoryName, count: number, by: string): Promise<void> {
+    const repository = this.repo(name);
+    return this.world.exclusive(async () => {
+      const before = repository.nextNumber;
+      for (let number = before; number < before + count; number++)
+        await this.world.createIssue(this.account(by), repository, {
+          title: `issue ${number}`,
+          body: `Body of ${number}.`,
+        });
+    });
   }
 
   // What people do ----------------------------------------------------------------------------------------------------
