@@ -35,12 +35,13 @@ import { readInstance } from "./start/files.ts";
 import { accountUseCases, signInUseCases } from "./use-cases/account.ts";
 import { audited, auditUseCases } from "./use-cases/audit.ts";
 import { examine } from "./use-cases/doctor.ts";
+import { forgeUseCases } from "./use-cases/forges.ts";
 import { gcUseCase } from "./use-cases/gc.ts";
 import { grantAtStart, grantRegistries, grantUseCases } from "./use-cases/grants.ts";
 import { inboxUseCases } from "./use-cases/inbox.ts";
 import type { Caller } from "./use-cases/index.ts";
 import { installationUseCases } from "./use-cases/installation.ts";
-import { jobUseCases, presentJob } from "./use-cases/jobs.ts";
+import { createJobMaker, jobUseCases, presentJob } from "./use-cases/jobs.ts";
 import { projectUseCases } from "./use-cases/projects.ts";
 import { reviewUseCases } from "./use-cases/review.ts";
 import { createRuntimeShelf, type RuntimeShelf } from "./use-cases/runtimes.ts";
@@ -121,6 +122,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
 
       let loop: Loop | null = null;
       let watch: Watch | null = null;
+      let ownUrl = `http://${options.host}:${options.port}`;
       let pruning: NodeJS.Timeout | undefined;
       // Before the loop runs nothing is lost: it begins by sweeping the jobs that nobody works on.
       const kick = (organizationId: string, jobId: string) => loop?.kick(organizationId, jobId);
@@ -133,7 +135,11 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           blobsDir: options.blobsDir,
           pingDatabase: () => db.system(async (tx) => void (await sql`select 1`.execute(tx))),
         });
-      const jobCases = jobUseCases({
+      const confirmations = createLimiter(CONFIRMATIONS, 60_000);
+      const noted = (caller: Caller, action: string, subject: string, data: Record<string, unknown> = {}) =>
+        db.tenant(caller.organizationId, (tx) => audited(tx, caller, action, subject, data));
+
+      const makeJob = createJobMaker({
         db,
         canonicalRepository,
         runtimes: () => runtimes.choices(),
@@ -141,14 +147,17 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
         isSample: (repository, base) => isSample(repository, base ?? undefined),
         kick,
       });
-      const confirmations = createLimiter(CONFIRMATIONS, 60_000);
-      const noted = (caller: Caller, action: string, subject: string, data: Record<string, unknown> = {}) =>
-        db.tenant(caller.organizationId, (tx) => audited(tx, caller, action, subject, data));
+      const jobCases = jobUseCases({ db, runtimes: () => runtimes.choices(), kick, makeJob });
+      const forge = forgeUseCases({
+        ...{ db, masterKey, log, fetch: forgeFetch, forges: forgesInUse, canonicalRepository, makeJob },
+        ownUrl: () => ownUrl,
+      });
 
       return {
         useCases: {
           projects: projectUseCases({ db, canonicalRepository, trials: () => loop?.trials ?? null }),
           jobs: jobCases,
+          forges: forge,
           inbox: inboxUseCases(db),
           sessions: sessionUseCases({
             db,
@@ -223,7 +232,9 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
           ...{ db, masterKey, log, kinds: { github: githubWebhook } },
           organizations: () => db.system(identities.listOrganizations),
         }),
+        forgePages: forge.pages,
         async start(url) {
+          ownUrl = url;
           loop = await startLoop({
             ...foundation,
             forges: forgesInUse,

@@ -33,6 +33,7 @@ import { listen } from "./start/listen.ts";
 import { lockDataDir } from "./start/lock.ts";
 import type { StartOptions } from "./start/options.ts";
 import type { SignIn } from "./use-cases/account.ts";
+import type { ForgePages } from "./use-cases/forges.ts";
 import type { UseCases } from "./use-cases/index.ts";
 
 export const VERSION = "0.1.0";
@@ -60,6 +61,8 @@ export type Parts = {
   signIn: SignIn;
   /** How forges tell that something happened; absent where nothing is put together for it. */
   webhooks?: WebhookDeps;
+  /** Pages on the way to a forge and back. */
+  forgePages?: ForgePages;
   /** Starts taking jobs; called once requests can be answered, with the address at which they are. */
   start(url: string): Promise<void>;
   /** Ends sessions and loop within bounds. */
@@ -151,6 +154,7 @@ export async function startService(options: StartOptions, assembly: Assembly): P
       checkAnswers: process.env.NODE_ENV === "test",
       web: { files, codes, signIn: parts.signIn },
       ...(parts.webhooks ? { webhooks: parts.webhooks } : {}),
+      ...(parts.forgePages ? { forgePages: parts.forgePages } : {}),
     });
     const listener = await listen(app.fetch, options);
     undo.push(() => {

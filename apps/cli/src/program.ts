@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { addBackupCommands } from "./commands/backup.ts";
+import { addGithubCommands } from "./commands/github.ts";
 import { addJobCommands } from "./commands/jobs.ts";
 import { addPolicyCommands } from "./commands/policy.ts";
 import { addReviewCommands } from "./commands/review.ts";
@@ -27,6 +28,7 @@ export function createProgram(setExit: SetExit): Command {
   addServiceCommands(program, setExit);
   addBackupCommands(program, setExit);
   addJobCommands(program, setExit);
+  addGithubCommands(program, setExit);
   addReviewCommands(program, setExit);
   addPolicyCommands(program, setExit);
   return program;

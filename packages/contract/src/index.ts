@@ -3,6 +3,7 @@ export * from "./audit.ts";
 export * from "./errors.ts";
 export * from "./event.ts";
 export * from "./evidence.ts";
+export * from "./forge.ts";
 export * from "./grant.ts";
 export * from "./input.ts";
 export * from "./job.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { CommandResult, Digest, EvidenceRecord } from "./evidence.ts";
 import { GrantDetails, GrantScope, GrantSubject, GrantType } from "./grant.ts";
-import { Actor, IsolationLevel, IsolationReport, JobState, ReasonCode } from "./job.ts";
+import { Actor, IsolationLevel, IsolationReport, JobState, ReasonCode, TrustLabel } from "./job.ts";
 import { RuntimeManifest } from "./manifest.ts";
 import { Micros } from "./money.ts";
 
@@ -222,6 +222,8 @@ export const Job = z.object({
   approvalDigest: Digest.nullable(),
   targetBranch: z.string().nullable(),
   publishedCommit: z.string().nullable(),
+  /** Absent in answers of the first release: `member`. */
+  trust: TrustLabel.optional(),
   openQuestions: z.array(
     z.object({
       requestId: z.string(),
@@ -250,7 +252,35 @@ export const Attempt = z.object({
   endedAt: time.nullable(),
 });
 export type Attempt = z.infer<typeof Attempt>;
-export const JobDetail = Job.extend({ attempts: z.array(Attempt) });
+/** What a job came from. */
+export const JobOrigin = z.object({
+  connectionId: id,
+  repository: z.string(),
+  issueNumber: z.number().int().nullable(),
+  issueUrl: z.string().nullable(),
+  issueTitle: z.string().nullable(),
+  trust: TrustLabel,
+  trigger: z.string(),
+  triggeredBy: z.string().nullable(),
+});
+/** A job's pull request, as last seen. */
+export const JobPullRequest = z.object({
+  number: z.number().int().nullable(),
+  url: z.string().nullable(),
+  state: z.enum(["open", "merged", "closed"]),
+  draft: z.boolean(),
+  headBranch: z.string(),
+  baseBranch: z.string(),
+  outcome: z.string().nullable(),
+  followUps: z.number().int(),
+  notes: z.array(z.string()),
+});
+export const JobDetail = Job.extend({
+  attempts: z.array(Attempt),
+  /** Absent for a job that a person stated by itself. */
+  origin: JobOrigin.nullish(),
+  pullRequest: JobPullRequest.nullish(),
+});
 
 export const Evidence = z.object({
   id,

@@ -3,6 +3,7 @@ import * as account from "./account.ts";
 import type { ErrorCode } from "./errors.ts";
 import { StoredEvent } from "./event.ts";
 import { DiffFilePatch } from "./evidence.ts";
+import * as f from "./forge.ts";
 import { Grant } from "./grant.ts";
 import { AnswerRequest, InjectRequest, ModelRequest } from "./input.ts";
 import { Actor, JobState } from "./job.ts";
@@ -41,6 +42,16 @@ const PageQuery = z.object({
 const SpendQuery = z.object({ since: z.iso.datetime().optional(), until: z.iso.datetime().optional() });
 const none = z.null();
 const Created = z.object({ id: z.string() });
+
+const forgeErrors = [
+  "forge_unconfigured",
+  "forge_unauthorized",
+  "forge_forbidden",
+  "forge_not_found",
+  "forge_invalid",
+  "forge_limited",
+  "forge_unavailable",
+] as const satisfies readonly ErrorCode[];
 
 export const routes = defineRoutes({
   health: {
@@ -545,6 +556,140 @@ export const routes = defineRoutes({
     response: z.string(),
     status: 200,
     errors: ["invalid_request"],
+  },
+
+  listForgeConnections: {
+    method: "GET",
+    path: "/api/v1/forges/connections",
+    summary: "Ways into forges.",
+    kind: "json",
+    scope: "read",
+    query: z.object({ all: z.enum(["true", "false"]).default("false") }),
+    response: page(f.ForgeConnection),
+    status: 200,
+    errors: [],
+  },
+  createForgeConnection: {
+    method: "POST",
+    path: "/api/v1/forges/connections",
+    summary: "Connect by one person's token; it is asked who it is, and stored sealed.",
+    kind: "json",
+    scope: "admin",
+    body: f.ConnectionCreate,
+    response: f.ForgeConnection,
+    status: 201,
+    errors: [...forgeErrors],
+  },
+  checkForgeConnection: {
+    method: "POST",
+    path: "/api/v1/forges/connections/:connectionId/check",
+    summary: "Ask the forge what the connection is and may do now.",
+    kind: "json",
+    scope: "write",
+    response: f.ForgeConnection,
+    status: 200,
+    errors: ["not_found", ...forgeErrors],
+  },
+  removeForgeConnection: {
+    method: "DELETE",
+    path: "/api/v1/forges/connections/:connectionId",
+    summary: "Stop using a connection; its credential is forgotten, its history stays.",
+    kind: "json",
+    scope: "admin",
+    response: none,
+    status: 200,
+    errors: ["not_found"],
+  },
+  listForgeApps: {
+    method: "GET",
+    path: "/api/v1/forges/apps",
+    summary: "Apps that this installation registered at forges.",
+    kind: "json",
+    scope: "read",
+    response: page(f.ForgeApp),
+    status: 200,
+    errors: [],
+  },
+  startForgeApp: {
+    method: "POST",
+    path: "/api/v1/forges/apps",
+    summary: "Begin to register an app: a page, good for an hour, from which a person goes to the forge.",
+    kind: "json",
+    scope: "admin",
+    body: f.ForgeAppStart,
+    response: z.object({ url: z.string(), expiresAt: z.iso.datetime() }),
+    status: 201,
+    errors: ["invalid_request"],
+  },
+  checkForgeApp: {
+    method: "POST",
+    path: "/api/v1/forges/apps/:appId/check",
+    summary: "Ask the forge for the app's installations: each becomes a connection, one that is gone is removed.",
+    kind: "json",
+    scope: "write",
+    response: page(f.ForgeConnection),
+    status: 200,
+    errors: ["not_found", ...forgeErrors],
+  },
+  listForgeRepositories: {
+    method: "GET",
+    path: "/api/v1/forges/connections/:connectionId/repositories",
+    summary: "Repositories that a connection reaches.",
+    kind: "json",
+    scope: "read",
+    query: z.object({
+      /** Part of the name. */
+      q: z.string().max(200).optional(),
+      limit: z.coerce.number().int().min(1).max(100).default(50),
+      cursor: z.string().max(600).optional(),
+    }),
+    response: page(f.ForgeRepository),
+    status: 200,
+    errors: ["not_found", ...forgeErrors],
+  },
+  listIssues: {
+    method: "GET",
+    path: "/api/v1/forges/issues",
+    summary: "Issues of a repository, newest first.",
+    kind: "json",
+    scope: "read",
+    query: f.IssueQuery,
+    response: page(f.ForgeIssue),
+    status: 200,
+    errors: [...forgeErrors],
+  },
+  getIssue: {
+    method: "GET",
+    path: "/api/v1/forges/issue",
+    summary: "One issue as an agent would get it: who wrote what, what is hidden in it, and how it is trusted.",
+    kind: "json",
+    scope: "read",
+    query: f.IssueQuery.pick({ connectionId: true, repository: true }).extend({
+      number: z.coerce.number().int().min(1),
+    }),
+    response: f.ForgeIssueDetail,
+    status: 200,
+    errors: [...forgeErrors],
+  },
+  createIssueJob: {
+    method: "POST",
+    path: "/api/v1/forges/issues/jobs",
+    summary: "Make a job of an issue; refused with `conflict` while another works on it, unless `again` says so.",
+    kind: "json",
+    scope: "write",
+    body: f.IssueJobCreate,
+    response: r.Job,
+    status: 201,
+    idempotent: true,
+    errors: [
+      "conflict",
+      "repository_invalid",
+      "runtime_unknown",
+      "runtime_not_installed",
+      "isolation_unavailable",
+      "goal_too_large",
+      ...forgeErrors,
+    ],
   },
 
   listProviders: {

@@ -17,13 +17,17 @@ const allPhases: readonly PhaseName[] = ["setup", "agent", "verify"];
 
 /**
  * What a workspace can make of its job's grants. One whose words came from somebody without rights in the repository neither
- * pushes nor speaks there: whoever granted that did not mean them. Pure.
+ * pushes nor speaks there, nor reaches hosts that were opened for others: whoever granted that did not mean them. Pure.
  */
 export function usableGrants(grants: readonly Grant[], { trusted }: Pick<PolicyInput, "trusted">): Grant[] {
   if (trusted) return [...grants];
   return grants
     .filter(
-      ({ type, details }) => type !== "repo.push" && (type !== "forge" || matchesPattern(details.pattern, "read")),
+      ({ type, subject, details }) =>
+        type !== "repo.push" &&
+        (type !== "forge" || matchesPattern(details.pattern, "read")) &&
+        // Hosts that were opened for this very job, by somebody who saw whose words it carries, stay open; so do registries.
+        (type !== "egress" || subject.kind === "job"),
     )
     .map((grant) => (grant.type === "forge" ? { ...grant, details: { ...grant.details, pattern: "read" } } : grant));
 }

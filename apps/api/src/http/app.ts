@@ -16,8 +16,10 @@ import {
 } from "@x1agent/contract";
 import { type Context, Hono } from "hono";
 import type { z } from "zod";
+import type { ForgePages } from "../use-cases/forges.ts";
 import type { Call, Handlers, Principal } from "./call.ts";
 import { docsPage } from "./docs.ts";
+import { addForgePages } from "./forge-pages.ts";
 import { bodyLimit, checkOrigin, readBody } from "./guard.ts";
 import type { Idempotency } from "./idempotency.ts";
 import { openApi } from "./openapi.ts";
@@ -38,6 +40,7 @@ export type AppDeps = {
   web?: WebDeps;
   /** What forges send by themselves. */
   webhooks?: WebhookDeps;
+  forgePages?: ForgePages;
 };
 
 type Env = { Bindings: HttpBindings; Variables: { requestId: string } };
@@ -84,6 +87,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   }
 
   if (deps.webhooks) addWebhooks(app, deps.webhooks);
+  if (deps.forgePages) addForgePages(app, deps.forgePages);
   if (deps.web) addWeb(app, deps.web);
 
   app.notFound(async (c) => {

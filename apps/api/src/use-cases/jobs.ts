@@ -4,12 +4,17 @@ import {
   type IsolationLevel,
   isTerminal,
   type Job,
+  type JobCreate,
   type JobState,
   type Outcome,
   type ReasonCode,
+  type Refusal,
+  type RouteResponse,
   refuse,
+  type TrustLabel,
 } from "@x1agent/contract";
 import { jobMoney, setBudget } from "@x1agent/domain-budgets";
+import { getOrigin, getPullRequest } from "@x1agent/domain-forges";
 import {
   changeSettings,
   createJob,
@@ -25,9 +30,12 @@ import { appendEvents, listOpenQuestions, putCommand } from "@x1agent/domain-ses
 import { type Database, newId, type Tx } from "@x1agent/kernel";
 import { audited } from "./audit.ts";
 import type { Caller, UseCases } from "./index.ts";
+
+type JobDetail = RouteResponse<"getJob">;
+
 import { chooseRuntime, DEFAULT_BUDGET_MICROS, type RuntimeChoice, settleJob } from "./job-settings.ts";
 
-export type JobDeps = {
+export type JobMakerDeps = {
   db: Pick<Database, "tenant">;
   canonicalRepository(text: string): Outcome<string>;
   runtimes(): Promise<RuntimeChoice[]>;
@@ -37,6 +45,8 @@ export type JobDeps = {
   /** Tells the loop that a job can go on. */
   kick(organizationId: string, jobId: string): void;
 };
+
+export type JobDeps = Pick<JobMakerDeps, "db" | "runtimes" | "kick"> & { makeJob: MakeJob };
 
 /** A job as people see it: its record with its money and its open questions. */
 export async function presentJob(tx: Tx, record: JobRecord): Promise<Job> {
@@ -48,6 +58,69 @@ export async function presentJob(tx: Tx, record: JobRecord): Promise<Job> {
     spentMicros: money.spentMicros,
     reservedMicros: money.reservedMicros,
     openQuestions: isTerminal(record.state) ? [] : await listOpenQuestions(tx, record.id),
+  };
+}
+
+/** What a job on an issue brings along; `before` refuses, `after` writes, both in the transaction that makes the job. */
+export type JobOrigin = {
+  trust: TrustLabel;
+  before(tx: Tx): Promise<Refusal | null>;
+  after(tx: Tx, job: JobRecord): Promise<void>;
+};
+export type MakeJob = (caller: Caller, asked: JobCreate, origin?: JobOrigin) => Promise<Outcome<Job>>;
+
+/** Makes jobs: what was asked for is settled with the project's settings, in one transaction. */
+export function createJobMaker(deps: JobMakerDeps): MakeJob {
+  const { db, kick } = deps;
+  return async (caller, asked, more) => {
+    const repository = asked.repository === undefined ? null : deps.canonicalRepository(asked.repository);
+    if (repository && !repository.ok) return repository;
+    if (!repository && !asked.projectId) return refuse("invalid_request", "Name a repository or a project.");
+    const [runtimes, offered] = await Promise.all([deps.runtimes(), deps.offeredIsolation()]);
+    const existing =
+      asked.projectId === undefined
+        ? null
+        : await db.tenant(caller.organizationId, (tx) => getProject(tx, asked.projectId ?? ""));
+    if (asked.projectId !== undefined && !existing) return refuse("not_found", "No such project.");
+    if (existing && repository?.ok && existing.repository !== repository.value)
+      return refuse("invalid_request", `The project's repository is ${existing.repository}.`);
+    const address = existing?.repository ?? (repository?.ok ? repository.value : "");
+    // Read before the transaction: it starts a process.
+    const sample = asked.isolation === "process" && (await deps.isSample(address, asked.base ?? null));
+
+    const made = await db.tenant(caller.organizationId, async (tx): Promise<Outcome<Job>> => {
+      const project = existing ?? (await findOrCreateProject(tx, caller.organizationId, address));
+      if (project.archivedAt) return refuse("conflict", "The project is archived.");
+      const held = (await more?.before(tx)) ?? null;
+      if (held) return held;
+      const settings = settleJob(asked, { project, runtimes, offered, sample });
+      if (!settings.ok) return settings;
+      const job = await createJob(tx, {
+        organizationId: caller.organizationId,
+        projectId: project.id,
+        repository: project.repository,
+        createdBy: caller.actor,
+        settings: more ? { ...settings.value, trust: more.trust } : settings.value,
+      });
+      await setBudget(tx, caller.organizationId, {
+        scope: { kind: "job", id: job.id },
+        window: "total",
+        limitMicros: settings.value.budgetMicros,
+      });
+      await more?.after(tx, job);
+      await recordState(tx, caller, job.id, null, "queued", "created");
+      const answer = await presentJob(tx, job);
+      await audited(tx, caller, "job.created", job.id, {
+        project: project.id,
+        runtime: job.runtime,
+        model: job.model,
+        budgetMicros: settings.value.budgetMicros,
+        isolation: job.isolation,
+      });
+      return accept(answer);
+    });
+    if (made.ok) kick(caller.organizationId, made.value.id);
+    return made;
   };
 }
 
@@ -66,53 +139,7 @@ export function jobUseCases(deps: JobDeps): UseCases["jobs"] {
       });
     },
 
-    async create(caller, asked) {
-      const repository = asked.repository === undefined ? null : deps.canonicalRepository(asked.repository);
-      if (repository && !repository.ok) return repository;
-      if (!repository && !asked.projectId) return refuse("invalid_request", "Name a repository or a project.");
-      const [runtimes, offered] = await Promise.all([deps.runtimes(), deps.offeredIsolation()]);
-      const existing =
-        asked.projectId === undefined
-          ? null
-          : await db.tenant(caller.organizationId, (tx) => getProject(tx, asked.projectId ?? ""));
-      if (asked.projectId !== undefined && !existing) return refuse("not_found", "No such project.");
-      if (existing && repository?.ok && existing.repository !== repository.value)
-        return refuse("invalid_request", `The project's repository is ${existing.repository}.`);
-      const address = existing?.repository ?? (repository?.ok ? repository.value : "");
-      // Read before the transaction: it starts a process.
-      const sample = asked.isolation === "process" && (await deps.isSample(address, asked.base ?? null));
-
-      const made = await db.tenant(caller.organizationId, async (tx): Promise<Outcome<Job>> => {
-        const project = existing ?? (await findOrCreateProject(tx, caller.organizationId, address));
-        if (project.archivedAt) return refuse("conflict", "The project is archived.");
-        const settings = settleJob(asked, { project, runtimes, offered, sample });
-        if (!settings.ok) return settings;
-        const job = await createJob(tx, {
-          organizationId: caller.organizationId,
-          projectId: project.id,
-          repository: project.repository,
-          createdBy: caller.actor,
-          settings: settings.value,
-        });
-        await setBudget(tx, caller.organizationId, {
-          scope: { kind: "job", id: job.id },
-          window: "total",
-          limitMicros: settings.value.budgetMicros,
-        });
-        await recordState(tx, caller, job.id, null, "queued", "created");
-        const answer = await presentJob(tx, job);
-        await audited(tx, caller, "job.created", job.id, {
-          project: project.id,
-          runtime: job.runtime,
-          model: job.model,
-          budgetMicros: settings.value.budgetMicros,
-          isolation: job.isolation,
-        });
-        return accept(answer);
-      });
-      if (made.ok) kick(caller.organizationId, made.value.id);
-      return made;
-    },
+    create: (caller, asked) => deps.makeJob(caller, asked),
 
     get: (caller, jobId) =>
       db.tenant(caller.organizationId, async (tx) => {
@@ -121,6 +148,7 @@ export function jobUseCases(deps: JobDeps): UseCases["jobs"] {
           record && {
             ...(await presentJob(tx, record)),
             attempts: (await listAttempts(tx, jobId)).map(({ jobId: _, ...attempt }) => attempt),
+            ...(await presentOrigin(tx, jobId)),
           }
         );
       }),
@@ -203,6 +231,24 @@ export function jobUseCases(deps: JobDeps): UseCases["jobs"] {
       });
       if (retried.ok) kick(caller.organizationId, jobId);
       return retried;
+    },
+  };
+}
+
+/** Where a job came from, and its pull request, as people see them. */
+async function presentOrigin(tx: Tx, jobId: string): Promise<Pick<JobDetail, "origin" | "pullRequest">> {
+  const origin = await getOrigin(tx, jobId);
+  const pull = await getPullRequest(tx, jobId);
+  return {
+    origin: origin && {
+      ...{ connectionId: origin.connectionId, repository: String(origin.facts.fullName ?? origin.repository) },
+      ...{ issueNumber: origin.issueNumber, issueUrl: origin.issueUrl, issueTitle: origin.issueTitle },
+      ...{ trust: origin.trust, trigger: origin.trigger, triggeredBy: origin.triggeredBy },
+    },
+    pullRequest: pull && {
+      ...{ number: pull.number, url: pull.url, state: pull.state, draft: pull.draft, outcome: pull.outcome },
+      ...{ headBranch: pull.headBranch, baseBranch: pull.baseBranch, followUps: pull.followUps },
+      notes: Array.isArray(pull.facts.notes) ? pull.facts.notes.map(String) : [],
     },
   };
 }

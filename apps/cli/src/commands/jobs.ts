@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { formatUsd, IsolationLevel, isTerminal, JobState } from "@x1agent/contract";
+import { formatUsd, IsolationLevel, isTerminal, type Job, JobState } from "@x1agent/contract";
 import { type Command, InvalidArgumentError } from "commander";
 import { attach } from "../attach.ts";
 import { contextOf } from "../context.ts";
 import { UsageError } from "../exit.ts";
 import type { SetExit } from "../program.ts";
 import { jobFacts, stateText, table, visibleLine } from "../render/index.ts";
+import { parseIssue } from "./github.ts";
 import { count, jobIdOf, usd } from "./options.ts";
 
 const state = (text: string): JobState => {
@@ -36,8 +37,10 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
   program
     .command("run")
     .description("state a goal for a repository; the job is queued")
-    .requiredOption("--repo <path or git URL>", "the repository")
-    .requiredOption("--goal <text>", "what shall be reached ('-': from standard input)")
+    .option("--repo <path or git URL>", "the repository")
+    .option("--goal <text>", "what shall be reached ('-': from standard input); with --issue what you add to its words")
+    .option("--issue <owner/repo#n>", "an issue of a connected forge, in place of --repo")
+    .option("--again", "although a job works on that issue, or has a pull request open")
     .option("--title <text>")
     .option("--runtime <name>", "agent CLI to use")
     .option("--model <id>")
@@ -51,7 +54,33 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
     .option("--wait", "follow it until it ends or waits for a person")
     .action(async (options, command: Command) => {
       const context = contextOf(command);
-      const goal = options.goal === "-" ? await standardInput() : (options.goal as string);
+      const goal = options.goal === "-" ? await standardInput() : ((options.goal as string | undefined) ?? "");
+      if (options.issue !== undefined) {
+        if (options.repo !== undefined || options.title !== undefined)
+          throw new UsageError("--issue names the repository and the title: leave --repo and --title out.");
+        const { runtime, model, base, setup, verify, isolation: level } = options;
+        const job = await context.client.createIssueJob({
+          idempotencyKey: randomUUID(),
+          body: {
+            ...parseIssue(options.issue as string),
+            ...(Object.fromEntries(
+              Object.entries({ runtime, model, base, setup, verify, isolation: level }).filter(
+                ([, value]) => value !== undefined,
+              ),
+            ) as object),
+            ...{ again: Boolean(options.again), ask: Boolean(options.ask) },
+            ...(goal.trim() ? { goal } : {}),
+            ...(options.budget === undefined ? {} : { budgetMicros: options.budget as number }),
+            ...(options.rounds === undefined ? {} : { maxRounds: options.rounds as number }),
+          },
+        });
+        if (!options.wait) return context.print(job, queued(job));
+        context.say(`${job.id} is queued`);
+        return setExit(await attach(context, job.id, { interactive: false }));
+      }
+      if (options.repo === undefined || options.goal === undefined)
+        throw new UsageError("Say --repo and --goal, or --issue owner/repo#12.");
+      if (options.again) throw new UsageError("--again goes with --issue.");
       if (!goal.trim()) throw new UsageError("The goal is empty: say with --goal what shall be reached.");
       if (Buffer.byteLength(goal) > MAX_GOAL) throw new UsageError("A goal has at most 1 MB of text.");
       if (!options.repo.trim()) throw new UsageError("--repo is empty: name a path or a git URL.");
@@ -73,7 +102,7 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
         },
       });
       if (!options.wait) {
-        context.print(job, `${job.id} is queued. Follow it: x1 attach ${job.id}`);
+        context.print(job, queued(job));
         return;
       }
       context.say(`${job.id} is queued`);
@@ -330,6 +359,9 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
       );
     });
 }
+
+const queued = ({ id, trust }: Pick<Job, "id" | "trust">): string =>
+  `${id} is queued. Follow it: x1 attach ${id}${trust === "outside" ? "\nIt carries words of somebody without write access: a person approves it, whatever the policy is." : ""}`;
 
 function nextStep(now: JobState, id: string): string {
   if (now === "awaiting_approval") return `Next: x1 approve ${id} (shows the evidence first), or x1 diff ${id}`;

@@ -130,6 +130,9 @@ export function createProgress(options: ProgressOptions): Progress {
       observed(`${p.passed ? style.good("✓ verified") : style.bad("✗ not verified")}: ${str(p.summary)}`);
     },
     "approval.recorded": (p) => observed(`${str(p.decision)} by ${str(p.actor)}`),
+    "publication.waiting": (p) => observed(style.warn(`waits for the forge: ${str(p.detail)}`)),
+    "publication.pull_request": (p) =>
+      observed(style.good(`pull request #${num(p.number)}${p.draft ? " (draft)" : ""}: ${str(p.url)}`)),
     "publication.ended": (p) =>
       observed(
         p.outcome === "published"

@@ -112,6 +112,8 @@ describe("progress", () => {
       "verification.ended",
       "approval.recorded",
       "publication.ended",
+      "publication.waiting",
+      "publication.pull_request",
       "session.init",
       "session.ended",
       "turn.ended",

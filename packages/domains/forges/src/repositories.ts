@@ -95,6 +95,17 @@ export async function repositoryAt(tx: Tx, cloneUrl: string): Promise<KnownRepos
   return found && present(found);
 }
 
+/** Connections that have seen a repository of this name, newest first. */
+export async function findRepositories(tx: Tx, fullName: string): Promise<string[]> {
+  const found = await rows(
+    tx,
+    sql<{
+      id: string;
+    }>`select connection_id as id from forge_repository where lower(full_name) = lower(${fullName}) and state = 'active' order by seen_at desc limit 20`,
+  );
+  return found.map(({ id }) => id);
+}
+
 /** Repositories of a connection that a project uses. */
 export async function listUsedRepositories(tx: Tx, connectionId: string): Promise<KnownRepository[]> {
   return (

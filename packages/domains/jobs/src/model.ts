@@ -1,4 +1,12 @@
-import type { Actor, IsolationLevel, IsolationReport, JobState, Limits, ReasonCode } from "@x1agent/contract";
+import type {
+  Actor,
+  IsolationLevel,
+  IsolationReport,
+  JobState,
+  Limits,
+  ReasonCode,
+  TrustLabel,
+} from "@x1agent/contract";
 
 /** What a job is made with; changes only by an explicit retry. */
 export type JobSettings = {
@@ -15,6 +23,8 @@ export type JobSettings = {
   maxRounds: number;
   budgetMicros: number | null;
   limits: Limits;
+  /** By whose words the job carries; absent for one that a person of this installation stated by themselves. */
+  trust?: TrustLabel;
 };
 
 /** A job as the platform works with it. */
