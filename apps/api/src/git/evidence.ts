@@ -71,10 +71,13 @@ export function pullRequestText(input: {
   title: string;
   record: EvidenceRecord;
   agentSummary: string | null;
+  /** Lines of ours above the evidence, such as the issue that it closes. */
+  lead?: readonly string[];
 }): PullRequestText {
   const { record, agentSummary } = input;
   const flagged = record.files.filter(({ flags }) => flags.length > 0);
   const lines = [
+    ...(input.lead?.length ? [...input.lead, ""] : []),
     "## Evidence",
     "",
     `- job ${inline(record.jobId)}, round ${record.round}, base ${inline(record.base)}, commit ${inline(record.commit)}`,

@@ -62,6 +62,8 @@ export type LoopDeps = {
   isProtectedBranch?(organizationId: string, repository: string, branch: string): Promise<boolean>;
   /** Opens or brings up to date the pull request of what was published; null where no forge reaches the repository. */
   pullRequest?(job: JobRecord, published: PullRequestOf): Promise<Outcome<OpenedPullRequest | null>>;
+  /** Address of a job's page, where others than this machine reach it. */
+  jobLink?(jobId: string): string | null;
   /** Every organization, for the sweep. */
   organizations(): Promise<string[]>;
   /** Our own listeners: no sidecar ever dials them. */

@@ -63,6 +63,10 @@ export async function startJobs(
       isProtectedBranch: (organizationId, repository, branch) =>
         isProtectedBranch(forge, organizationId, repository, branch),
       forgeOf: (organizationId, subject) => forgeOfJob(forge, organizationId, subject),
+      jobLink: (jobId) =>
+        /^(localhost|127\..*|\[::1?\]|0\.0\.0\.0)$/.test(new URL(deps.url).hostname)
+          ? null
+          : `${deps.url}/jobs/${jobId}`,
       pullRequest: (job, published) => openJobPullRequest({ ...forge, git }, job, published),
       // A stored secret for git says nothing of what a forge's API may be asked with it.
       async gitCredential(organizationId, jobId, repository, purpose) {

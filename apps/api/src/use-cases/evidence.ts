@@ -40,6 +40,7 @@ export async function sealEvidence(
     evidenceId: string;
     title: string;
     agentSummary: string | null;
+    lead?: readonly string[];
     credential?: GitCredential;
   },
 ): Promise<Outcome<SealedEvidence>> {
@@ -47,7 +48,7 @@ export async function sealEvidence(
   const record = buildEvidence(input.evidence);
   const expectedOld = await deps.git.remoteBranch(record.repository, record.targetBranch, credential);
   if (!expectedOld.ok) return expectedOld;
-  const pullRequest = pullRequestText({ title, record, agentSummary });
+  const pullRequest = pullRequestText({ title, record, agentSummary, lead: input.lead ?? [] });
   const subject = approvalSubject({ record, evidenceId, expectedOld: expectedOld.value, pullRequest });
   await store(deps.blobs, record, subject.recordDigest);
   await store(deps.blobs, pullRequest, subject.pullRequestDigest);

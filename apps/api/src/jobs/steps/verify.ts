@@ -1,9 +1,17 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Actor, accept, type CommandResult, type Outcome, Verification } from "@x1agent/contract";
+import {
+  type Actor,
+  accept,
+  type CommandResult,
+  defaultPullRequests,
+  type Outcome,
+  Verification,
+} from "@x1agent/contract";
 import { recordApproval, storeEvidence, voidApprovals } from "@x1agent/domain-approvals";
 import { jobMoney } from "@x1agent/domain-budgets";
+import { getOrigin, type Origin } from "@x1agent/domain-forges";
 import { findBaseline, type JobRecord, keepBaseline, setJobFacts } from "@x1agent/domain-jobs";
 import { getProject } from "@x1agent/domain-projects";
 import { appendEvents, blockedHosts, saveSession } from "@x1agent/domain-sessions";
@@ -274,9 +282,10 @@ async function seal(
     maxCostMicros: 0,
     paths: [],
   };
-  const [money, egressBlocked] = await deps.db.tenant(
+  const [money, egressBlocked, origin] = await deps.db.tenant(
     job.organizationId,
-    async (tx) => [await jobMoney(tx, job.id), await blockedHosts(tx, attempt.id)] as const,
+    async (tx) =>
+      [await jobMoney(tx, job.id), await blockedHosts(tx, attempt.id), await getOrigin(tx, job.id)] as const,
   );
   const credential = (await deps.credential?.(job.organizationId, job, "read")) ?? accept(null);
   if (!credential.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: credential.detail };
@@ -303,6 +312,7 @@ async function seal(
       policyVersion: createHash("sha256").update(canonicalBytes(policy)).digest("hex"),
     },
     ...{ evidenceId, title: job.title, agentSummary: live.summary },
+    lead: leadOf(origin, (project?.pullRequests ?? defaultPullRequests).closesIssue, deps.jobLink?.(job.id) ?? null),
     ...(credential.value ? { credential: credential.value } : {}),
   });
   if (!sealed.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: sealed.detail };
@@ -397,3 +407,16 @@ const observeVerification = (
       digest: createHash("sha256").update(canonicalBytes(verification)).digest("hex"),
     },
   });
+
+/** What stands above the evidence in the pull request. Words from outside close no issue by themselves. Pure. */
+export function leadOf(
+  origin: Pick<Origin, "issueNumber" | "trust"> | null,
+  closes: boolean,
+  link: string | null,
+): string[] {
+  const issue = origin?.issueNumber;
+  return [
+    ...(issue == null ? [] : [`${closes && origin?.trust === "member" ? "Fixes" : "For"} #${issue}`]),
+    ...(link === null ? [] : [`[The job with its evidence](${link})`]),
+  ];
+}
