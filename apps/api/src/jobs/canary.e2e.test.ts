@@ -4,9 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { createClient } from "@x1agent/client";
+import { appSecretNames, saveApp, saveConnection, saveRepository } from "@x1agent/domain-forges";
+import { listOrganizations } from "@x1agent/domain-identity";
+import { createGrant } from "@x1agent/domain-permissions";
+import { setSecret } from "@x1agent/domain-secrets";
 import { createLocalDriver } from "@x1agent/driver-local";
 import { buildOverlay } from "@x1agent/overlay";
-import { createRepository, startModelServer } from "@x1agent/testkit";
+import { startModelServer } from "@x1agent/testkit";
+import { GithubStandIn } from "@x1agent/testkit/github";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createAssembly } from "../assemble.ts";
@@ -21,13 +26,17 @@ import { startJobs } from "./index.ts";
  */
 const scan = `
 exec > /workspace/.dump 2>&1
+echo FORGE BEGINS
+git fetch --quiet origin main; git push origin HEAD:refs/heads/x1/canary; git ls-remote origin; gh auth status; gh repo view; gh auth token
+gh api repos/{owner}/{repo}; gh api repos/{owner}/{repo}/contents/leaked.txt; curl -sv -H "x-x1-token: $X1_JOB_TOKEN" 127.0.0.1:9090/github
+GIT_TRACE_CURL=1 GIT_TRACE=1 git ls-remote origin; printf 'protocol=https\\nhost=127.0.0.1\\n\\n' | git credential fill; cat .git/config
 echo SCAN BEGINS; id; env
 for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ; tr '\\0' ' ' < $p/cmdline; cat $p/mountinfo; ls -l $p/fd; done
 find / \\( -path /proc -o -path /sys -o -path /dev -o -path /usr -o -path /x1/runtime -o -path /workspace/.dump \\) -prune -o -type f -size -4096k -readable -print0 | xargs -0 -r cat
 cat /etc/shadow /etc/gshadow; ls -la / /root /home /run /var /home/agent /x1 /x1/run /x1/sock; cat /root/.x1agent/* /var/lib/x1agent/*
 git config --list --show-origin
 for port in 3100 8788 9090 11432 3128 9091; do
-  for path in / /health /state /events /git/origin/info/refs /anthropic/v1/messages; do
+  for path in / /health /state /events /git/origin/info/refs /github /github/repos/acme/app /anthropic/v1/messages; do
     timeout 2 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port && printf 'GET $path HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nAuthorization: Bearer %s\\r\\nConnection: close\\r\\n\\r\\n' \\"$X1_JOB_TOKEN\\" >&3 && head -c 65536 <&3"
   done
 done
@@ -55,17 +64,21 @@ const planted = {
   environment: secret("environment"),
   data: secret("data"),
   leak: secret("leak"),
+  appKey: "",
 };
 let root: string;
 let service: Service;
 let model: Awaited<ReturnType<typeof startModelServer>>;
 let driver: WorkspaceDriver;
+let github: GithubStandIn;
+let foundation: Parameters<typeof startJobs>[0];
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "x1-canary-"));
   await chmod(root, 0o755);
   process.env.X1_CANARY = planted.environment;
   model = await startModelServer({ key: planted.provider });
+  github = await GithubStandIn.start();
   service = await startService(
     parseStartOptions(["--data", join(root, "data"), "--master-key", join(root, "key"), "--port", "0"], {}),
     createAssembly({
@@ -77,7 +90,10 @@ beforeAll(async () => {
         driver = createLocalDriver({ runDir: join(options.dataDir, "run"), overlayDir: overlay.dir });
         return driver;
       },
-      startLoop: startJobs,
+      startLoop(deps) {
+        foundation = deps;
+        return startJobs(deps);
+      },
     }),
   );
 });
@@ -85,8 +101,48 @@ afterAll(async () => {
   delete process.env.X1_CANARY;
   await service?.close();
   await model?.close();
+  await github?.close();
   await rm(root, { recursive: true, force: true });
 });
+
+/** A private repository that is reached by an app's short-lived tokens. Returns its address. */
+async function connectForge(files: Record<string, string>): Promise<string> {
+  github.user("alice");
+  github.organization("acme", { owners: ["alice"] });
+  const { id } = await github.repository("acme/app", { private: true, files });
+  const permissions = { contents: "write", issues: "write", pull_requests: "write", checks: "write" } as const;
+  const app = github.app({ name: "canary", owner: "acme", permissions });
+  const installation = await github.install(app, "acme", ["acme/app"]);
+  const { db, masterKey } = foundation;
+  const [organizationId = ""] = await db.system(listOrganizations);
+  const createdBy = { kind: "user", id: "u" } as const;
+  await db.tenant(organizationId, async (tx) => {
+    const shared = { forge: "github", baseUrl: github.url, createdBy };
+    const made = await saveApp(tx, organizationId, {
+      ...{ ...shared, id: "app_canary", externalId: String(app.id), slug: app.slug, name: app.name },
+      webUrl: github.url,
+    });
+    await setSecret(tx, masterKey, organizationId, appSecretNames(made.id).key, app.privateKey);
+    const connection = await saveConnection(tx, organizationId, {
+      ...{ ...shared, kind: "app", appId: made.id, installation: String(installation.id), account: "acme" },
+      ...{ actsAs: "canary[bot]", permissions, missing: [] },
+    });
+    await saveRepository(tx, organizationId, {
+      ...{ connectionId: connection.id, externalId: String(id), fullName: "acme/app", defaultBranch: "main" },
+      ...{ cloneUrl: github.cloneUrl("acme/app"), webUrl: github.url, facts: {} },
+    });
+    for (const [type, pattern] of [
+      ["repo.push", "x1/*"],
+      ["forge", "*"],
+    ] as const)
+      await createGrant(tx, organizationId, {
+        subject: { kind: "organization", id: organizationId },
+        ...{ type, details: { pattern }, scope: "persistent", reason: "", grantedBy: createdBy },
+      });
+  });
+  planted.appKey = app.privateKey.split("\n")[1] ?? "";
+  return github.cloneUrl("acme/app");
+}
 
 it("finds no planted secret from where the agent's commands run, but for the one that was leaked on purpose", async () => {
   const token = (await readFile(service.tokenFile, "utf8")).trim();
@@ -99,12 +155,9 @@ it("finds no planted secret from where the agent's commands run, but for the one
   // Readable to everyone who gets as far as the folder.
   for (const place of ["data/planted", "data/run/planted", "beside-the-data"])
     await writeFile(join(root, place), planted.data, { mode: 0o644 });
-  const { directory } = await createRepository(join(root, "repository"), {
-    "scan.sh": scan,
-    "leaked.txt": `${planted.leak}\n`,
-  });
+  const repository = await connectForge({ "scan.sh": scan, "leaked.txt": `${planted.leak}\n` });
   const { id } = await client.createJob({
-    body: { repository: directory, runtime: "mock", goal: "[[shell bash scan.sh]]\n[[sleep 60]]" },
+    body: { repository, runtime: "mock", goal: "[[shell bash scan.sh]]\n[[sleep 60]]" },
   });
 
   const workspace = await expect
@@ -138,6 +191,13 @@ it("finds no planted secret from where the agent's commands run, but for the one
   expect(dump.includes(planted.leak), "the leak that was planted").toBe(true);
   expect(dump.includes("HOME=/home/agent")).toBe(true);
   expect(dump.length).toBeGreaterThan(500_000);
+  // The sidecar held tokens of the forge meanwhile: with one the agent pushed, with one it read.
+  const minted = [...github.world.tokens.values()].filter(({ kind }) => kind === "installation");
+  expect(await github.head("acme/app", "x1/canary")).toMatch(/^[0-9a-f]{40}$/);
+  expect(dump.includes("name:\tacme/app\n"), "gh repo view").toBe(true);
+  expect(new Set(minted.map(({ permissions }) => (permissions === "all" ? "all" : permissions.contents)))).toEqual(
+    new Set(["read", "write"]),
+  );
   const bytes = (text: string) => [
     text,
     Buffer.from(text).toString("base64").replace(/=+$/, ""),
@@ -151,6 +211,14 @@ it("finds no planted secret from where the agent's commands run, but for the one
     data: planted.data,
     masterKey,
     token,
+    appKey: planted.appKey,
+    ...Object.fromEntries(minted.map(({ value }, index) => [`forge token ${index}`, value])),
+    ...Object.fromEntries(
+      minted.map(({ value }, index) => [
+        `forge header ${index}`,
+        Buffer.from(`x-access-token:${value}`).toString("base64"),
+      ]),
+    ),
   }))
     for (const form of bytes(value)) expect(dump.includes(form), `${name} is reachable from the workspace`).toBe(false);
   expect(/^root:[^:]*:\d{4,}:/m.test(dump), "a shadow file").toBe(false);
