@@ -172,6 +172,17 @@ describe("a database", () => {
     await expect(wrong).rejects.not.toMatchObject({ name: "DatabaseAway" });
   });
 
+  it("survives a connection that breaks between two statements of a transaction", async () => {
+    const broken = db.tenant("org_a", async (tx) => {
+      const own = await row(tx, sql<{ pid: number }>`select pg_backend_pid() as pid`);
+      await db.asAdmin(`select pg_terminate_backend(${own?.pid}, 5000)`);
+      await new Promise((settle) => setTimeout(settle, 50));
+      await sql`insert into note values ('cut', 'org_a', 'x')`.execute(tx);
+    });
+    await expect(broken).rejects.toMatchObject({ name: "DatabaseAway" });
+    expect(await notes(db, "org_a")).not.toContain("cut");
+  });
+
   it("goes on after its connections were cut", async () => {
     await db.asAdmin(
       "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",

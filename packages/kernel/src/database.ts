@@ -154,6 +154,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   });
   // A broken idle connection is replaced at its next use; without a listener it would end the process.
   pool.on("error", () => {});
+  // One that breaks between two statements of a transaction has no listener of the pool's: the next statement fails.
+  pool.on("connect", (client) => client.on("error", () => {}));
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
   const listener = new Listener(serviceConfig);
   try {
