@@ -130,6 +130,25 @@ describe("npm run demo, where things are missing", () => {
     expect(ended.output).toContain('No runtime "nonesuch"');
   });
 
+  it("stops within 5 s where namespaces are impossible, with the one command to run", async () => {
+    // A user namespace in which no other can be made; --keep-caps gives the right to say so, and to nothing else.
+    const none =
+      'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@" --yes --data /nonexistent/demo --runtime mock';
+    const argv = ["-U", "--map-current-user", "--keep-caps", "/bin/sh", "-c", none, "x1-none"];
+    const begin = performance.now();
+    const ended = await run("unshare", [...argv, process.execPath, join(root, "scripts/demo.ts")]).then(
+      () => ({ code: 0, stderr: "", stdout: "" }),
+      (error: { code: number; stderr: string; stdout: string }) => error,
+    );
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toMatch(
+      /^Namespaces are not possible here: .*\nRun: \S.*\nWithout isolation, on the sample only: /m,
+    );
+    expect(ended.stderr).not.toContain("x1 runtimes");
+    // 5 s on a calm machine; tests share theirs.
+    expect(performance.now() - begin).toBeLessThan(15_000);
+  });
+
   it("marks every line when nothing is isolated", async () => {
     const data = join(scratch, "process", "demo");
     await mkdir(join(scratch, "process"), { recursive: true });

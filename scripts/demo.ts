@@ -19,6 +19,7 @@ import { createInterface } from "node:readline/promises";
 import { parseArgs, styleText } from "node:util";
 import { type Client, createClient, type LiveEvent } from "@x1agent/client";
 import { type Evidence, formatUsd, type Job, type JobState, terminalStates } from "@x1agent/contract";
+import { createLocalDriver } from "@x1agent/driver-local";
 import { createSampleRepository, sampleIssue, sampleVerify } from "@x1agent/testkit";
 
 const root = join(import.meta.dirname, "..");
@@ -115,6 +116,17 @@ async function sampleRepository(): Promise<string> {
     await createSampleRepository(directory);
   }
   return directory;
+}
+
+/** Before anything is started: where no namespaces can be made, the one command that helps, and what works without. */
+async function expectNamespaces(): Promise<void> {
+  const { report, checks } = await createLocalDriver({ runDir: home, overlayDir: home }).probe();
+  if (report) return;
+  const failed = checks.filter((check) => !check.ok && check.fix);
+  const missing = failed.find(({ name }) => name === "namespaces") ?? failed.at(-1);
+  throw new Stop(
+    `Namespaces are not possible here${missing ? `: ${missing.detail.trim()}\nRun: ${missing.fix}` : "."}\nWithout isolation, on the sample only: npm run demo -- --runtime mock --level process`,
+  );
 }
 
 async function ensureRuntime(client: Client, name: string): Promise<void> {
@@ -255,6 +267,7 @@ async function main(): Promise<number> {
     throw new Stop(
       "The demo needs Linux: the local driver isolates with namespaces. A container driver for macOS and Windows comes later.",
     );
+  if (!notIsolated) await expectNamespaces();
   await mkdir(home, { recursive: true, mode: 0o700 });
   // The key is made up for this run; that it never appears inside the workspace is part of what the product is for.
   const key = `sk-demo-${randomBytes(12).toString("hex")}`;
@@ -267,14 +280,6 @@ async function main(): Promise<number> {
   const [client, { line }] = await Promise.all([startService(), model]);
   const modelUrl = (JSON.parse(line) as { url: string }).url;
   say(`service ready at ${client.baseUrl}`);
-
-  const doctor = await client.doctor();
-  if (!notIsolated && !doctor.isolation) {
-    const missing = doctor.checks.find((check) => !check.ok && check.fix);
-    throw new Stop(
-      `Namespaces are not possible here${missing ? `: ${missing.detail}\nRun: ${missing.fix}` : "."}\nWithout isolation, on the sample only: npm run demo -- --runtime mock --level process`,
-    );
-  }
   await client.setProvider({ params: { name: "anthropic" }, body: { baseUrl: modelUrl, allowPrivate: true } });
   await client.setSecret({ params: { name: "anthropic" }, body: { value: key } });
   await ensureRuntime(client, options.runtime);
