@@ -175,6 +175,46 @@ describe("x1 restore", () => {
     }
   });
 
+  it("goes on with a job that ran while the backup was taken: its attempt is lost, and nothing is doubled", async () => {
+    await first.down();
+    await first.up();
+    const running = await first.json<Job>(
+      ...["run", "--repo", repository, "--goal", "[[edit second.txt two]][[sleep 3]]", "--runtime", "mock"],
+      ...["--verify", "test -f second.txt"],
+    );
+    await until(
+      () => first.x1(["events", running.id]),
+      ({ out }) => out.includes('"tool.ended"'),
+    );
+    const taken = join(first.root, "backup-running");
+    await first.json("backup", taken);
+    await first.down();
+    const { data, ran } = await into(taken);
+    expect([ran.code, ran.err]).toEqual([0, ""]);
+    const second = await installation({ root: first.root, env: { X1_DATA: data } });
+    try {
+      await second.up();
+      await second.json("runtimes", "install", "mock");
+      const again = await until(
+        () => second.json<Job>("show", running.id),
+        (job) => job.state === "awaiting_approval" || job.endedAt !== null,
+      );
+      expect(again).toMatchObject({ state: "awaiting_approval", reservedMicros: 0 });
+      const { attempts } = again as Job & { attempts: { outcome: string | null }[] };
+      expect(attempts).toHaveLength(2);
+      expect(attempts[0]).toMatchObject({ outcome: "lost" });
+      const approved = await second.x1(["approve", running.id, "--yes", "--wait"]);
+      expect([approved.code, approved.err], approved.out).toEqual([0, ""]);
+      const { targetBranch } = await second.json<Job>("show", running.id);
+      const commits = execFileSync("git", ["-C", repository, "rev-list", `main..${targetBranch}`], {
+        encoding: "utf8",
+      });
+      expect(commits.trim().split("\n")).toHaveLength(1);
+    } finally {
+      await second.down();
+    }
+  });
+
   it("does not let a service start on half a restore", async () => {
     const data = join(first.root, "half");
     await mkdir(data, { mode: 0o700 });
