@@ -28,11 +28,27 @@ export type Misfit = { where: string; message: string; missing?: string };
 
 const componentPrefix = "#/components/schemas/";
 
+/**
+ * The description's own mistakes, mended where they are met. An installation's account in the listing of an App's
+ * installations is described as a user and an enterprise at once (`allOf`); everywhere else it is one of the two. An
+ * event's payload is to fit exactly one of sixteen (`oneOf`), but a comment's also fits that of an issue.
+ */
+function mended(schema: Shape): Shape {
+  if (Array.isArray(schema.oneOf) && (schema.oneOf[0] as Shape)?.$ref === `${componentPrefix}create-event`) {
+    const { oneOf, ...rest } = schema;
+    return { ...rest, anyOf: oneOf };
+  }
+  const titles = Array.isArray(schema.allOf) ? (schema.allOf as Shape[]).map((one) => one.title) : [];
+  if (titles.join() !== "Simple User,Enterprise") return schema;
+  const { allOf, ...rest } = schema;
+  return { ...rest, anyOf: allOf };
+}
+
 /** OpenAPI 3.0's dialect as plain JSON Schema: `nullable` becomes a type, references become ids of their own. */
 function plain(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(plain);
   if (typeof node !== "object" || node === null) return node;
-  const source = node as Shape;
+  const source = mended(node as Shape);
   if (typeof source.$ref === "string") return { $ref: `gh:${source.$ref.slice(componentPrefix.length)}` };
   const out: Shape = {};
   for (const [key, value] of Object.entries(source)) {
@@ -138,11 +154,13 @@ export class Description {
     const source = operation.path.replace(/\{([^}]+)\}|[.*+?^$()|[\]\\]/g, (whole, name: string | undefined) => {
       if (name === undefined) return `\\${whole}`;
       names.push(name);
-      return operation.parameters.find((parameter) => parameter.name === name)?.multi ? "(.+)" : "([^/]+)";
+      return operation.parameters.find((parameter) => parameter.name === name)?.multi ? "(.*)" : "([^/]+)";
     });
+    // A path of several segments at the end may be empty: `/contents` is the root folder.
+    const whole = source.replace(/\/\(\.\*\)$/, "(?:/(.*))?");
     const literals = operation.path.split("/").filter((segment) => !segment.includes("{")).length;
     const routes = this.#routes.get(operation.method) ?? [];
-    routes.push({ operation, pattern: new RegExp(`^${source}$`), names, literals });
+    routes.push({ operation, pattern: new RegExp(`^${whole}$`), names, literals });
     this.#routes.set(operation.method, routes);
     this.#byId.set(operation.id, operation);
   }

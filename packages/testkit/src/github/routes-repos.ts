@@ -309,7 +309,7 @@ export function repoRoutes(): Handlers {
         });
       },
     },
-    "repos/compare-commits": {
+    "repos/compare-commits-with-basehead": {
       needs: read,
       handle: async (call) => {
         const [from = "", to = ""] = String(call.values.basehead).split("...");

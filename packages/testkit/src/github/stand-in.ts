@@ -182,6 +182,10 @@ export class GithubStandIn {
   requests(operation: string): Seen[] {
     return this.#server.log.filter((one) => one.operation === operation);
   }
+  /** Ids of the operations it plays. */
+  get operations(): string[] {
+    return Object.keys(this.#server.handlers);
+  }
   /** Requests that did not fit GitHub's description, or asked for what the stand-in does not play. */
   get misfits(): Seen[] {
     return this.#server.log.filter((one) => one.problem !== undefined);

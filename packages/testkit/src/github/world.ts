@@ -654,10 +654,22 @@ export class World {
     });
     if (gone)
       await this.#say("delete", undefined, actor, repository, { ref: short, ref_type: kind, pusher_type: "user" });
-    this.#record(repository, made ? "CreateEvent" : gone ? "DeleteEvent" : "PushEvent", actor, {
-      ref: change.ref,
-      ...(made || gone ? { ref_type: kind } : { before: change.before, head: change.after, push_id: this.id() }),
-    });
+    const refEvent = { ref: short, ref_type: kind, full_ref: change.ref, pusher_type: "user" };
+    if (made)
+      this.#record(repository, "CreateEvent", actor, {
+        ...refEvent,
+        master_branch: repository.defaultBranch,
+        description: repository.description,
+      });
+    else if (gone) this.#record(repository, "DeleteEvent", actor, refEvent);
+    else
+      this.#record(repository, "PushEvent", actor, {
+        repository_id: repository.id,
+        push_id: this.id(),
+        ref: change.ref,
+        before: change.before,
+        head: change.after,
+      });
   }
 
   async #headMoved(actor: Account, repository: Repository, branch: string, change: RefChange): Promise<void> {
@@ -821,7 +833,9 @@ export class World {
   ): Promise<void> {
     const shape = await this.presenter().pull(repository, issue);
     await this.#say("pull_request", action, actor, repository, { number: issue.number, pull_request: shape, ...more });
-    this.#record(repository, "PullRequestEvent", actor, { action, number: issue.number, pull_request: shape });
+    // Events carry a pull request in its shortest form.
+    const pull_request = this.presenter().pullMinimal(repository, issue);
+    this.#record(repository, "PullRequestEvent", actor, { action, number: issue.number, pull_request });
   }
 
   #record(repository: Repository, type: string, actor: Account, payload: Shape): void {
@@ -1242,7 +1256,11 @@ export class World {
       },
       pull_request: await presenter.pull(repository, issue, false),
     });
-    this.#record(repository, "PullRequestReviewEvent", actor, { action: "created", review: shape });
+    this.#record(repository, "PullRequestReviewEvent", actor, {
+      action: "created",
+      review: shape,
+      pull_request: presenter.pullMinimal(repository, issue),
+    });
   }
 
   async #reviewCommentSays(
@@ -1260,7 +1278,11 @@ export class World {
       ...more,
     };
     await this.#say("pull_request_review_comment", action, actor, repository, parts);
-    this.#record(repository, "PullRequestReviewCommentEvent", actor, { action, ...parts });
+    this.#record(repository, "PullRequestReviewCommentEvent", actor, {
+      action,
+      comment: parts.comment,
+      pull_request: presenter.pullMinimal(repository, issue),
+    });
   }
 
   async #newReviewComment(
