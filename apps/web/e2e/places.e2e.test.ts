@@ -168,7 +168,7 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     });
   });
 
-  it.each(Object.entries(sizes))("pass axe on a %s", async (_, viewport) => {
+  it.each(Object.entries(sizes))("pass axe on a %s, on a desk also in the dark", async (_, viewport) => {
     const page = await site.signedIn("/", { viewport });
     const { items } = await site.service.client.listProjects({});
     for (const path of ["/", "/jobs", "/new", "/projects", `/projects/${items[0]?.id}`, "/runtimes", "/spend"]) {
@@ -176,6 +176,11 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
       await page.getByRole("heading", { level: 1 }).waitFor();
       await page.waitForLoadState("networkidle").catch(() => undefined);
       expect(await accessibilityFindings(page), path).toEqual([]);
+      if (viewport === sizes.desk) {
+        await page.emulateMedia({ colorScheme: "dark" });
+        expect(await accessibilityFindings(page), `${path} dark`).toEqual([]);
+        await page.emulateMedia({ colorScheme: "light" });
+      }
       // Nothing is wider than the screen.
       expect(
         await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth),

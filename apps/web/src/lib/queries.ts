@@ -1,4 +1,4 @@
-import { queryOptions, useQuery } from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions, useQuery } from "@tanstack/react-query";
 import { client } from "./client.ts";
 
 /**
@@ -67,6 +67,38 @@ export const inboxQuery = queryOptions({
   queryFn: ({ signal }) => client.getInbox({ signal }),
   refetchInterval: 3_000,
 });
+
+/** Ways into forges, the removed ones too. */
+export const connectionsQuery = queryOptions({
+  queryKey: ["connections"],
+  queryFn: ({ signal }) => client.listForgeConnections({ query: { all: "true" }, signal }),
+  staleTime: 10_000,
+});
+
+/** Repositories that a connection reaches whose name has `q`, a page at a time. */
+export const repositoriesQuery = (connectionId: string, q: string) =>
+  infiniteQueryOptions({
+    queryKey: ["repositories", connectionId, q],
+    queryFn: ({ signal, pageParam }) =>
+      client.listForgeRepositories({
+        params: { connectionId },
+        query: { limit: 30, ...(q ? { q } : {}), ...(pageParam ? { cursor: pageParam } : {}) },
+        signal,
+      }),
+    initialPageParam: "",
+    getNextPageParam: ({ cursor }) => cursor ?? undefined,
+    // Each answer costs a part of the forge's rate limit.
+    staleTime: 60_000,
+    placeholderData: (before) => before,
+  });
+
+/** One issue as an agent would get it. */
+export const issueQuery = (connectionId: string, repository: string, number: number) =>
+  queryOptions({
+    queryKey: ["issue", connectionId, repository, number],
+    queryFn: ({ signal }) => client.getIssue({ query: { connectionId, repository, number }, signal }),
+    staleTime: 30_000,
+  });
 
 /** One job with its attempts. */
 export const jobQuery = (jobId: string) =>

@@ -28,10 +28,22 @@ export function readSearch(search: Record<string, unknown>): JobsSearch {
 }
 
 /** What a new job starts with: another job's goal and settings, a project, a runtime. */
-export type NewJobSearch = { from?: string; project?: string; runtime?: string };
+export type NewJobSearch = {
+  from?: string;
+  project?: string;
+  runtime?: string;
+  /** Id of a connection, `owner/name` of a repository that it reaches, and an issue there. */
+  connection?: string;
+  repo?: string;
+  issue?: number;
+};
 
 export function readNewJobSearch(search: Record<string, unknown>): NewJobSearch {
   const text = (key: string) =>
-    typeof search[key] === "string" && search[key] ? { [key]: search[key].slice(0, 100) } : {};
-  return { ...text("from"), ...text("project"), ...text("runtime") };
+    typeof search[key] === "string" && search[key] ? { [key]: search[key].slice(0, 300) } : {};
+  const issue =
+    typeof search.issue === "number" && Number.isInteger(search.issue) && search.issue > 0
+      ? { issue: search.issue }
+      : {};
+  return { ...text("from"), ...text("project"), ...text("runtime"), ...text("connection"), ...text("repo"), ...issue };
 }

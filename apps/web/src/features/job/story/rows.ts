@@ -291,6 +291,22 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
       return p.outcome === "published"
         ? mark("good", words("published", text(p.commit).slice(0, 12), "on", p.branch), p.url)
         : mark("bad", words("publication refused:", plain(p.code)), p.detail);
+    case "publication.waiting":
+      return mark("waiting", words("the forge is waited for:", plain(p.code), `try ${text(p.tries)}`), p.detail);
+    case "publication.pull_request": {
+      const notes = Array.isArray(p.notes) ? p.notes.map(text).join("\n") : "";
+      return mark(
+        "good",
+        words(p.draft === true ? "draft pull request" : "pull request", `#${text(p.number)}`),
+        words(p.url, notes),
+      );
+    }
+    case "forge.noted":
+      return mark(
+        p.kind === "checks_failed" || p.kind === "reverted" ? "bad" : p.kind === "merged" ? "good" : "waiting",
+        words(plain(p.kind), p.author ? `by ${text(p.author)}` : ""),
+        p.detail,
+      );
     case "grant.changed":
       return mark("waiting", words("permission", p.change, p.type, "by", p.actor));
     case "grant.used":

@@ -22,6 +22,9 @@ import "../../../components/ledger.css";
 
 type Job = RouteResponse<"listJobs">["items"][number];
 
+/** Rows that are drawn at once: thousands of them would make each key wait. */
+const STEP = 200;
+
 /** The permission ledger: who may what, since when, by whom, used when. */
 export function Permissions() {
   useTitle("Permissions");
@@ -36,6 +39,7 @@ export function Permissions() {
   });
   const who = useWho();
   const rows = useListKeys<HTMLTableSectionElement>("button");
+  const [shown, setShown] = useState(STEP);
   const [granting, setGranting] = useState(false);
   const [revoking, setRevoking] = useState<Grant | null>(null);
   const set = (change: { q?: string; type?: string; all?: boolean }) =>
@@ -122,7 +126,7 @@ export function Permissions() {
                     </tr>
                   </thead>
                   <tbody ref={rows}>
-                    {found.map((grant) => {
+                    {found.slice(0, shown).map((grant) => {
                       const { word, live, since } = holds(grant);
                       const { verb, pattern, limits } = line(grant);
                       return (
@@ -180,6 +184,11 @@ export function Permissions() {
                   </tbody>
                 </table>
               </div>
+              {found.length > shown ? (
+                <Button onClick={() => setShown(shown + STEP)}>
+                  Show {formatCount(Math.min(STEP, found.length - shown))} more
+                </Button>
+              ) : null}
               <p className="hint" role="status">
                 {formatCount(found.length)} {found.length === 1 ? "permission" : "permissions"}
                 {items.length === 1_000 ? "; the ledger is longer than the thousand newest shown here" : ""}

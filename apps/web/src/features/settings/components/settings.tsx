@@ -1,7 +1,8 @@
 import { Link, useParams } from "@tanstack/react-router";
-import { CircleUserRound, HardDrive, KeySquare, Server } from "lucide-react";
+import { CircleUserRound, GitPullRequest, HardDrive, KeySquare, Server } from "lucide-react";
 import { useTitle } from "../../../lib/title.ts";
 import { AccountSection } from "./account.tsx";
+import { ConnectionsSection } from "./connections.tsx";
 import { InstallationSection } from "./installation.tsx";
 import { StorageSection } from "./storage.tsx";
 import { TokensSection } from "./tokens.tsx";
@@ -10,6 +11,7 @@ import "../settings.css";
 
 const sections = [
   { id: "account", label: "Your account", icon: CircleUserRound, view: AccountSection },
+  { id: "connections", label: "Connections", icon: GitPullRequest, view: ConnectionsSection },
   { id: "tokens", label: "API tokens", icon: KeySquare, view: TokensSection },
   { id: "installation", label: "Installation", icon: Server, view: InstallationSection },
   { id: "storage", label: "Backup and storage", icon: HardDrive, view: StorageSection },
