@@ -1,8 +1,28 @@
-import { jobStates, jobTransitions, terminalStates } from "@x1agent/contract";
 import { type Migration, tenantTable } from "@x1agent/kernel";
 
-const quoted = (values: readonly string[]) => values.map((value) => `'${value}'`).join(", ");
-const moves = jobStates.flatMap((from) => jobTransitions[from].map((to) => `('${from}', '${to}')`)).join(", ");
+/** What jobs-001 was written with. It stays as it was: a database remembers the text of what it has run. */
+const states =
+  "'queued', 'provisioning', 'running', 'awaiting_input', 'verifying', 'awaiting_approval', 'publishing', 'succeeded', 'no_changes', 'rejected', 'failed', 'cancelled', 'timed_out', 'budget_exceeded', 'lost'";
+const ends = "'succeeded', 'no_changes', 'rejected', 'failed', 'cancelled', 'timed_out', 'budget_exceeded', 'lost'";
+const firstMoves = {
+  queued: "provisioning cancelled failed timed_out budget_exceeded lost",
+  provisioning: "running queued failed cancelled timed_out budget_exceeded lost",
+  running: "awaiting_input verifying queued no_changes failed cancelled timed_out budget_exceeded lost",
+  awaiting_input: "running queued failed cancelled timed_out budget_exceeded lost",
+  verifying: "running awaiting_approval publishing queued no_changes failed cancelled timed_out budget_exceeded lost",
+  awaiting_approval: "publishing queued rejected failed cancelled timed_out",
+  publishing: "succeeded awaiting_approval failed",
+  no_changes: "queued",
+  rejected: "queued",
+  failed: "queued",
+  cancelled: "queued",
+  timed_out: "queued",
+  budget_exceeded: "queued awaiting_approval",
+  lost: "queued",
+};
+const moves = Object.entries(firstMoves)
+  .flatMap(([from, targets]) => targets.split(" ").map((to) => `('${from}', '${to}')`))
+  .join(", ");
 
 export const migrations: readonly Migration[] = [
   {
@@ -10,12 +30,12 @@ export const migrations: readonly Migration[] = [
     sql: `create table job (
       id text primary key, organization_id text not null, project_id text not null references project (id),
       title text not null, goal text not null, repository text not null,
-      state text not null check (state in (${quoted(jobStates)})), reason text not null, reason_detail text, actor jsonb not null,
+      state text not null check (state in (${states})), reason text not null, reason_detail text, actor jsonb not null,
       settings jsonb not null, base_commit text, attempt integer not null default 0, round integer not null default 0,
       approval_digest text, target_branch text, published_commit text,
       owner text, owner_until timestamptz, cancel_requested jsonb,
       created_by jsonb not null, created_at timestamptz not null default now(), updated_at timestamptz not null default now(), started_at timestamptz, ended_at timestamptz);
-    create index job_unfinished on job (owner_until) where state not in (${quoted(terminalStates)});
+    create index job_unfinished on job (owner_until) where state not in (${ends});
     create index job_newest on job (organization_id, id desc);
     ${tenantTable("job")}
 
