@@ -246,7 +246,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
             registries: registries.served,
           });
           watch = await startWatch({
-            ...{ db, log, start: null, instance: await readInstance(options.dataDir) },
+            ...{ db, log, start: forge.startTriggered, instance: await readInstance(options.dataDir) },
             organizations: () => db.system(identities.listOrganizations),
             open: forgesInUse.open,
             check: forgesInUse.check,

@@ -23,6 +23,7 @@ export const neededPermissions = {
   pull_requests: "write",
   issues: "write",
   checks: "write",
+  statuses: "read",
   actions: "read",
   metadata: "read",
 } as const;

@@ -15,7 +15,14 @@ import type { Workspace } from "@x1agent/workspaces";
  * `authorization` is sent as that header to the remote's own origin only; `sshKey` is a private key for SSH. Neither is ever
  * part of a URL, argument or file.
  */
-export type GitCredential = { authorization: string; sshKey?: never } | { sshKey: string; authorization?: never };
+export type GitCredential =
+  | {
+      authorization: string;
+      sshKey?: never;
+      /** Where the repository is now, when its forge says that it was renamed or moved; used on the same origin only. */
+      address?: string;
+    }
+  | { sshKey: string; authorization?: never; address?: never };
 
 /** A remote taken apart. `url` is put together again from the parts and never the text that came in. */
 export type Remote =

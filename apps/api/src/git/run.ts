@@ -115,6 +115,9 @@ export function gitEnvironment(
     if (run.credential?.authorization && (run.remote.kind === "https" || run.remote.kind === "http")) {
       // A header bound to the origin, in the child's environment only: arguments are world-readable, files stay behind.
       settings.push([`http.${originOf(run.remote)}.extraHeader`, `Authorization: ${run.credential.authorization}`]);
+      // The forge vouches that it is the same repository: no redirect of the far end is followed.
+      const { address } = run.credential;
+      if (address?.startsWith(originOf(run.remote))) settings.push([`url.${address}.insteadOf`, run.remote.url]);
     }
     if (run.remote.kind === "ssh") {
       const ssh = ["ssh", "-F", "/dev/null", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oProxyCommand=none"];

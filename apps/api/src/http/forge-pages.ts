@@ -35,7 +35,7 @@ export function addForgePages(app: Hono<Env>, pages: ForgePages): void {
     return page(
       c,
       "Register a GitHub App",
-      `<p>GitHub makes an app of your own, private to its owner, with these rights: contents, issues, pull requests and checks (read and write), actions and metadata (read).</p>
+      `<p>GitHub makes an app of your own, private to its owner, with these rights: contents, issues, pull requests and checks (read and write), commit statuses, actions and metadata (read).</p>
 <form method="post" action="${escaped(form.action)}"><input type="hidden" name="manifest" value="${escaped(form.manifest)}"><button>Go on to GitHub</button></form>`,
       new URL(form.action).origin,
     );

@@ -9,6 +9,7 @@ import {
   type IssueJobCreate,
   type Job,
   type Outcome,
+  platformActor,
   type RouteBody,
   type RouteQuery,
   type RouteResponse,
@@ -20,6 +21,7 @@ import {
   type Connection,
   createOrigin,
   findRepositories,
+  findTriggered,
   getApp,
   getConnection,
   getRepository,
@@ -62,12 +64,10 @@ import {
 } from "@x1agent/forges";
 import { type Database, type Logger, newId, type Tx } from "@x1agent/kernel";
 import { type ForgeDeps, noteRepository } from "../forges/repositories.ts";
+import type { TriggeredStart } from "../watch/deps.ts";
 import { audited } from "./audit.ts";
 import type { Caller, PageOf } from "./index.ts";
 import type { MakeJob } from "./jobs.ts";
-
-/** What started a job on an issue, when it was not the caller's own command. */
-export type IssueTrigger = { trigger: Trigger; triggeredBy: string | null };
 
 export type ForgeUseCases = {
   connections(caller: Caller, all: boolean): Promise<ForgeConnection[]>;
@@ -85,7 +85,7 @@ export type ForgeUseCases = {
   issues(caller: Caller, query: RouteQuery<"listIssues">): Promise<Outcome<PageOf<ForgeIssue>>>;
   issue(caller: Caller, query: RouteQuery<"getIssue">): Promise<Outcome<ForgeIssueDetail>>;
   /** Makes a job of an issue. What is asked of the forge is asked now; the words that the agent gets are those of this moment. */
-  createIssueJob(caller: Caller, body: IssueJobCreate, trigger?: IssueTrigger): Promise<Outcome<Job>>;
+  createIssueJob(caller: Caller, body: IssueJobCreate): Promise<Outcome<Job>>;
 };
 
 /** The pages that a person's browser sees on its way to the forge and back. Public: the state that it carries is the right. */
@@ -121,7 +121,10 @@ const splitState = (state: string): { organizationId: string; secret: string } |
   return organizationId && secret ? { organizationId, secret } : null;
 };
 
-export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & { pages: ForgePages } {
+export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & {
+  pages: ForgePages;
+  startTriggered(request: TriggeredStart): Promise<Outcome<{ jobId: string }>>;
+} {
   const { db, masterKey, log, forges } = deps;
   const present = (connection: Connection): ForgeConnection => {
     const { organizationId: _o, installation: _i, createdBy: _c, updatedAt: _u, ...shown } = connection;
@@ -144,20 +147,20 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & { pages: 
 
   /** The connection that reaches a repository: the named one, else one that has seen it, else each that is in use is asked. */
   async function reach(
-    caller: Caller,
-    fullName: string,
+    caller: Pick<Caller, "organizationId">,
+    at: { id: string } | { fullName: string },
     connectionId: string | undefined,
   ): Promise<Outcome<{ connectionId: string; forge: Forge; repository: Repository }>> {
     const candidates = await db.tenant(caller.organizationId, async (tx) => {
       if (connectionId !== undefined) return [connectionId];
-      const seen = await findRepositories(tx, fullName);
+      const seen = "fullName" in at ? await findRepositories(tx, at.fullName) : [];
       const all = (await listConnections(tx)).filter(({ state }) => state === "active").map(({ id }) => id);
       return [...new Set([...seen.filter((one) => all.includes(one)), ...all])].slice(0, 20);
     });
     let last: Outcome<never> = refuse("forge_unconfigured");
     for (const id of candidates) {
       const forge = await forges.open(caller.organizationId, id);
-      const found = forge.ok ? await forge.value.getRepository({ fullName }) : forge;
+      const found = forge.ok ? await forge.value.getRepository(at) : forge;
       if (!forge.ok || !found.ok) {
         if (!found.ok) last = found;
         continue;
@@ -213,7 +216,7 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & { pages: 
 
   async function readIssue(
     caller: Caller,
-    at: { connectionId?: string | undefined; repository: string; number: number },
+    at: { connectionId?: string | undefined; repository: { id: string } | { fullName: string }; number: number },
   ): Promise<Outcome<ReadIssue>> {
     const reached = await reach(caller, at.repository, at.connectionId);
     if (!reached.ok) return reached;
@@ -231,6 +234,70 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & { pages: 
       ...{ connectionId, repository, thread: thread.value },
       ...judgeIssue(thread.value, permissions.value, outside),
     });
+  }
+
+  /** Makes the job. What is asked of the forge is asked now; the words that the agent gets are those of this moment. */
+  async function makeIssueJob(
+    caller: Caller,
+    at: { connectionId: string | undefined; repository: { id: string } | { fullName: string }; number: number },
+    { again, goal, ...settings }: Omit<IssueJobCreate, "connectionId" | "repository" | "number">,
+    { trigger, triggeredBy, key }: { trigger: Trigger; triggeredBy: string | null; key: string | null },
+  ): Promise<Outcome<Job>> {
+    const { number } = at;
+    const read = await readIssue(caller, at);
+    if (!read.ok) return read;
+    const { connectionId, repository, thread, words, trust } = read.value;
+    const { issue } = thread;
+    if (issue.state === "closed" && !again)
+      return refuse(
+        "conflict",
+        `${repository.fullName}#${number} is closed; ask for it again to work on it all the same.`,
+      );
+    if (repository.archived)
+      return refuse("repository_invalid", `${repository.fullName} is archived: nothing can be pushed.`);
+    const title = `#${number} ${plainTitle(issue.title)}`;
+    return deps.makeJob(
+      caller,
+      {
+        ...settings,
+        ...{ repository: repository.cloneUrl, title },
+        base: settings.base ?? repository.defaultBranch,
+        goal: issueGoal({
+          ...{ repository: repository.fullName, issue, asked: goal ?? null, truncated: thread.truncated },
+          words: words.map(({ text, permission, included }) => ({ ...text, permission, included })),
+        }),
+      },
+      {
+        trust,
+        async before(tx) {
+          const [present] = await openJobsOnIssue(tx, {
+            connectionId,
+            repository: repository.id,
+            issueNumber: number,
+          });
+          if (!present || again) return null;
+          return refuse(
+            "conflict",
+            present.pullRequest === null
+              ? `${present.jobId} works on ${repository.fullName}#${number} (${present.state}); ask for it again to start another.`
+              : `${present.jobId} has the pull request #${present.pullRequest} open for ${repository.fullName}#${number}; ask for it again to start another.`,
+          );
+        },
+        async after(tx, job) {
+          await linkProject(tx, { connectionId, externalId: repository.id }, job.projectId);
+          await createOrigin(tx, {
+            ...{ jobId: job.id, organizationId: caller.organizationId, connectionId, repository: repository.id },
+            ...{ issueNumber: number, issueUrl: issue.url, issueTitle: plainTitle(issue.title), trust },
+            ...{ issueDigest: issueDigest(issue), trigger, triggeredBy },
+            facts: {
+              fullName: repository.fullName,
+              left: words.filter(({ included }) => !included).length,
+              ...(key === null ? {} : { key }),
+            },
+          });
+        },
+      },
+    );
   }
 
   const useCases: ForgeUseCases = {
@@ -327,7 +394,7 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & { pages: 
     },
 
     async issues(caller, { connectionId, repository, q, labels, state, limit, cursor }) {
-      const reached = await reach(caller, repository, connectionId);
+      const reached = await reach(caller, { fullName: repository }, connectionId);
       if (!reached.ok) return reached;
       const found = await reached.value.forge.listIssues(reached.value.repository, {
         ...{
@@ -345,7 +412,7 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & { pages: 
     },
 
     async issue(caller, query) {
-      const read = await readIssue(caller, query);
+      const read = await readIssue(caller, { ...query, repository: { fullName: query.repository } });
       if (!read.ok) return read;
       const { connectionId, repository, thread, words, trust } = read.value;
       const jobs = await db.tenant(caller.organizationId, (tx) =>
@@ -361,61 +428,29 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & { pages: 
       });
     },
 
-    async createIssueJob(caller, body, trigger) {
-      const { connectionId: asked, repository: name, number, again, goal, ...settings } = body;
-      const read = await readIssue(caller, { connectionId: asked, repository: name, number });
-      if (!read.ok) return read;
-      const { connectionId, repository, thread, words, trust } = read.value;
-      const { issue } = thread;
-      if (issue.state === "closed" && !again)
-        return refuse(
-          "conflict",
-          `${repository.fullName}#${number} is closed; ask for it again to work on it all the same.`,
-        );
-      if (repository.archived)
-        return refuse("repository_invalid", `${repository.fullName} is archived: nothing can be pushed.`);
-      const title = `#${number} ${plainTitle(issue.title)}`;
-      return deps.makeJob(
-        caller,
-        {
-          ...settings,
-          ...{ repository: repository.cloneUrl, title },
-          base: settings.base ?? repository.defaultBranch,
-          goal: issueGoal({
-            ...{ repository: repository.fullName, issue, asked: goal ?? null, truncated: thread.truncated },
-            words: words.map(({ text, permission, included }) => ({ ...text, permission, included })),
-          }),
-        },
-        {
-          trust,
-          async before(tx) {
-            const [present] = await openJobsOnIssue(tx, {
-              connectionId,
-              repository: repository.id,
-              issueNumber: number,
-            });
-            if (!present || again) return null;
-            return refuse(
-              "conflict",
-              present.pullRequest === null
-                ? `${present.jobId} works on ${repository.fullName}#${number} (${present.state}); ask for it again to start another.`
-                : `${present.jobId} has the pull request #${present.pullRequest} open for ${repository.fullName}#${number}; ask for it again to start another.`,
-            );
-          },
-          async after(tx, job) {
-            await linkProject(tx, { connectionId, externalId: repository.id }, job.projectId);
-            await createOrigin(tx, {
-              ...{ jobId: job.id, organizationId: caller.organizationId, connectionId, repository: repository.id },
-              ...{ issueNumber: number, issueUrl: issue.url, issueTitle: plainTitle(issue.title), trust },
-              ...{ issueDigest: issueDigest(issue), trigger: trigger?.trigger ?? "cli" },
-              triggeredBy: trigger?.triggeredBy ?? null,
-              facts: { fullName: repository.fullName, left: words.filter(({ included }) => !included).length },
-            });
-          },
-        },
-      );
+    createIssueJob(caller, { connectionId, repository, number, ...rest }) {
+      const at = { connectionId, repository: { fullName: repository }, number };
+      return makeIssueJob(caller, at, rest, { trigger: "cli", triggeredBy: null, key: null });
     },
   };
+
+  /** A job that something at the forge asked for; the same key gives the same job. */
+  async function startTriggered(request: TriggeredStart): Promise<Outcome<{ jobId: string }>> {
+    const { organizationId, connectionId, repository, issueNumber, trigger, triggeredBy, key, again } = request;
+    const made = await db.tenant(organizationId, (tx) => findTriggered(tx, connectionId, key));
+    if (made) return accept({ jobId: made });
+    const job = await makeIssueJob(
+      { organizationId, actor: platformActor },
+      { connectionId, repository: { id: repository }, number: issueNumber },
+      {
+        ...{ again, ask: false },
+        ...(request.runtime === null ? {} : { runtime: request.runtime }),
+        ...(request.budgetMicros === null ? {} : { budgetMicros: request.budgetMicros }),
+      },
+      { trigger, triggeredBy, key },
+    );
+    return job.ok ? accept({ jobId: job.value.id }) : job;
+  }
 
   const pages: ForgePages = {
     async form(state) {
@@ -487,7 +522,7 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & { pages: 
         : refuse("forge_not_found", "GitHub does not know this installation of the app.");
     },
   };
-  return { ...useCases, pages };
+  return { ...useCases, pages, startTriggered };
 }
 
 type JudgedWords = {

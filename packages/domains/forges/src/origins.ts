@@ -67,6 +67,17 @@ export async function getOrigin(tx: Tx, jobId: string): Promise<Origin | null> {
   return found && present(found);
 }
 
+/** The job that was made for one trigger, by the trigger's key; null while there is none. */
+export async function findTriggered(tx: Tx, connectionId: string, key: string): Promise<string | null> {
+  const found = await row(
+    tx,
+    sql<{
+      id: string;
+    }>`select job_id as id from job_origin where connection_id = ${connectionId} and facts->>'key' = ${key} limit 1`,
+  );
+  return found?.id ?? null;
+}
+
 /** A job on an issue that stands in the way of another: one that works on it, or whose pull request is open. */
 export type JobOnIssue = { jobId: string; state: string; pullRequest: number | null };
 
