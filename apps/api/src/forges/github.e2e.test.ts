@@ -192,8 +192,8 @@ describe("an issue of GitHub", () => {
   it("is told that a protected branch takes no push", async () => {
     const { name, number } = await repository();
     const job = await start(name, number);
-    await x1.reach(job.id, "awaiting_approval");
-    github.protect(name, "x1/*", { restrictPushes: [] });
+    const { targetBranch } = await x1.reach(job.id, "awaiting_approval");
+    github.protect(name, targetBranch ?? "");
     await approve(job.id);
     const back = await until(
       () => x1.job(job.id),

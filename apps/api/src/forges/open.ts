@@ -48,6 +48,8 @@ export function createForges(deps: { db: Pick<Database, "tenant">; masterKey: Bu
     const forge = createGithubForge({
       ...addresses.value,
       fetch: deps.fetch,
+      // A forge on this machine is nobody else's, and asks nobody to space their requests.
+      paced: !/^(localhost|127\.|\[::1\])/.test(new URL(addresses.value.apiUrl).hostname),
       auth: app
         ? { kind: "app", appId: app.externalId, privateKey: secret, installation }
         : { kind: "token", token: secret },

@@ -119,13 +119,18 @@ export async function forgeCredential(
   organizationId: string,
   subject: GitSubject,
   purpose: GitPurpose,
-): Promise<Outcome<ForgeCredential | null>> {
+): Promise<Outcome<(ForgeCredential & { address?: string }) | null>> {
   const known = await repositoryOfJob(deps, organizationId, subject);
   if (!known) return accept(null);
   const found = await lookAtRepository(deps, organizationId, known);
   if (!found.ok) return found;
   const { forge, repository } = found.value;
-  if (purpose === "read" || purpose === "push") return forge.gitCredential(repository, purpose);
+  if (purpose === "read" || purpose === "push") {
+    const made = await forge.gitCredential(repository, purpose);
+    const address = deps.canonicalRepository(repository.cloneUrl);
+    if (!made.ok || !address.ok || address.value === subject.repository) return made;
+    return accept({ ...made.value, address: address.value });
+  }
   return forge.apiCredential(repository, purpose === "forge.read" ? "read" : "comment");
 }
 

@@ -43,7 +43,10 @@ export async function startJobs(
   const credential: NonNullable<LoopDeps["credential"]> = async (organizationId, subject, purpose) => {
     const minted = await forgeCredential(forge, organizationId, subject, purpose);
     if (!minted.ok) return minted;
-    if (minted.value) return accept({ authorization: minted.value.authorization });
+    if (minted.value) {
+      const { authorization, address } = minted.value;
+      return accept({ authorization, ...(address ? { address } : {}) });
+    }
     const remote = parseRemote(subject.repository, deps.localRules);
     return accept((remote.ok && (await loadGitCredential(db, masterKey, organizationId, remote.value))) || null);
   };
@@ -74,7 +77,7 @@ export async function startJobs(
         const subject = { id: jobId, projectId: job?.projectId ?? "", repository };
         const minted = await forgeCredential(forge, organizationId, subject, purpose);
         if (!minted.ok) throw new Fault(minted.code, minted.detail);
-        if (minted.value) return minted.value;
+        if (minted.value) return { authorization: minted.value.authorization, expiresAt: minted.value.expiresAt };
         if (purpose !== "read" && purpose !== "push") return null;
         const held = await credential(organizationId, subject, purpose);
         return held.ok && held.value?.authorization

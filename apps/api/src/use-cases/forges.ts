@@ -10,6 +10,7 @@ import {
   type Job,
   type Outcome,
   platformActor,
+  type Refusal,
   type RouteBody,
   type RouteQuery,
   type RouteResponse,
@@ -154,15 +155,19 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & {
     const candidates = await db.tenant(caller.organizationId, async (tx) => {
       if (connectionId !== undefined) return [connectionId];
       const seen = "fullName" in at ? await findRepositories(tx, at.fullName) : [];
-      const all = (await listConnections(tx)).filter(({ state }) => state === "active").map(({ id }) => id);
+      const listed = await listConnections(tx);
+      const active = listed.filter(({ state }) => state === "active").map(({ id }) => id);
+      // Where none is in use, the one that was says why it is not.
+      const all = active.length > 0 ? active : listed.map(({ id }) => id);
       return [...new Set([...seen.filter((one) => all.includes(one)), ...all])].slice(0, 20);
     });
-    let last: Outcome<never> = refuse("forge_unconfigured");
+    let last: Refusal = refuse("forge_unconfigured");
     for (const id of candidates) {
       const forge = await forges.open(caller.organizationId, id);
       const found = forge.ok ? await forge.value.getRepository(at) : forge;
       if (!forge.ok || !found.ok) {
-        if (!found.ok) last = found;
+        // What can pass says more than that another connection does not see it.
+        if (!found.ok && (last.code === "forge_unconfigured" || last.code === "forge_not_found")) last = found;
         continue;
       }
       const noted = await noteRepository(deps, caller.organizationId, id, found.value);
