@@ -96,6 +96,7 @@ describe("what is read of a forge", () => {
       "/repos/acme/app/commits/..%2F..%2Fother",
       "/repos/acme/app/commits/../../other",
       "/repos/acme/app/commits/%2Fx",
+      "/repos/acme/app/commits/a..b",
     ],
     ...["/repos/acme/app/compare/main...acme:other:main", "/repos/acme/app/compare/main"],
     // Of the repository, and not served.

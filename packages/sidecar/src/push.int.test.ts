@@ -304,23 +304,30 @@ describe("bytes that are no push of git's", () => {
   it.each([
     [
       "a pack before the list ends",
+      "does not begin with its length",
       () =>
         Buffer.concat([
           packet(`${zero} ${zero.replace("0", "1")} refs/heads/x1/a\0 ${caps}`),
           Buffer.from("PACK\0\0\0\x02"),
         ]),
     ],
-    ["a pack and no list", () => Buffer.from("PACK\0\0\0\x02\0\0\0\0")],
-    ["a list that breaks off", () => packet(`${zero} ${"1".repeat(40)} refs/heads/x1/a\0 ${caps}`)],
+    ["a pack and no list", "does not begin with its length", () => Buffer.from("PACK\0\0\0\x02\0\0\0\0")],
+    ["a list that breaks off", "ends within", () => packet(`${zero} ${"1".repeat(40)} refs/heads/x1/a\0 ${caps}`)],
     [
       "a list without end",
+      "longer than 65536",
       () => Buffer.concat(Array.from({ length: 3_000 }, () => packet(`shallow ${"1".repeat(40)}`))),
     ],
-    ["a packet that divides", () => Buffer.from("0001")],
-    ["a packet of nothing", () => Buffer.from("0004")],
-    ["a packet that is too long", () => Buffer.concat([Buffer.from("fff1"), Buffer.alloc(70_000, "a")])],
+    ["a packet that divides", "says that it has 1 bytes", () => Buffer.from("0001")],
+    ["a packet of nothing", "says that it has 4 bytes", () => Buffer.from("0004")],
+    [
+      "a packet that is too long",
+      "says that it has 65521",
+      () => Buffer.concat([Buffer.from("fff1"), Buffer.alloc(70_000, "a")]),
+    ],
     [
       "a ref with a zero byte",
+      "zero byte",
       () =>
         Buffer.concat([
           packet(`${zero} ${"1".repeat(40)} refs/heads/x1/a\0 ${caps}`),
@@ -330,10 +337,12 @@ describe("bytes that are no push of git's", () => {
     ],
     [
       "a signed push",
+      "Signed",
       () => Buffer.concat([packet(`push-cert\0 ${caps}\n`), packet("certificate version 0.1\n"), flush]),
     ],
     [
       "push options",
+      "Push options",
       () =>
         Buffer.concat([
           packet(`${zero} ${"1".repeat(40)} refs/heads/x1/a\0 ${caps} push-options`),
@@ -342,9 +351,10 @@ describe("bytes that are no push of git's", () => {
           flush,
         ]),
     ],
-  ] as const)("are refused: %s", async (_name, body) => {
+  ] as const)("are refused: %s", async (_name, why, body) => {
     const told = await raw([body()]);
     expect(told).toMatch(/^HTTP\/1\.1 403/);
+    expect(told).toContain(why);
     expect(server.requests).toEqual([]);
   });
 

@@ -396,7 +396,7 @@ function rules({ phase, inference, trusted, repositories = [] }: Entry) {
   const push = repositories.flatMap(({ name, push: open }) =>
     open ? [{ repository: name, protected: [...open.protected] }] : [],
   );
-  return { phase, inference, trusted, push: trusted ? push : [] };
+  return { phase, inference, trusted, push };
 }
 
 function observed(entry: Entry, type: string, payload: object, origin?: string, ts?: string): NewEvent {
