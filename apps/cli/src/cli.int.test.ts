@@ -212,7 +212,15 @@ describe("x1", () => {
       type: "registry",
       details: { pattern: "npm", phases: ["agent"], address: "10.0.0.0/8" },
     });
+    const push = ["grant", "repo.push:x1/*", "--repository", "acme/app", "--force"];
+    expect((await run(push, { url: service.url })).code).toBe(0);
+    expect(service.requests.at(-1)?.body).toMatchObject({
+      type: "repo.push",
+      details: { pattern: "x1/*", repository: "acme/app", force: true },
+    });
     // Where it would have no effect it is no option.
+    for (const option of [["--force"], ["--repository", "acme/app"]])
+      expect((await run(["grant", "repo.read:*", ...option], { url: service.url })).code).toBe(2);
     expect((await run(["grant", "ai.anthropic:*", ...options], { url: service.url })).code).toBe(2);
   });
 

@@ -333,6 +333,13 @@ describe("the API port", () => {
     expect((await api(sidecar, "/git/origin/git-upload-pack", { authorization: basic }, "POST", "0000")).status).toBe(
       200,
     );
+    // What a fetch asks with is bounded: it is no way out for anything else.
+    const long = "x".repeat(17 * 1024 ** 2);
+    const far = await api(sidecar, "/git/origin/git-upload-pack", { authorization: basic }, "POST", long).catch(
+      () => null,
+    );
+    expect(far?.status ?? 502).toBe(502);
+    remote.requests.splice(2);
     for (const path of ["/git/origin/info/refs?service=git-receive-pack", "/git/origin/git-receive-pack"])
       expect((await api(sidecar, path, { authorization: basic }, path.includes("?") ? "GET" : "POST")).status).toBe(
         403,

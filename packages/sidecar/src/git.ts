@@ -21,6 +21,9 @@ import type { Traffic } from "./traffic.ts";
 /** One fetch is a listing of refs and the packs asked for after it; a grant for one use lasts for these and so long. */
 const ONE_FETCH_MS = 10 * 60_000;
 
+/** What a fetch says goes to the remote: the ids that it has and wants, of the largest repositories some megabytes. */
+const MAX_WANTS = 16 * 1024 ** 2;
+
 type ApiDeps = {
   boot: SidecarBoot;
   token: TokenCheck;
@@ -142,7 +145,17 @@ async function fetchFrom(
   const method = request.method ?? "GET";
   const upstream = await remotes.request(repository, purpose, repository.url, { path, method, headers });
   response.on("close", () => upstream.destroy());
-  request.pipe(upstream);
+  if (method === "GET") {
+    request.resume();
+    upstream.end();
+  } else {
+    let asked = 0;
+    request.on("data", (chunk: Buffer) => {
+      asked += chunk.length;
+      if (asked > MAX_WANTS || !deps.traffic.count(chunk.length)) upstream.destroy();
+    });
+    request.pipe(upstream);
+  }
   const incoming = await answerOf(upstream);
   remotes.judge(repository, purpose, incoming);
   let bytes = 0;

@@ -41,6 +41,9 @@ export function approvalSubject(input: {
   });
 }
 
+/** Pattern of the branches that the platform itself publishes jobs to. */
+export const platformBranches = "x1/job-*";
+
 /** `x1/<job>-<slug>`: letters, digits and dashes only, whatever the title holds. Pure. */
 export function targetBranchName(jobId: string, title: string): string {
   const clean = (text: string) =>

@@ -18,6 +18,7 @@ export {
   approvalSubject,
   buildEvidence,
   type EvidenceInput,
+  platformBranches,
   pullRequestText,
   targetBranchName,
   verificationSentence,

@@ -27,7 +27,7 @@ import { startJobs } from "./index.ts";
 const scan = `
 exec > /workspace/.dump 2>&1
 echo FORGE BEGINS
-git fetch --quiet origin main; git push origin HEAD:refs/heads/x1/canary; git ls-remote origin; gh auth status; gh repo view; gh auth token
+git fetch --quiet origin main; git push origin HEAD:refs/heads/x1/canary; git push origin HEAD:refs/heads/x1/job-of-others; git ls-remote origin; gh auth status; gh repo view; gh auth token
 gh api repos/{owner}/{repo}; gh api repos/{owner}/{repo}/contents/leaked.txt; curl -sv -H "x-x1-token: $X1_JOB_TOKEN" 127.0.0.1:9090/github
 GIT_TRACE_CURL=1 GIT_TRACE=1 git ls-remote origin; printf 'protocol=https\\nhost=127.0.0.1\\n\\n' | git credential fill; cat .git/config
 echo SCAN BEGINS; id; env
@@ -194,6 +194,7 @@ it("finds no planted secret from where the agent's commands run, but for the one
   // The sidecar held tokens of the forge meanwhile: with one the agent pushed, with one it read.
   const minted = [...github.world.tokens.values()].filter(({ kind }) => kind === "installation");
   expect(await github.head("acme/app", "x1/canary")).toMatch(/^[0-9a-f]{40}$/);
+  await expect(github.head("acme/app", "x1/job-of-others")).rejects.toThrow(/no branch/);
   expect(dump.includes("name:\tacme/app\n"), "gh repo view").toBe(true);
   expect(new Set(minted.map(({ permissions }) => (permissions === "all" ? "all" : permissions.contents)))).toEqual(
     new Set(["read", "write"]),

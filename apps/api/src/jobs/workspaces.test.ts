@@ -1,7 +1,9 @@
 import { execFileSync } from "node:child_process";
+import { matchesPattern } from "@x1agent/contract";
+import { newId } from "@x1agent/kernel";
 import { expect, it } from "vitest";
-import type { Remote } from "../git/index.ts";
-import { gitEnvironment } from "./workspaces.ts";
+import { platformBranches, type Remote, targetBranchName } from "../git/index.ts";
+import { gitEnvironment, protectedBranches } from "./workspaces.ts";
 
 const https: Remote = { kind: "https", host: "forge.example", port: 443, path: "/acme/app.git", url: "" };
 const leadsTo = (remote: Remote, address: string) =>
@@ -32,4 +34,12 @@ it("leads git inside from every way of writing the job's repository to the sidec
   expect(leadsTo(odd, "http://[::1]:8080/a/b")).toBe(origin);
   expect(gitEnvironment({ kind: "local", url: "/r", path: "/r", uid: 0, gid: 0 })).toEqual({});
   expect(gitEnvironment(undefined)).toEqual({});
+});
+
+it("lets no agent push to where the platform publishes, nor to the branches that work stands on", () => {
+  const base = { remote: https, branch: "develop", defaultBranch: "main" };
+  expect(protectedBranches({ base, targetBranch: "x1/mine" })).toEqual(["main", "develop", "x1/mine", "x1/job-*"]);
+  expect(protectedBranches({ base: { ...base, branch: null }, targetBranch: null })).toEqual(["main", "x1/job-*"]);
+  expect(protectedBranches({ base: { ...base, defaultBranch: null }, targetBranch: null })).toBeNull();
+  expect(matchesPattern(platformBranches, targetBranchName(newId("job"), "Fix it"))).toBe(true);
 });

@@ -12,7 +12,7 @@ import type { AttemptRecord, JobRecord } from "@x1agent/domain-jobs";
 import { newId } from "@x1agent/kernel";
 import { launchWorkspace, type Workspace, type WorkspacePurpose, type WorkspaceSpec } from "@x1agent/workspaces";
 import type { Registration } from "../control/index.ts";
-import type { Base, Remote } from "../git/index.ts";
+import { type Base, platformBranches, type Remote } from "../git/index.ts";
 import type { BudgetRefusal, LoopDeps } from "./deps.ts";
 import { trustedLabel, trustOf } from "./steps/trust.ts";
 
@@ -37,6 +37,8 @@ export type WorkspaceRequest = {
     manifest: RuntimeManifest;
     appDir: string;
     base: Pick<Base, "remote" | "branch" | "defaultBranch">;
+    /** Branch that the platform publishes the job to. */
+    targetBranch: string | null;
     onBudgetRefused(reply: BudgetRefusal): void;
   };
 };
@@ -83,11 +85,10 @@ async function sidecarBoot(
       ...repository,
       credential: async (purpose: GitPurpose) =>
         (await deps.gitCredential?.(job.organizationId, job.id, job.repository, purpose)) ?? null,
-      // Without knowing the default branch nobody can say that it is not the one pushed to.
-      ...(trusted && agent?.base.defaultBranch
+      ...(agent && protectedBranches(agent)
         ? {
             push: {
-              protected: [agent.base.defaultBranch, ...(agent.base.branch ? [agent.base.branch] : [])],
+              protected: protectedBranches(agent) ?? [],
               isProtected: async (branch: string) =>
                 (await deps.isProtectedBranch?.(job.organizationId, job.repository, branch)) ?? false,
             },
@@ -119,6 +120,19 @@ async function sidecarBoot(
     ...(deps.upstreamProxy ? { upstreamProxy: deps.upstreamProxy } : {}),
     ...(deps.ca ? { ca: deps.ca } : {}),
   };
+}
+
+/**
+ * Branches that no agent pushes to, whatever its grants: the remote's default one, the one that the job stands on, and those
+ * that the platform publishes to, the job's own and other jobs': what is there was approved. Null where the default one is not
+ * known: then nobody can say that it is not the one pushed to. Pure.
+ */
+export function protectedBranches({
+  base,
+  targetBranch,
+}: Pick<NonNullable<WorkspaceRequest["agent"]>, "base" | "targetBranch">): string[] | null {
+  if (base.defaultBranch === null) return null;
+  return [base.defaultBranch, base.branch, targetBranch, platformBranches].filter((name) => name !== null);
 }
 
 /** The spec of a workspace. Pure. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { egressMistake } from "./grants.ts";
+import { egressMistake, repositoryMistake } from "./grants.ts";
 
 describe("an egress grant", () => {
   it.each(["registry.example.org", "*.example.org", "*", "localhost", "10.1.2.3", "[2001:db8::1]", "my_host.lan"])(
@@ -15,5 +15,16 @@ describe("an egress grant", () => {
       expect(egressMistake({ address })).toBeNull();
     for (const address of ["10.0.0.0/33", "10.0.0/8", "x", "10.0.0.0/8/8", "fd00::/129", "10.0.0.0/"])
       expect(egressMistake({ address }), address).toContain("no range");
+  });
+});
+
+describe("a grant about repositories", () => {
+  it("has only what has an effect", () => {
+    expect(repositoryMistake("repo.push", { pattern: "x1/*", repository: "acme/app", force: true })).toBeNull();
+    expect(repositoryMistake("repo.read", { pattern: "*" })).toBeNull();
+    for (const pattern of ["read", "comment", "*"]) expect(repositoryMistake("forge", { pattern })).toBeNull();
+    expect(repositoryMistake("forge", { pattern: "write" })).toContain("read, comment");
+    expect(repositoryMistake("repo.read", { force: true })).toContain("force");
+    expect(repositoryMistake("ai.openai", { repository: "acme/app" })).toContain("repository");
   });
 });

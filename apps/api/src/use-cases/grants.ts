@@ -25,7 +25,10 @@ export function grantUseCases(db: Pick<Database, "tenant">): UseCases["grants"] 
     list: (caller, filter) => db.tenant(caller.organizationId, (tx) => listGrants(tx, filter)),
     create: (caller, { subject, type, details, scope, reason }) =>
       db.tenant(caller.organizationId, async (tx) => {
-        const wrong = type === "egress" || type === "registry" ? egressMistake(details ?? {}) : null;
+        const wrong =
+          type === "egress" || type === "registry"
+            ? egressMistake(details ?? {})
+            : repositoryMistake(type, details ?? {});
         if (wrong) return refuse("invalid_request", wrong);
         if (type === "registry" && scope === "once")
           return refuse("invalid_request", "An installation asks a registry many times: name phases instead.");
@@ -128,6 +131,19 @@ async function grantAll(tx: Tx, platform: Caller, grants: readonly FirstGrant[])
     });
     if (made.ok) await audited(tx, platform, "grant.created", made.value.id, { type, details: made.value.details });
   }
+}
+
+/** What is wrong with a grant about repositories, in the same sense. Pure. */
+export function repositoryMistake(
+  type: GrantType,
+  { pattern, repository, force }: { [Name in "pattern" | "repository" | "force"]?: GrantDetails[Name] | undefined },
+): string | null {
+  if (force && type !== "repo.push") return "Only a grant of type repo.push has force.";
+  if (repository && type !== "repo.push" && type !== "forge")
+    return "Only grants of type repo.push and forge name a repository.";
+  if (type === "forge" && pattern !== undefined && !["read", "comment", "*"].includes(pattern))
+    return "A grant of type forge is for read, comment or * for both.";
+  return null;
 }
 
 /** What is wrong with an egress grant: one that can match nothing looks like a closed door later. Pure. */

@@ -60,10 +60,15 @@ export function addPolicyCommands(program: Command, _setExit: SetExit): void {
     .option("--once", "used up by the first use")
     .option("--phase <phase>", "setup, agent or verify; may be repeated (default: every phase)", collectPhase, [])
     .option("--address <cidr>", "range that a host or registry may resolve to when that is private or reserved")
+    .option("--repository <owner/name>", "the one repository that a grant of type repo.push or forge is for")
+    .option("--force", "a grant of type repo.push moves and rewrites branches that the workspace did not make, too")
     .option("--reason <text>")
     .action(async (text: string, options, command: Command) => {
       const context = contextOf(command);
       const { type, pattern } = parseGrant(text);
+      if (options.force && type !== "repo.push") throw new UsageError("--force is for grants of type repo.push.");
+      if (options.repository && type !== "repo.push" && type !== "forge")
+        throw new UsageError("--repository is for grants of type repo.push and forge.");
       if (type !== "egress" && type !== "registry" && (options.phase.length || options.address))
         throw new UsageError("--phase and --address are for grants of type egress and registry.");
       const grant = await context.client.createGrant({
@@ -75,6 +80,8 @@ export function addPolicyCommands(program: Command, _setExit: SetExit): void {
             pattern,
             ...(options.phase.length ? { phases: options.phase as (typeof phases)[number][] } : {}),
             ...(options.address ? { address: options.address as string } : {}),
+            ...(options.repository ? { repository: options.repository as string } : {}),
+            ...(options.force ? { force: true } : {}),
           },
           scope: options.once ? "once" : "persistent",
           ...(options.reason ? { reason: options.reason } : {}),
@@ -166,6 +173,8 @@ function grantTable(items: readonly Grant[], { style }: Context): string {
         g.revokedAt ? "revoked" : g.consumedAt ? "used" : g.scope,
         visibleLine(
           [
+            g.details.repository ? `of ${g.details.repository}` : "",
+            g.details.force ? "force" : "",
             g.details.phases ? `in ${g.details.phases.join("+")}` : "",
             g.details.ports ? `ports ${g.details.ports.join(",")}` : "",
             g.details.address ? `at ${g.details.address}` : "",

@@ -85,7 +85,7 @@ export async function provision(
       if (job.setup === null) workspace.startHost().catch(() => {});
     },
     agent: {
-      ...{ manifest, appDir: appDir.value, base },
+      ...{ manifest, appDir: appDir.value, base, targetBranch: job.targetBranch },
       onBudgetRefused: (_reply: BudgetRefusal) => {
         if (!live || live.budgetRefused) return;
         live.budgetRefused = true;

@@ -43,8 +43,10 @@ export function bounds({ type, details }: Pick<Grant, "type" | "details">): stri
   return [first, limits(details)].filter(Boolean).join(" · ");
 }
 
-function limits({ ports, address, phases }: Grant["details"]): string {
+function limits({ ports, address, phases, repository, force }: Grant["details"]): string {
   const parts = [
+    repository ? `of ${repository}` : null,
+    force ? "rewriting too" : null,
     ports ? `port ${ports.join(", ")}` : null,
     address ? `at ${address}` : null,
     phases ? `in ${phases.map((phase) => (phase === "setup" ? "set-up" : phase)).join(", ")}` : null,
