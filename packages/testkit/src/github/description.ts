@@ -31,12 +31,18 @@ const componentPrefix = "#/components/schemas/";
 /**
  * The description's own mistakes, mended where they are met. An installation's account in the listing of an App's
  * installations is described as a user and an enterprise at once (`allOf`); everywhere else it is one of the two. An
- * event's payload is to fit exactly one of sixteen (`oneOf`), but a comment's also fits that of an issue.
+ * event's payload is to fit exactly one of sixteen (`oneOf`), but a comment's also fits that of an issue. A remark's
+ * `line` and `position` are described as numbers; GitHub gives null for both once it is outdated.
  */
 function mended(schema: Shape): Shape {
   if (Array.isArray(schema.oneOf) && (schema.oneOf[0] as Shape)?.$ref === `${componentPrefix}create-event`) {
     const { oneOf, ...rest } = schema;
     return { ...rest, anyOf: oneOf };
+  }
+  if (schema.title === "Pull Request Review Comment" || schema.title === "Legacy Review Comment") {
+    const { line, position, ...rest } = schema.properties as Record<string, Shape>;
+    const orNull = { line: { ...line, nullable: true }, position: { ...position, nullable: true } };
+    return { ...schema, properties: { ...rest, ...orNull } };
   }
   const titles = Array.isArray(schema.allOf) ? (schema.allOf as Shape[]).map((one) => one.title) : [];
   if (titles.join() !== "Simple User,Enterprise") return schema;

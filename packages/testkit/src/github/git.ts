@@ -233,6 +233,22 @@ export class GitRepository {
     return changes;
   }
 
+  /** Where a line of a file (from 1) lies in a later commit; undefined when it was changed or taken out. */
+  async lineAfter(from: string, to: string, path: string, line: number): Promise<number | undefined> {
+    const options = ["--no-ext-diff", "--no-textconv", "-U0", "--end-of-options", from, to, "--", path];
+    const patch = await this.git(["--literal-pathspecs", "diff-tree", "-r", "-p", ...options]);
+    let moved = line;
+    for (const [, start = "0", size = "1", , added = "1"] of patch.matchAll(
+      /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@/gm,
+    )) {
+      const [first, count] = [Number(start), Number(size)];
+      // A hunk that only adds names the line it comes after.
+      if (count > 0 && line >= first && line < first + count) return undefined;
+      if (line > first) moved += Number(added) - count;
+    }
+    return /^deleted file mode/m.test(patch) ? undefined : moved;
+  }
+
   /** The whole difference as text, as a `.diff` address gives it. */
   patchText(from: string, to: string): Promise<string> {
     return this.git(["diff", "--no-ext-diff", "--no-textconv", "-M", "--end-of-options", `${from}...${to}`]);

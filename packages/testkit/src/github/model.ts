@@ -19,6 +19,9 @@ export type Account = {
   basePermission: Role;
 };
 
+/** People of an organization who are asked together. */
+export type Team = { id: number; organization: Account; slug: string; name: string; members: Account[] };
+
 export type Label = { id: number; name: string; color: string; description: string | null; default: boolean };
 
 export type Comment = {
@@ -45,9 +48,12 @@ export type ReviewComment = {
   user: Account;
   body: string;
   path: string;
-  /** Line in the file as of the commit, counted from 1; `undefined` for a comment on the file. */
+  /** Line in the file as of `commitId`, counted from 1; `undefined` for a comment on the file, and once it is outdated. */
   line: number | undefined;
   startLine: number | undefined;
+  /** Lines as of `originalCommitId`. */
+  originalLine: number | undefined;
+  originalStartLine: number | undefined;
   side: "LEFT" | "RIGHT";
   startSide: "LEFT" | "RIGHT" | undefined;
   diffHunk: string;
@@ -74,6 +80,7 @@ export type Pull = {
   reviews: Review[];
   reviewComments: ReviewComment[];
   requestedReviewers: Account[];
+  requestedTeams: Team[];
   maintainerCanModify: boolean;
 };
 

@@ -15,6 +15,7 @@ import type {
   Review,
   ReviewComment,
   Status,
+  Team,
   WorkflowRun,
 } from "./model.ts";
 import type { World } from "./world.ts";
@@ -104,6 +105,27 @@ export class Presenter {
       public_members_url: `${url}/public_members{/member}`,
       avatar_url: `${this.web}/avatars/u/${account.id}`,
       description: null,
+    };
+  }
+
+  team(team: Team): Shape {
+    const url = `${this.api}/organizations/${team.organization.id}/team/${team.id}`;
+    return {
+      id: team.id,
+      node_id: node("Team", team.id),
+      url,
+      members_url: `${url}/members{/member}`,
+      name: team.name,
+      description: null,
+      permission: "push",
+      privacy: "closed",
+      notification_setting: "notifications_enabled",
+      html_url: `${this.web}/orgs/${team.organization.login}/teams/${team.slug}`,
+      repositories_url: `${url}/repos`,
+      slug: team.slug,
+      parent: null,
+      type: "organization",
+      organization_id: team.organization.id,
     };
   }
 
@@ -355,7 +377,7 @@ export class Presenter {
       assignee: common.assignee,
       assignees: common.assignees,
       requested_reviewers: pull.requestedReviewers.map((user) => this.user(user)),
-      requested_teams: [],
+      requested_teams: pull.requestedTeams.map((team) => this.team(team)),
       labels: common.labels,
       milestone: null,
       draft: pull.draft,
@@ -381,7 +403,7 @@ export class Presenter {
       active_lock_reason: null,
     };
     if (!full) return simple;
-    const figures = await this.world.figures(repository, issue);
+    const figures = await this.world.figures(repository, issue, this.principal.kind === "token");
     return {
       ...simple,
       merged: pull.mergedAt !== undefined,
@@ -426,8 +448,6 @@ export class Presenter {
     const url = `${this.#url(repository)}/pulls/comments/${comment.id}`;
     const html = `${this.#html(repository)}/pull/${issue.number}#discussion_r${comment.id}`;
     const pull = `${this.#url(repository)}/pulls/${issue.number}`;
-    const outdated = comment.commitId !== issue.pull!.headSha;
-    const line = comment.line ?? null;
     return {
       url,
       pull_request_review_id: comment.reviewId,
@@ -447,14 +467,14 @@ export class Presenter {
       _links: { self: { href: url }, html: { href: html }, pull_request: { href: pull } },
       reactions: reactions(url),
       start_line: comment.startLine ?? null,
-      original_start_line: comment.startLine ?? null,
+      original_start_line: comment.originalStartLine ?? null,
       start_side: comment.startSide ?? null,
-      line: outdated ? null : line,
-      original_line: line ?? 1,
+      line: comment.line ?? null,
+      original_line: comment.originalLine ?? 1,
       side: comment.side,
-      position: outdated ? null : (line ?? 1),
-      original_position: line ?? 1,
-      subject_type: comment.line === undefined ? "file" : "line",
+      position: comment.line ?? null,
+      original_position: comment.originalLine ?? 1,
+      subject_type: comment.originalLine === undefined ? "file" : "line",
       ...(comment.inReplyTo === undefined ? {} : { in_reply_to_id: comment.inReplyTo }),
     };
   }

@@ -167,7 +167,10 @@ export function pullRoutes(): Handlers {
     "pulls/list-requested-reviewers": {
       needs: read,
       handle: (call) =>
-        ok({ users: pullOf(call).pull.requestedReviewers.map((one) => call.present.user(one)), teams: [] }),
+        ok({
+          users: pullOf(call).pull.requestedReviewers.map((one) => call.present.user(one)),
+          teams: pullOf(call).pull.requestedTeams.map((one) => call.present.team(one)),
+        }),
     },
     "pulls/request-reviewers": {
       needs: write,
@@ -175,9 +178,8 @@ export function pullRoutes(): Handlers {
       handle: async (call) => {
         const issue = pullOf(call);
         const { reviewers, team_reviewers } = call.body as { reviewers?: string[]; team_reviewers?: string[] };
-        if (team_reviewers?.length)
-          throw new Refused(422, "Could not resolve to a node with the global id of the requested team.");
         await call.world.requestReviewers(call.actor, call.repository, issue, reviewers ?? []);
+        await call.world.requestTeams(call.actor, call.repository, issue, team_reviewers ?? []);
         return created(await call.present.pull(call.repository, issue, false));
       },
     },

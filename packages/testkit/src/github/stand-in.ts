@@ -21,6 +21,7 @@ import type {
   Protection,
   Repository,
   Role,
+  Team,
   Token,
 } from "./model.ts";
 import { pages } from "./pages.ts";
@@ -31,7 +32,7 @@ import { pullRoutes } from "./routes-pulls.ts";
 import { repoRoutes } from "./routes-repos.ts";
 import { type Handlers, type Seen, StandInServer } from "./server.ts";
 import { type Delivery, type Fate, Webhooks } from "./webhooks.ts";
-import { type MergeMethod, World } from "./world.ts";
+import { type MergeMethod, reaches, World } from "./world.ts";
 
 export type StandInOptions = {
   /** Default any free one. */
@@ -254,6 +255,24 @@ export class GithubStandIn {
     return organization;
   }
 
+  /** A team of an organization, which can be asked for a review. */
+  team(organization: string, slug: string, members: readonly string[]): Team {
+    const team: Team = {
+      id: this.world.id(),
+      organization: this.account(organization),
+      slug,
+      name: slug,
+      members: members.map((login) => this.account(login)),
+    };
+    this.world.teams.push(team);
+    return team;
+  }
+
+  /** How often a pull request is asked for after a change until GitHub has worked out whether it can be merged; default 0. */
+  set mergeableAfter(reads: number) {
+    this.world.mergeableAfter = reads;
+  }
+
   /** A repository with one commit: `files`, or those of the folder `from`; with neither it is empty. */
   async repository(
     name: string,
@@ -398,6 +417,18 @@ export class GithubStandIn {
       this.world.changeInstallationRepositories(
         installation,
         { added: of(change.added), removed: of(change.removed) },
+        this.#ownerPerson(installation.account),
+      ),
+    );
+  }
+
+  /** Somebody accepts what the App now asks for: the installation's permissions and events become the App's. */
+  grant(installation: Installation, permissions: Permissions, events?: readonly string[]): Promise<void> {
+    return this.world.exclusive(() =>
+      this.world.grantPermissions(
+        installation,
+        { metadata: "read", ...permissions },
+        events ?? installation.events,
         this.#ownerPerson(installation.account),
       ),
     );
@@ -553,6 +584,22 @@ export class Person {
     return world.exclusive(() => work(world, this.#github.repo(name)));
   }
 
+  /** As GitHub's pages do: who lacks the role finds no button. */
+  #may<T>(
+    needed: Role,
+    name: RepositoryName,
+    work: (world: World, repository: Repository) => Promise<T>,
+    own?: (world: World, repository: Repository) => Issue,
+  ): Promise<T> {
+    return this.#do(name, async (world, repository) => {
+      const role = world.role(this.account, repository);
+      const mine = own?.(world, repository).user === this.account;
+      if (!mine && !reaches(role, needed))
+        throw new Error(`${this.account.login} has the role ${role} in ${repository.name}; this takes ${needed}`);
+      return work(world, repository);
+    });
+  }
+
   openIssue(
     name: RepositoryName,
     issue: { title: string; body?: string; labels?: readonly string[]; assignees?: readonly string[] },
@@ -561,7 +608,12 @@ export class Person {
   }
 
   editIssue(name: RepositoryName, number: number, change: { title?: string; body?: string }): Promise<void> {
-    return this.#do(name, (world, at) => world.updateIssue(this.account, at, world.issue(at, number), change));
+    return this.#may(
+      "triage",
+      name,
+      (world, at) => world.updateIssue(this.account, at, world.issue(at, number), change),
+      (world, at) => world.issue(at, number),
+    );
   }
 
   comment(name: RepositoryName, number: number, body: string) {
@@ -569,14 +621,14 @@ export class Person {
   }
 
   label(name: RepositoryName, number: number, label: string): Promise<void> {
-    return this.#do(name, (world, at) => {
+    return this.#may("triage", name, (world, at) => {
       const issue = world.issue(at, number);
       return world.setLabels(this.account, at, issue, [...issue.labels.map((one) => one.name), label]);
     });
   }
 
   unlabel(name: RepositoryName, number: number, label: string): Promise<void> {
-    return this.#do(name, (world, at) => {
+    return this.#may("triage", name, (world, at) => {
       const issue = world.issue(at, number);
       const rest = issue.labels.map((one) => one.name).filter((one) => one !== label);
       return world.setLabels(this.account, at, issue, rest);
@@ -584,27 +636,34 @@ export class Person {
   }
 
   assign(name: RepositoryName, number: number, ...logins: string[]): Promise<void> {
-    return this.#do(name, (world, at) => {
+    return this.#may("triage", name, (world, at) => {
       const issue = world.issue(at, number);
       return world.setAssignees(this.account, at, issue, [...issue.assignees.map((one) => one.login), ...logins]);
     });
   }
 
   close(name: RepositoryName, number: number, reason: "completed" | "not_planned" = "completed"): Promise<void> {
-    return this.#do(name, (world, at) =>
-      world.updateIssue(this.account, at, world.issue(at, number), { state: "closed", stateReason: reason }),
+    return this.#may(
+      "triage",
+      name,
+      (world, at) =>
+        world.updateIssue(this.account, at, world.issue(at, number), { state: "closed", stateReason: reason }),
+      (world, at) => world.issue(at, number),
     );
   }
 
   reopen(name: RepositoryName, number: number): Promise<void> {
-    return this.#do(name, (world, at) =>
-      world.updateIssue(this.account, at, world.issue(at, number), { state: "open" }),
+    return this.#may(
+      "triage",
+      name,
+      (world, at) => world.updateIssue(this.account, at, world.issue(at, number), { state: "open" }),
+      (world, at) => world.issue(at, number),
     );
   }
 
   /** A commit on a branch, which is made from the default branch (or `from`) when it is not there; gives its id. */
   push(name: RepositoryName, branch: string, files: Files, message = "Change", from?: string): Promise<string> {
-    return this.#do(name, (world, at) =>
+    return this.#may("write", name, (world, at) =>
       world.commitFiles(this.account, at, { branch, files, message, ...(from ? { from } : {}) }),
     );
   }
@@ -619,7 +678,12 @@ export class Person {
   }
 
   markReady(name: RepositoryName, number: number): Promise<void> {
-    return this.#do(name, (world, at) => world.setDraft(this.account, at, world.pull(at, number), false));
+    return this.#may(
+      "write",
+      name,
+      (world, at) => world.setDraft(this.account, at, world.pull(at, number), false),
+      (world, at) => world.issue(at, number),
+    );
   }
 
   review(
@@ -646,11 +710,11 @@ export class Person {
 
   /** Merges; gives the commit that the base then has. */
   merge(name: RepositoryName, number: number, method: MergeMethod = "merge"): Promise<string> {
-    return this.#do(name, (world, at) => world.merge(this.account, at, world.pull(at, number), { method }));
+    return this.#may("write", name, (world, at) => world.merge(this.account, at, world.pull(at, number), { method }));
   }
 
   deleteBranch(name: RepositoryName, branch: string): Promise<void> {
-    return this.#do(name, async (world, at) => {
+    return this.#may("write", name, async (world, at) => {
       const before = await this.#github.head(at, branch);
       await at.git.deleteRef(`refs/heads/${branch}`);
       await world.refsChanged(this.account, at, [{ ref: `refs/heads/${branch}`, before, after: "0".repeat(40) }]);
@@ -662,24 +726,26 @@ export class Person {
     sha: string,
     status: { state: "error" | "failure" | "pending" | "success"; context: string; description?: string },
   ) {
-    return this.#do(name, (world, at) => world.createStatus(this.account, at, { sha, ...status }));
+    return this.#may("write", name, (world, at) => world.createStatus(this.account, at, { sha, ...status }));
   }
 
   /** Presses "Re-run" on a check. */
   rerun(name: RepositoryName, run: CheckRun): Promise<void> {
-    return this.#do(name, (world, at) => world.rerequest(this.account, at, run));
+    return this.#may("write", name, (world, at) => world.rerequest(this.account, at, run));
   }
 
   renameRepository(name: RepositoryName, to: string): Promise<void> {
-    return this.#do(name, (world, at) => world.renameRepository(at, to, this.account));
+    return this.#may("admin", name, (world, at) => world.renameRepository(at, to, this.account));
   }
   renameBranch(name: RepositoryName, from: string, to: string): Promise<void> {
-    return this.#do(name, (world, at) => world.renameBranch(at, from, to, this.account));
+    return this.#may("admin", name, (world, at) => world.renameBranch(at, from, to, this.account));
   }
   transfer(name: RepositoryName, to: string): Promise<void> {
-    return this.#do(name, (world, at) => world.transferRepository(at, this.#github.account(to), this.account));
+    return this.#may("admin", name, (world, at) =>
+      world.transferRepository(at, this.#github.account(to), this.account),
+    );
   }
   deleteRepository(name: RepositoryName): Promise<void> {
-    return this.#do(name, (world, at) => world.deleteRepository(at, this.account));
+    return this.#may("admin", name, (world, at) => world.deleteRepository(at, this.account));
   }
 }

@@ -1,3 +1,4 @@
+import { sign } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -117,6 +118,27 @@ describe("the GitHub stand-in over time", () => {
     expect(await level("bob")).toBe("read");
   });
 
+  it("takes only an App's own JWT, within its ten minutes and a minute of skew", async () => {
+    const { github, app } = await scene();
+    const other = github.app({ name: "other", owner: "acme", permissions: {} });
+    const now = Math.floor(github.now() / 1000);
+    const status = async (claims: Record<string, unknown>, key = app.privateKey, alg = "RS256") => {
+      const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+      const text = `${part({ alg, typ: "JWT" })}.${part(claims)}`;
+      const jwt = `${text}.${sign("RSA-SHA256", Buffer.from(text), key).toString("base64url")}`;
+      const headers = { authorization: `Bearer ${jwt}`, "user-agent": "test" };
+      return (await fetch(`${github.apiUrl}/app`, { headers })).status;
+    };
+    expect(await status({ iss: app.id, iat: now - 60, exp: now + 540 })).toBe(200);
+    expect(await status({ iss: app.clientId, iat: now + 30, exp: now + 540 })).toBe(200);
+    expect(await status({ iss: app.id, iat: now, exp: now + 660 })).toBe(401);
+    expect(await status({ iss: app.id, iat: now + 120, exp: now + 540 })).toBe(401);
+    expect(await status({ iss: app.id, iat: now - 600, exp: now - 1 })).toBe(401);
+    expect(await status({ iss: other.id, iat: now, exp: now + 60 })).toBe(401);
+    expect(await status({ iss: app.id, iat: now, exp: now + 60 }, app.privateKey, "none")).toBe(401);
+    expect((await fetch(`${github.apiUrl}/meta`, { headers: { "user-agent": "" } })).status).toBe(403);
+  });
+
   it("holds fine-grained tokens to their repositories, permissions and person", async () => {
     const { github } = await scene({ private: true });
     await github.repository("acme/other", { private: true, files: { a: "a" } });
@@ -176,6 +198,39 @@ describe("the GitHub stand-in over time", () => {
       mergeable_state: "dirty",
     });
     expect((await kit.rest.repos.getBranch({ ...where, branch: "main" })).data.protected).toBe(true);
+  });
+
+  it("moves remarks with their lines, asks teams, and works mergeability out later", async () => {
+    const { github, app, installation } = await scene();
+    const kit = await installed(github, app, installation);
+    const lines = (...more: string[]) => `${[...more, "one", "two", "three"].join("\n")}\n`;
+    await github.as("bob").push("acme/tool", "fix", { "a.txt": lines() });
+    await github.as("bob").openPull("acme/tool", { head: "fix", title: "Fix" });
+    await github.as("alice").commentOnLine("acme/tool", 1, { path: "a.txt", line: 2, body: "two?" });
+    await github.as("alice").commentOnLine("acme/tool", 1, { path: "a.txt", line: 3, body: "three?" });
+    await github.as("bob").push("acme/tool", "fix", { "a.txt": lines("zero").replace("three", "3") });
+    const { data: remarks } = await kit.rest.pulls.listReviewComments({ ...where, pull_number: 1 });
+    expect(remarks.map((one) => [one.body, one.line ?? null, one.original_line])).toEqual([
+      ["two?", 3, 2],
+      ["three?", null, 3],
+    ]);
+    github.team("acme", "core", ["alice"]);
+    const { data: asked } = await kit.rest.pulls.requestReviewers({
+      ...where,
+      pull_number: 1,
+      team_reviewers: ["core"],
+    });
+    expect(asked.requested_teams?.map((one) => one.slug)).toEqual(["core"]);
+    await expect(
+      kit.rest.pulls.requestReviewers({ ...where, pull_number: 1, team_reviewers: ["gone"] }),
+    ).rejects.toMatchObject({ status: 422 });
+    github.mergeableAfter = 3;
+    const states: (boolean | null)[] = [];
+    await github.as("bob").push("acme/tool", "fix", { "b.txt": "b\n" });
+    for (let index = 0; index < 4; index++)
+      states.push((await kit.rest.pulls.get({ ...where, pull_number: 1 })).data.mergeable);
+    expect(states).toEqual([null, null, null, true]);
+    await expect(github.as("mallory").merge("acme/tool", 1)).rejects.toThrow(/takes write/);
   });
 
   it("answers git through faults too, and partially", async () => {

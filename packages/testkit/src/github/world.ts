@@ -23,6 +23,7 @@ import {
   type ReviewComment,
   type Role,
   type Status,
+  type Team,
   type Token,
   type WorkflowRun,
 } from "./model.ts";
@@ -73,6 +74,9 @@ export class World {
   readonly apps = new Map<number, App>();
   readonly installations = new Map<number, Installation>();
   readonly tokens = new Map<string, Token>();
+  readonly teams: Team[] = [];
+  /** Reads of a changed pull request that find its mergeability not worked out yet. */
+  mergeableAfter = 0;
   /** `owner/name` in lower case to the repository that once had that name. */
   readonly formerNames = new Map<string, number>();
   readonly #announce: (happening: Happening) => Promise<void>;
@@ -81,7 +85,7 @@ export class World {
   #tail: Promise<unknown> = Promise.resolve();
   readonly #figures = new Map<
     string,
-    { mergeable: boolean; commits: number; files: number; plus: number; minus: number }
+    { mergeable: boolean; commits: number; files: number; plus: number; minus: number; reads: number }
   >();
   readonly #authors = new Map<string, Set<string>>();
   /** The App behind Actions' own checks, and the bot that signs them. */
@@ -325,6 +329,20 @@ export class World {
     }
     installation.updatedAt = this.time();
     await this.#installationSays(change, installation, actor);
+  }
+
+  async grantPermissions(
+    installation: Installation,
+    permissions: Permissions,
+    events: readonly string[],
+    actor: Account,
+  ): Promise<void> {
+    installation.permissions = permissions;
+    installation.events = [...events];
+    installation.app.permissions = permissions;
+    installation.app.events = [...events];
+    installation.updatedAt = this.time();
+    await this.#installationSays("new_permissions_accepted", installation, actor);
   }
 
   async changeInstallationRepositories(
@@ -681,6 +699,7 @@ export class World {
           await this.closePull(actor, base, issue);
           continue;
         }
+        await this.#moveRemarks(repository, issue, change.after);
         pull.headSha = change.after;
         const current = await base.git.branch(pull.baseRef);
         if (current) pull.baseSha = current;
@@ -703,6 +722,18 @@ export class World {
       if (change.after === zero) await this.closePull(actor, repository, issue);
       else if (await repository.git.isAncestor(pull.headSha, change.after))
         await this.#merged(actor, repository, issue, change.after);
+    }
+  }
+
+  /** Comments on lines follow a push to their new lines; those whose lines changed become outdated. */
+  async #moveRemarks(repository: Repository, issue: Issue, head: string): Promise<void> {
+    for (const comment of issue.pull!.reviewComments) {
+      if (comment.line === undefined || comment.side === "LEFT") continue;
+      const line = await repository.git.lineAfter(comment.commitId, head, comment.path, comment.line);
+      if (comment.startLine !== undefined && line !== undefined) comment.startLine += line - comment.line;
+      if (line === undefined) comment.startLine = undefined;
+      else comment.commitId = head;
+      comment.line = line;
     }
   }
 
@@ -1061,6 +1092,7 @@ export class World {
       reviews: [],
       reviewComments: [],
       requestedReviewers: [],
+      requestedTeams: [],
       maintainerCanModify: from !== repository && (input.maintainerCanModify ?? true),
     };
     // The range is looked at where both commits are; a refused pull request leaves only a ref nobody asks for.
@@ -1159,6 +1191,23 @@ export class World {
     }
   }
 
+  async requestTeams(actor: Account, repository: Repository, issue: Issue, slugs: readonly string[]): Promise<void> {
+    const found = slugs.map((slug) =>
+      this.teams.find((team) => team.organization === repository.owner && team.slug === slug),
+    );
+    if (found.includes(undefined))
+      throw new Refused(
+        422,
+        "Reviews may only be requested from collaborators. One or more of the users or teams you specified is not a collaborator of the repository.",
+      );
+    for (const team of found as Team[]) {
+      if (issue.pull!.requestedTeams.includes(team)) continue;
+      issue.pull!.requestedTeams.push(team);
+      const requested_team = this.presenter().team(team);
+      await this.#pullSays("review_requested", actor, repository, issue, { requested_team });
+    }
+  }
+
   async removeReviewers(
     actor: Account,
     repository: Repository,
@@ -1232,6 +1281,7 @@ export class World {
     review.submittedAt = this.time();
     issue.updatedAt = this.time();
     pull.requestedReviewers = pull.requestedReviewers.filter((one) => one !== actor);
+    pull.requestedTeams = pull.requestedTeams.filter((team) => !team.members.includes(actor));
     await this.#reviewSays("submitted", actor, repository, issue, review);
     for (const comment of pull.reviewComments.filter((one) => one.reviewId === review.id))
       await this.#reviewCommentSays("created", actor, repository, issue, comment);
@@ -1315,6 +1365,8 @@ export class World {
       path: given.path,
       line: given.line,
       startLine: given.startLine,
+      originalLine: given.line,
+      originalStartLine: given.startLine,
       side,
       startSide: given.startLine === undefined ? undefined : side,
       diffHunk: hunk ?? "",
@@ -1412,7 +1464,7 @@ export class World {
   }
 
   /** What GitHub works out for a single pull request. */
-  async figures(repository: Repository, issue: Issue) {
+  async figures(repository: Repository, issue: Issue, asked = false) {
     const pull = issue.pull!;
     const open = issue.state === "open";
     const base = (open && (await repository.git.branch(pull.baseRef))) || pull.baseSha;
@@ -1427,24 +1479,28 @@ export class World {
         files: files.length,
         plus: files.reduce((sum, file) => sum + file.additions, 0),
         minus: files.reduce((sum, file) => sum + file.deletions, 0),
+        reads: 0,
       };
       this.#figures.set(key, known);
     }
+    const waiting = asked && open && known.reads < this.mergeableAfter;
+    if (asked) known.reads += 1;
     const reason = open ? await this.#blocked(repository, issue) : undefined;
     const failing = this.#anyFailing(repository, pull.headSha);
-    const state = !open
-      ? "unknown"
-      : !known.mergeable
-        ? "dirty"
-        : pull.draft
-          ? "draft"
-          : reason
-            ? "blocked"
-            : failing
-              ? "unstable"
-              : "clean";
+    const state =
+      !open || waiting
+        ? "unknown"
+        : !known.mergeable
+          ? "dirty"
+          : pull.draft
+            ? "draft"
+            : reason
+              ? "blocked"
+              : failing
+                ? "unstable"
+                : "clean";
     return {
-      mergeable: open ? known.mergeable : null,
+      mergeable: open && !waiting ? known.mergeable : null,
       mergeableState: state,
       commits: known.commits,
       files: known.files,
