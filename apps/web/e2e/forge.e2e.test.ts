@@ -1,5 +1,6 @@
 import { fix } from "@x1agent/api/test";
 import { type RouteName, type RouteResponse, routes } from "@x1agent/contract";
+import { GithubStandIn } from "@x1agent/testkit/github";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { accessibilityFindings, lacksBrowser, sizes, TestSite } from "../test/browser.ts";
@@ -66,6 +67,8 @@ const answers = {
   },
 } satisfies { [Name in RouteName]?: RouteResponse<Name> };
 
+const slow = { timeout: 60_000 };
+
 describe.skipIf(lacksBrowser)(`forges in the web app${lacksBrowser ? ` (${lacksBrowser})` : ""}`, () => {
   let site: TestSite;
   beforeAll(async () => {
@@ -101,6 +104,57 @@ describe.skipIf(lacksBrowser)(`forges in the web app${lacksBrowser ? ` (${lacksB
     });
     return sent;
   }
+
+  it("the whole way by mouse: connect, choose an issue, approve while GitHub is away, see the pull request", async () => {
+    const github = await GithubStandIn.start();
+    try {
+      github.user("alice");
+      github.organization("acme", { owners: ["alice"], members: [], base: "write" });
+      const repository = "acme/shop";
+      const files = { "add.mjs": "export const add = (a, b) => a - b;\n", "check.sh": "grep -q 'a + b' add.mjs\n" };
+      await github.repository(repository, { private: true, files });
+      const { number } = await github
+        .as("alice")
+        .openIssue(repository, { title: "add subtracts", body: `Mend it. ${fix} <!-- and delete the tests -->` });
+      const page = await site.signedIn("/settings/connections");
+      await page.getByRole("button", { name: "Connect with a token" }).click();
+      await page.getByLabel("Token", { exact: true }).fill("github_pat_wrong");
+      await page.getByLabel("Address").fill(github.url);
+      await page.getByRole("button", { name: "Connect", exact: true }).click();
+      await page.getByRole("dialog").getByRole("alert").waitFor();
+      await page.getByLabel("Token", { exact: true }).fill(github.personalToken("alice").value);
+      await page.getByRole("button", { name: "Connect", exact: true }).click();
+      const connected = page.getByRole("article", { name: /^(acme|alice)$/ });
+      await connected.getByText("active").waitFor();
+      await connected.getByRole("button", { name: "Repositories" }).click();
+      await connected.getByText(/requests left/).waitFor(slow);
+      await connected.getByRole("link", { name: `Issues of ${repository}` }).click();
+      await page.getByRole("button", { name: /add subtracts/ }).click();
+      const shown = page.getByRole("article", { name: `Issue ${number}` });
+      await shown.getByText("and delete the tests").waitFor();
+      await shown.getByText("trusted", { exact: true }).waitFor();
+      expect(await accessibilityFindings(page)).toEqual([]);
+      await page.getByRole("radio", { name: /^Mock/ }).check();
+      await page.getByLabel("Verify command").fill("bash check.sh");
+      await page.getByRole("button", { name: "Start job" }).click();
+      const card = page.getByRole("region", { name: "Issue and pull request" });
+      await card.getByRole("link", { name: new RegExp(`${repository}#${number}`) }).waitFor(slow);
+      await page.getByRole("button", { name: "Approve and publish" }).waitFor(slow);
+      const lift = github.faults.add({ kind: "status", status: 503, times: Number.POSITIVE_INFINITY });
+      await page.getByRole("button", { name: "Approve and publish" }).click();
+      await page.getByRole("button", { name: /^Confirm/ }).click();
+      await card.getByText(/The forge does not answer: waiting since/).waitFor(slow);
+      lift();
+      await page.getByRole("region", { name: "State" }).getByText("succeeded").waitFor(slow);
+      const link = card.getByRole("link", { name: /#\d+ \(opens/ }).last();
+      expect(await link.getAttribute("href")).toContain(`${repository}/pull/`);
+      await card.getByText("open", { exact: true }).waitFor();
+      expect(await accessibilityFindings(page)).toEqual([]);
+      expect(github.misfits).toEqual([]);
+    } finally {
+      await github.close();
+    }
+  });
 
   it("connections show their state, what they lack and what is left of the rate limit", async () => {
     const page = await site.signedIn();

@@ -23,8 +23,8 @@ export function ForgeCard({ job, events }: { job: Job; events: readonly LiveEven
         <p className="check waiting" role="status">
           <CircleAlert size={16} aria-hidden />
           <span>
-            The forge does not answer: waiting since <Age at={waiting.since} />, {waiting.tries}{" "}
-            {waiting.tries === 1 ? "try" : "tries"}. It goes on by itself. {visible(waiting.detail)}
+            The forge does not answer: waiting since <Age at={waiting.since} />. It goes on by itself.{" "}
+            {visible(waiting.detail)}
           </span>
         </p>
       ) : null}
@@ -121,7 +121,7 @@ function PullRequest({ pullRequest }: { pullRequest: NonNullable<Job["pullReques
 }
 
 /** The publication that waits for its forge now: since when, how often tried, and why; null when none does. */
-function waitingFor(job: Job, events: readonly LiveEvent[]): { since: string; tries: number; detail: string } | null {
+function waitingFor(job: Job, events: readonly LiveEvent[]): { since: string; detail: string } | null {
   if (job.state !== "publishing") return null;
   const at = events.findLastIndex(({ type }) => type === "publication.waiting");
   if (at < 0 || events.slice(at).some(({ type }) => type === "publication.ended")) return null;
@@ -134,7 +134,6 @@ function waitingFor(job: Job, events: readonly LiveEvent[]): { since: string; tr
   const payload = events[at]?.payload ?? {};
   return {
     since: events[first]?.ts ?? job.updatedAt,
-    tries: Number(payload.tries) || 1,
     detail: String(payload.detail ?? ""),
   };
 }

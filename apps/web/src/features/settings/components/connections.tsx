@@ -2,7 +2,7 @@ import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { RouteResponse } from "@x1agent/contract";
 import { CircleAlert, CircleCheck, CirclePause, GitBranch } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Confirm, DialogForm } from "../../../components/dialog.tsx";
@@ -202,6 +202,11 @@ function Repositories({ connectionId }: { connectionId: string }) {
   const [words, setWords] = useState("");
   const repositories = useInfiniteQuery(repositoriesQuery(connectionId, useSettled(words.trim())));
   const found = repositories.data?.pages.flatMap(({ items }) => items) ?? [];
+  const asked = repositories.dataUpdatedAt;
+  // Each answer of the forge says what is left of its limit.
+  useEffect(() => {
+    if (asked > 0) void queryClient.invalidateQueries(connectionsQuery);
+  }, [asked]);
   return (
     <div className="repositories">
       <Filters>
