@@ -234,13 +234,15 @@ export class Description {
 
   /**
    * Holds a request against its operation. Path and query values come as text and are returned as the description types
-   * them; unknown query values stay out, as GitHub leaves them out.
+   * them; unknown names stay out, as GitHub leaves them out, and are told as `stray`.
    */
   checkRequest(
     operation: Operation,
     request: { path: Record<string, string>; query: URLSearchParams; body: unknown },
-  ): { values: Shape } | Misfit {
+  ): { values: Shape; stray: string[] } | Misfit {
     const values: Shape = {};
+    const known = new Set(operation.parameters.map((parameter) => parameter.name));
+    const stray = [...request.query.keys()].filter((name) => !known.has(name));
     for (const parameter of operation.parameters) {
       if (parameter.in !== "path" && parameter.in !== "query") continue;
       const given =
@@ -265,9 +267,10 @@ export class Description {
       } else {
         const misfit = this.#check(operation.body.schema, request.body, "body");
         if (misfit) return misfit;
+        stray.push(...this.#strayFields(operation.body.schema, request.body));
       }
     }
-    return { values };
+    return { values, stray };
   }
 
   readonly #wrappers = new Map<Shape, Shape>();
@@ -277,6 +280,19 @@ export class Description {
     const wrapper = { type: "object", properties: { value: schema } };
     this.#wrappers.set(schema, wrapper);
     return wrapper;
+  }
+
+  /** Names at the top of a body that its schema does not know in any of its forms. */
+  #strayFields(schema: Shape, body: unknown): string[] {
+    if (typeof body !== "object" || body === null || Array.isArray(body)) return [];
+    const known = new Set<string>();
+    const collect = (node: Shape): boolean => {
+      const at = this.#follow(node);
+      for (const name of Object.keys((at.properties ?? {}) as Shape)) known.add(name);
+      const parts = [at.oneOf, at.anyOf, at.allOf].flat().filter(Boolean) as Shape[];
+      return (at.additionalProperties !== undefined && at.additionalProperties !== false) || parts.some(collect);
+    };
+    return collect(schema) ? [] : Object.keys(body).filter((name) => !known.has(name));
   }
 
   #needsBody(schema: Shape): boolean {

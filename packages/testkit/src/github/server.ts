@@ -24,6 +24,8 @@ export type Seen = {
   /** Why the description does not fit the request or the answer, or what the stand-in does not play. */
   problem: string | undefined;
   fault: string | undefined;
+  /** Names in query or body that the operation does not know: GitHub passes over them, their sender meant something. */
+  stray: string[];
   userAgent: string;
   body: unknown;
 };
@@ -176,6 +178,7 @@ export class StandInServer {
       status: 0,
       problem: undefined,
       fault: undefined,
+      stray: [],
       userAgent: request.headers["user-agent"] ?? "",
       body: undefined,
     };
@@ -354,6 +357,7 @@ export class StandInServer {
           ? new Refused(422, `Invalid request.\n\n"${checked.missing}" wasn't supplied.`)
           : new Refused(422, `Invalid request.\n\n${checked.message}`);
       }
+      seen.stray = checked.stray;
       // Descriptors, not values: `actor` and `token` refuse when a handler asks for them, not before.
       const full = Object.defineProperties(
         { values: checked.values, operation },

@@ -301,6 +301,8 @@ describe("the GitHub stand-in, driven by octokit and git", () => {
       status: 422,
     });
     await expect(kit.request("GET /repos/acme/tool/nonsense")).rejects.toMatchObject({ status: 404 });
+    await kit.request("GET /repos/acme/tool/issues?per-page=3");
+    expect(github.strays.map((one) => one.stray)).toEqual([["per-page"]]);
     await expect(kit.request("GET /gists")).rejects.toMatchObject({ status: 501 });
     expect(github.misfits.map((one) => one.path)).toEqual([
       "/repos/acme/tool/issues",

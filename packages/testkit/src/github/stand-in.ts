@@ -183,6 +183,10 @@ export class GithubStandIn {
   requests(operation: string): Seen[] {
     return this.#server.log.filter((one) => one.operation === operation);
   }
+  /** Requests with a name in query or body that their operation does not know: a slip of the pen, mostly. */
+  get strays(): Seen[] {
+    return this.#server.log.filter((one) => one.stray.length > 0);
+  }
   /** Ids of the operations it plays. */
   get operations(): string[] {
     return Object.keys(this.#server.handlers);

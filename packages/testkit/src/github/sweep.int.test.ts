@@ -244,6 +244,7 @@ it("answers every operation it plays at least once, and every answer fits GitHub
   await call(user, "DELETE /repos/acme/tools");
 
   expect(github.misfits).toEqual([]);
+  expect(github.strays.map((one) => `${one.operation}: ${one.stray}`)).toEqual([]);
   const answered = new Set(github.log.filter((one) => one.status < 400).map((one) => one.operation));
   expect(github.operations.filter((id) => !answered.has(id))).toEqual([]);
 });

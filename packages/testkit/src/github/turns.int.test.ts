@@ -278,7 +278,8 @@ describe("the GitHub stand-in over time", () => {
     const kit = await installed(github, app, installation);
     const { data } = await kit.rest.issues.listForRepo({ ...where, per_page: 100, page: many / 100 });
     expect(data.at(-1)?.number).toBe(1);
-    const found = await kit.rest.search.issuesAndPullRequests({ q: 'repo:acme/tool is:issue is:open "issue 77"' });
+    const q = 'repo:acme/tool is:issue is:open "issue 77"';
+    const found = await kit.rest.search.issuesAndPullRequests({ q, sort: "created", order: "asc" });
     expect(found.data.items.some((one) => one.number === 77)).toBe(true);
   });
 });

@@ -24,7 +24,6 @@ export type Delivery = {
   repositoryId: number | undefined;
   /** The body, byte for byte. */
   text: string;
-  payload: Shape;
   redelivery: boolean;
   deliveredAt: string;
   /** 0 while it waits; 502 when nobody answered. */
@@ -54,6 +53,8 @@ const permissionOf: Record<string, string> = {
 };
 /** GitHub gives an endpoint ten seconds. */
 const patience = 10_000;
+/** GitHub keeps deliveries for some days; the stand-in this many. */
+const keptDeliveries = 20_000;
 
 type Examples = Map<string, Shape[]>;
 let examples: Promise<Examples> | undefined;
@@ -196,7 +197,6 @@ export class Webhooks {
       installationId,
       repositoryId,
       text: JSON.stringify(payload),
-      payload,
       redelivery: false,
       deliveredAt: this.#world().time(),
       statusCode: 0,
@@ -206,6 +206,7 @@ export class Webhooks {
       response: "",
     };
     this.deliveries.push(delivery);
+    if (this.deliveries.length > keptDeliveries) this.deliveries.splice(0, this.deliveries.length - keptDeliveries);
     return delivery;
   }
 
@@ -415,7 +416,7 @@ export class Webhooks {
     return {
       ...this.summary(delivery),
       url: delivery.url,
-      request: { headers: this.headers(delivery), payload: delivery.payload },
+      request: { headers: this.headers(delivery), payload: JSON.parse(delivery.text) as Shape },
       response: { headers: {}, payload: delivery.response },
     };
   }
