@@ -76,7 +76,7 @@ export function createClient(options: GithubOptions): GithubClient {
             log: quiet,
           },
         }),
-    retry: { doNotRetry: [400, 401, 403, 404, 410, 422, 429, 451] },
+    retry: { retries: 1, doNotRetry: [400, 401, 403, 404, 410, 422, 429, 451] },
     throttle: {
       enabled: options.paced ?? true,
       // One connection's waiting is no other's.
@@ -119,8 +119,9 @@ export function createClient(options: GithubOptions): GithubClient {
           ...(known ? { "if-none-match": known.etag } : {}),
           ...(parameters.headers as object | undefined),
         },
-        // Only what asks may be sent twice: an answer that got lost may stand for something that was made.
-        request: { retries: get ? 1 : 0 },
+        // Only what asks may be sent twice: an answer that got lost may stand for something that was made. A number other than
+        // zero would have the library repeat every failure at once, refusals and limits too.
+        ...(get ? {} : { request: { retries: 0 } }),
       });
       const headers = response.headers as Record<string, string | undefined>;
       note(headers);

@@ -110,7 +110,8 @@ describe("a request to the forge", () => {
     const refused = await forgeWith(send).getRepository({ fullName: "acme/shop" });
     expect(refused).toMatchObject({ ok: false, code });
     expect(JSON.stringify(refused)).not.toContain("secret-token");
-    expect(seen.length).toBeLessThanOrEqual(2);
+    // Once the library repeated refusals and limits at once.
+    expect(seen.length).toBe(status >= 500 ? 2 : 1);
     if (headers && "retry-after" in headers)
       expect(refused).toMatchObject({ detail: expect.stringMatching(/until \d{4}-/) });
   });

@@ -717,5 +717,6 @@ async function putStatus(
       ...(detailsUrl ? { target_url: detailsUrl } : {}),
     },
   );
-  return put.ok ? accept({ id: String(put.value.value.id), url: null }) : put;
+  // Each is a new row there and the last one counts: what stays the same is commit and context.
+  return put.ok ? accept({ id: `${commit}:${name}`, url: null }) : put;
 }

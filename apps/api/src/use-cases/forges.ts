@@ -86,7 +86,7 @@ export type ForgeUseCases = {
   issues(caller: Caller, query: RouteQuery<"listIssues">): Promise<Outcome<PageOf<ForgeIssue>>>;
   issue(caller: Caller, query: RouteQuery<"getIssue">): Promise<Outcome<ForgeIssueDetail>>;
   /** Makes a job of an issue. What is asked of the forge is asked now; the words that the agent gets are those of this moment. */
-  createIssueJob(caller: Caller, body: IssueJobCreate): Promise<Outcome<Job>>;
+  createIssueJob(caller: Caller, body: IssueJobCreate, trigger: "web" | "cli"): Promise<Outcome<Job>>;
 };
 
 /** The pages that a person's browser sees on its way to the forge and back. Public: the state that it carries is the right. */
@@ -433,9 +433,9 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & {
       });
     },
 
-    createIssueJob(caller, { connectionId, repository, number, ...rest }) {
+    createIssueJob(caller, { connectionId, repository, number, ...rest }, trigger) {
       const at = { connectionId, repository: { fullName: repository }, number };
-      return makeIssueJob(caller, at, rest, { trigger: "cli", triggeredBy: null, key: null });
+      return makeIssueJob(caller, at, rest, { trigger, triggeredBy: null, key: null });
     },
   };
 

@@ -247,7 +247,8 @@ export class Presenter {
       name: label.name,
       color: label.color,
       default: label.default,
-      description: label.description,
+      // The short form of a pull request has text here, and nothing asks for null.
+      description: label.description ?? "",
     };
   }
 

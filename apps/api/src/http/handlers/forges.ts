@@ -38,6 +38,7 @@ export function forgeHandlers({ useCases: { forges } }: HandlerDeps): Pick<Handl
     listForgeRepositories: (call) => forges.repositories(callerOf(call), call.params.connectionId, call.query),
     listIssues: (call) => forges.issues(callerOf(call), call.query),
     getIssue: (call) => forges.issue(callerOf(call), call.query),
-    createIssueJob: (call) => forges.createIssueJob(callerOf(call), call.body),
+    createIssueJob: (call) =>
+      forges.createIssueJob(callerOf(call), call.body, call.principal.via.kind === "session" ? "web" : "cli"),
   };
 }
