@@ -48,6 +48,7 @@ import { createRuntimeShelf, type RuntimeShelf } from "./use-cases/runtimes.ts";
 import { sessionUseCases } from "./use-cases/sessions.ts";
 import { budgetUseCases, providerUseCases, secretUseCases } from "./use-cases/settings.ts";
 import { spendUseCases } from "./use-cases/spend.ts";
+import type { WatchTiming } from "./watch/deps.ts";
 import { createReceiver } from "./watch/receive.ts";
 import { startWatch, type Watch } from "./watch/watch.ts";
 
@@ -93,10 +94,12 @@ export type AssemblyOptions = {
   startLoop(deps: LoopDeps): Promise<Loop>;
   /** Where workspaces run; by default on this machine. */
   createDriver?: (foundation: Foundation) => Promise<WorkspaceDriver>;
+  /** How often forges are asked; tests have less time. */
+  watchTiming?: Partial<WatchTiming>;
 };
 
 /** Puts domains, drivers, runtimes and the job loop together. The only place that knows them all. */
-export function createAssembly({ startLoop, createDriver = createLocal }: AssemblyOptions): Assembly {
+export function createAssembly({ startLoop, createDriver = createLocal, watchTiming = {} }: AssemblyOptions): Assembly {
   return {
     migrations,
     async assemble(foundation): Promise<Parts> {
@@ -254,6 +257,7 @@ export function createAssembly({ startLoop, createDriver = createLocal }: Assemb
             cancel: (organizationId, jobId, actor) => jobCases.cancel({ organizationId, actor }, jobId),
             runtimes: () => choices.filter(({ installed }) => installed).map(({ manifest }) => manifest.name),
             jobUrl: () => null,
+            timing: watchTiming,
           });
           const prune = async () => {
             for (const organizationId of await db.system(identities.listOrganizations))

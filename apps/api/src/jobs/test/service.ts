@@ -12,6 +12,7 @@ import { createAssembly } from "../../assemble.ts";
 import type { PublishRequest } from "../../git/index.ts";
 import { type Service, startService } from "../../service.ts";
 import { parseStartOptions } from "../../start/options.ts";
+import type { WatchTiming } from "../../watch/deps.ts";
 import { startJobs } from "../index.ts";
 
 /** The scripted runtime takes its orders from the goal, and asks the scripted model where there are none. */
@@ -27,6 +28,8 @@ export class TestService {
   model!: ModelServer;
   /** Called after an approval, right before what was approved is published. */
   beforePublish: ((request: PublishRequest) => Promise<void>) | null = null;
+  /** How often forges are asked; read at each start. */
+  watchTiming: Partial<WatchTiming> = {};
   #root!: string;
   /** The same at each start, so that an open page finds a restarted service again. */
   #port = "0";
@@ -41,8 +44,9 @@ export class TestService {
     if (built.status !== 0) throw new Error("The web app could not be built.");
   }
 
-  static async open(): Promise<TestService> {
+  static async open(watchTiming: Partial<WatchTiming> = {}): Promise<TestService> {
     const test = new TestService();
+    test.watchTiming = watchTiming;
     if (process.env.DATABASE_URL) test.#served = await createServerDatabase(process.env.DATABASE_URL);
     test.#root = await mkdtemp(join(tmpdir(), "x1-way-"));
     await chmod(test.#root, 0o755);
@@ -76,6 +80,7 @@ export class TestService {
           this.driver = createLocalDriver({ runDir: join(options.dataDir, "run"), overlayDir: overlay.dir });
           return this.driver;
         },
+        watchTiming: this.watchTiming,
         startLoop: (deps) =>
           startJobs({
             ...deps,
