@@ -19,6 +19,7 @@ import { buildOverlay, buildRuntimeApp } from "@x1agent/overlay";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { routeDrivers } from "./drivers.ts";
 import { createForges, type Forges } from "./forges/open.ts";
+import { noteRepository } from "./forges/repositories.ts";
 import { collectMirrors, parseRemote } from "./git/index.ts";
 import { createLimiter } from "./http/web/index.ts";
 import type { Trials } from "./jobs/index.ts";
@@ -35,6 +36,7 @@ import { readInstance } from "./start/files.ts";
 import { accountUseCases, signInUseCases } from "./use-cases/account.ts";
 import { audited, auditUseCases } from "./use-cases/audit.ts";
 import { examine } from "./use-cases/doctor.ts";
+import { followUpUseCases } from "./use-cases/follow-ups.ts";
 import { forgeUseCases } from "./use-cases/forges.ts";
 import { gcUseCase } from "./use-cases/gc.ts";
 import { grantAtStart, grantRegistries, grantUseCases } from "./use-cases/grants.ts";
@@ -160,6 +162,7 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
         useCases: {
           projects: projectUseCases({ db, canonicalRepository, trials: () => loop?.trials ?? null }),
           jobs: jobCases,
+          followUps: followUpUseCases(db),
           forges: forge,
           inbox: inboxUseCases(db),
           sessions: sessionUseCases({
@@ -255,6 +258,12 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
             check: forgesInUse.check,
             kick,
             cancel: (organizationId, jobId, actor) => jobCases.cancel({ organizationId, actor }, jobId),
+            async link(organizationId, connectionId, repository, projectId) {
+              const known = await noteRepository({ db, canonicalRepository }, organizationId, connectionId, repository);
+              if (!known.ok) return;
+              const at = { connectionId, externalId: repository.id };
+              await db.tenant(organizationId, (tx) => forges.linkProject(tx, at, projectId));
+            },
             runtimes: () => choices.filter(({ installed }) => installed).map(({ manifest }) => manifest.name),
             jobUrl: () => null,
             timing: watchTiming,

@@ -161,3 +161,36 @@ export const IssueQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(30),
   cursor: z.string().max(600).optional(),
 });
+
+/**
+ * Something that happened to a published change: `waiting` goes with the next round, `held` is sent only when a person says
+ * so. `author`, `text` and `path` are the words of whoever wrote them, or of a check.
+ */
+export const FollowUp = z.object({
+  id,
+  kind: z.enum(["review", "checks", "base"]),
+  state: z.enum(["waiting", "held", "sent", "done", "dropped"]),
+  /** Whether it begins a round by itself. */
+  starts: z.boolean(),
+  author: z.string(),
+  text: z.string(),
+  url: z.string().nullable(),
+  path: z.string().nullable(),
+  line: z.number().int().nullable(),
+  /** Why it is held. */
+  detail: z.string().nullable(),
+  /** Which of the rounds that what was said began it went with, from 1. */
+  round: z.number().int().nullable(),
+  at: time,
+});
+export type FollowUp = z.infer<typeof FollowUp>;
+export const FollowUpsSend = z.object({ ids: z.array(id).min(1).max(500).optional() });
+
+/** How the forges' deliveries stand; `dead` ones were given up after many tries. */
+export const ForgeDeliveries = z.object({
+  open: z.number().int(),
+  dead: z.number().int(),
+  handled: z.number().int(),
+  lastAt: time.nullable(),
+  lastError: z.string().nullable(),
+});

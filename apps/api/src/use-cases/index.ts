@@ -25,6 +25,7 @@ import type {
 } from "@x1agent/contract";
 import type { JobFilter } from "@x1agent/domain-jobs";
 import type { AccountUseCases } from "./account.ts";
+import type { FollowUpUseCases } from "./follow-ups.ts";
 import type { ForgeUseCases } from "./forges.ts";
 import type { InstallationUseCases } from "./installation.ts";
 import type { RuntimeShelf } from "./runtimes.ts";
@@ -131,6 +132,7 @@ export type UseCases = {
     revokeToken(caller: Caller, tokenId: string): Promise<boolean>;
   };
   account: AccountUseCases;
+  followUps: FollowUpUseCases;
   forges: ForgeUseCases;
   installation: InstallationUseCases;
   /** Writes an audit entry of what was done beside the database. */

@@ -10,7 +10,7 @@ import {
   type ForgeText,
   parseCommand,
 } from "@x1agent/forges";
-import { type Cycle, mayTrigger, there } from "./cycle.ts";
+import { type Cycle, isSince, mayTrigger, there } from "./cycle.ts";
 import { ASKED } from "./round.ts";
 
 /** What asked for something, and where the answer goes. */
@@ -44,7 +44,7 @@ export async function commandsIn(
   if (!policy.triggers.includes("comment")) return;
   const asks = found.texts
     // What was said before there was a connection is history.
-    .filter((text) => !text.authorIsBot && text.createdAt >= cycle.connection.createdAt)
+    .filter((text) => !text.authorIsBot && isSince(text.createdAt, cycle.connection.createdAt))
     .map((text) => ({ text, key: `comment:${text.id}`, parsed: parseCommand(text.body, cycle.deps.runtimes()) }))
     .filter(({ parsed }) => parsed.kind !== "none");
   const answered = await cycle.tenant((tx) =>

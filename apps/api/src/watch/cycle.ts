@@ -27,6 +27,8 @@ export type Cycle = {
   organizationId: string;
   connection: Connection;
   forge: Forge;
+  /** When a project's repository was last asked for in vain, by the project's id. */
+  tried: Map<string, number>;
   /** Throws when the lease is lost. */
   alive(): void;
   tenant<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
@@ -37,7 +39,7 @@ export type Cycle = {
 };
 
 export function createCycle(
-  parts: Pick<Cycle, "deps" | "timing" | "organizationId" | "connection" | "forge" | "alive">,
+  parts: Pick<Cycle, "deps" | "timing" | "organizationId" | "connection" | "forge" | "alive" | "tried">,
 ): Cycle {
   const { deps, organizationId, forge, alive } = parts;
   const repositories = new Map<string, Promise<ForgeRepository | null>>();
@@ -90,3 +92,7 @@ export async function permissionsOf(
 
 export const mayTrigger = (permission: ForgePermission, policy: FollowPolicy): boolean =>
   isPermitted(permission, policy.who);
+
+/** Whether something happened since there was a connection. Forges tell whole seconds: what shares one counts. Pure. */
+export const isSince = (at: string, connectedAt: string): boolean =>
+  Date.parse(at) >= Math.floor(Date.parse(connectedAt) / 1_000) * 1_000;

@@ -1,5 +1,5 @@
 import type { Actor, Outcome } from "@x1agent/contract";
-import type { Forge } from "@x1agent/forges";
+import type { Forge, ForgeRepository } from "@x1agent/forges";
 import type { Database, Logger } from "@x1agent/kernel";
 
 /** All that the watch works with; nothing is read from the environment. */
@@ -19,6 +19,8 @@ export type WatchDeps = {
   cancel(organizationId: string, jobId: string, actor: Actor): Promise<Outcome<unknown>>;
   /** Makes a job of an issue, for somebody who may; the same `key` gives the same job. Null where issues start none. */
   start: ((request: TriggeredStart) => Promise<Outcome<{ jobId: string }>>) | null;
+  /** Notes a repository that the forge just described as that of a project. */
+  link(organizationId: string, connectionId: string, repository: ForgeRepository, projectId: string): Promise<void>;
   /** Names of runtimes that a command may choose. */
   runtimes(): readonly string[];
   /** Where people look at a job; null where the service has no address of its own. */

@@ -1,11 +1,16 @@
-import { createHash } from "node:crypto";
 import { platformActor } from "@x1agent/contract";
 import { answeredTriggers, getOrigin, noteOrigin, openJobsOnIssue } from "@x1agent/domain-forges";
 import { getJob } from "@x1agent/domain-jobs";
 import { appendEvents } from "@x1agent/domain-sessions";
-import type { ForgeIssue, ForgeIssueEvent, ForgeIssueThread, ForgeRepository } from "@x1agent/forges";
+import {
+  type ForgeIssue,
+  type ForgeIssueEvent,
+  type ForgeIssueThread,
+  type ForgeRepository,
+  issueDigest,
+} from "@x1agent/forges";
 import { type Ask, answer, commandsIn, refused, startOn } from "./commands.ts";
-import { type Cycle, mayTrigger, policyOf, there } from "./cycle.ts";
+import { type Cycle, isSince, mayTrigger, policyOf, there } from "./cycle.ts";
 
 /** Looks at an issue: what asks for a job, and what happened to one that a job works on. */
 export async function lookAtIssue(
@@ -62,22 +67,16 @@ export function triggersOf(
       : null,
   ];
   return found.flatMap((one) =>
-    one?.event && one.event.at >= connection.createdAt
+    one?.event && isSince(one.event.at, connection.createdAt)
       ? [{ trigger: one.trigger, key: `event:${one.event.id}`, actor: one.event.actor }]
       : [],
   );
 }
 
-/** The words that a job was made of, as one digest: another one means that somebody edited them. Pure. */
-export const wordsDigest = ({ title, body }: Pick<ForgeIssue, "title" | "body">): string =>
-  createHash("sha256")
-    .update(JSON.stringify([title, body]))
-    .digest("hex");
-
 /** Edited or closed while a job works on it: said in the job, each time once. */
 async function lookAtJobs(cycle: Cycle, repository: ForgeRepository, { issue }: ForgeIssueThread): Promise<void> {
   const at = { connectionId: cycle.connection.id, repository: repository.id, issueNumber: issue.number };
-  const digest = wordsDigest(issue);
+  const digest = issueDigest(issue);
   for (const { jobId } of await cycle.tenant((tx) => openJobsOnIssue(tx, at))) {
     const cancel = await cycle.tenant(async (tx) => {
       const [origin, job] = [await getOrigin(tx, jobId), await getJob(tx, jobId)];
@@ -89,7 +88,7 @@ async function lookAtJobs(cycle: Cycle, repository: ForgeRepository, { issue }: 
         payload: { kind, detail, url: issue.url },
       });
       const events = [
-        ...(before && before.words !== digest
+        ...((before?.words ?? origin.issueDigest ?? digest) !== digest
           ? [said("issue_edited", "The issue was edited. The job goes on with what it was given at its start.")]
           : []),
         ...((before?.state ?? "open") !== issue.state

@@ -93,6 +93,7 @@ async function watch(change: Partial<WatchDeps> = {}): Promise<Watch> {
       if (!before) started.push(request);
       return accept({ jobId: `job_${request.key}` });
     },
+    link: async () => undefined,
     runtimes: () => ["alpha"],
     jobUrl: () => null,
     timing: { tickMs: 100, pollMs: 200, reconcileMs: 200, leaseMs: 2_000 },

@@ -15,6 +15,7 @@ import {
   takeDeliveries,
   takeWatch,
 } from "@x1agent/domain-forges";
+import { listProjects } from "@x1agent/domain-projects";
 import type { Forge } from "@x1agent/forges";
 import { z } from "zod";
 import { putChecks } from "./checks.ts";
@@ -39,6 +40,7 @@ export type Watch = { wake(): void; stop(): Promise<void> };
 const BATCH = 200;
 const MAX_BATCHES = 20;
 const MAX_LOOKS = 50;
+const MAX_PROJECTS = 1_000;
 const STRAY_MS = 60_000;
 /** Deliveries are remembered longer than a forge sends one again. */
 const KEEP_DAYS = 30;
@@ -51,6 +53,8 @@ export async function startWatch(deps: WatchDeps): Promise<Watch> {
   const busy = new Map<string, Promise<void>>();
   /** Until when a connection is left alone: its forge said so, or is away. */
   const paused = new Map<string, number>();
+  /** When it was last asked for a project's repository in vain. */
+  const tried = new Map<string, number>();
   let stopping = false;
   let again = false;
   let ticking: Promise<void> | null = null;
@@ -102,7 +106,7 @@ export async function startWatch(deps: WatchDeps): Promise<Watch> {
       const alive = () => {
         if (lost || stopping) throw new WatchLost("The connection is another's to follow.");
       };
-      const cycle = createCycle({ deps, timing, organizationId, connection, forge: forge.value, alive });
+      const cycle = createCycle({ deps, timing, organizationId, connection, forge: forge.value, alive, tried });
       const seenUntil = await once(cycle, taken.due, taken.seenUntil);
       if (taken.due) next = { afterMs: pollAfter(forge.value, timing), seenUntil, error: null };
     } catch (error) {
@@ -153,6 +157,7 @@ export async function startWatch(deps: WatchDeps): Promise<Watch> {
 
 /** One round of looking; returns until when issues were seen, where they were asked for. */
 async function once(cycle: Cycle, due: boolean, seenUntil: string | null): Promise<string | null> {
+  await linkProjects(cycle);
   await handleDeliveries(cycle);
   for (const row of await cycle.tenant((tx) => pullRequestsToLookAt(tx, cycle.connection.id, [], MAX_LOOKS)))
     await lookAtPullRequest(cycle, row);
@@ -194,6 +199,8 @@ async function look(cycle: Cycle, deliveries: readonly Delivery[]): Promise<void
   if (named.size === 0) return;
   const rows = await cycle.tenant((tx) => pullRequestsToLookAt(tx, connection.id, [...named.values()], 1_000));
   for (const row of rows) await lookAtPullRequest(cycle, row);
+  // A project may be younger than this round.
+  await linkProjects(cycle);
   const used = await cycle.tenant((tx) => listUsedRepositories(tx, connection.id));
   const pulls = new Set(rows.map(({ repository, number }) => `${repository} ${number}`));
   const issues = new Set<string>();
@@ -205,6 +212,25 @@ async function look(cycle: Cycle, deliveries: readonly Delivery[]): Promise<void
     issues.add(key);
     const known = used.find(({ externalId }) => externalId === repository);
     if (known?.projectId) await lookAtIssue(cycle, { repository, projectId: known.projectId }, number);
+  }
+}
+
+/** Projects whose repository the connection reaches and nobody has said so yet: the forge is asked by their address. */
+async function linkProjects(cycle: Cycle): Promise<void> {
+  const { connection, organizationId, deps, tried, timing } = cycle;
+  const { used, projects } = await cycle.tenant(async (tx) => ({
+    used: await listUsedRepositories(tx, connection.id),
+    projects: (await listProjects(tx, MAX_PROJECTS)).items,
+  }));
+  const known = new Set(used.map(({ projectId }) => projectId));
+  const prefix = `${connection.baseUrl}/`.toLowerCase();
+  for (const { id, repository, archivedAt } of projects) {
+    const name = /^[^/]+\/[^/]+?(?=\.git$|$)/.exec(repository.slice(prefix.length))?.[0];
+    if (known.has(id) || archivedAt !== null || !name || !repository.toLowerCase().startsWith(prefix)) continue;
+    if ((tried.get(id) ?? Number.NEGATIVE_INFINITY) > Date.now() - timing.pollMs) continue;
+    tried.set(id, Date.now());
+    const found = there(await cycle.forge.getRepository({ fullName: name }));
+    if (found) await deps.link(organizationId, connection.id, found, id);
   }
 }
 

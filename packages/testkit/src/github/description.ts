@@ -101,6 +101,8 @@ export class Description {
         allErrors: false,
       });
       (formats as unknown as (target: Ajv) => void)(ajv);
+      // GitHub passes on whatever a commit says, such as a name of one machine without a dot.
+      ajv.addFormat("email", /@/);
       return ajv;
     };
     this.#ajv = make(false);

@@ -106,7 +106,15 @@ export type Issue = {
   pull: Pull | undefined;
 };
 
-export type IssueEvent = { id: number; event: string; actor: Account; createdAt: string; commitId: string | undefined };
+export type IssueEvent = {
+  id: number;
+  event: string;
+  actor: Account;
+  createdAt: string;
+  commitId: string | undefined;
+  /** What was put on or taken off, as GitHub presents it: `label` or `assignee`. */
+  about?: Readonly<Record<string, unknown>>;
+};
 
 /** Rules of a branch, by its name or a pattern with `*`. */
 export type Protection = {

@@ -328,7 +328,11 @@ export class Presenter {
   }
 
   issueEvent(repository: Repository, event: IssueEvent): Shape {
+    const { label, assignee } = event.about ?? {};
+    const { name, color } = (label ?? {}) as { name?: string; color?: string };
     return {
+      ...(label ? { label: { name, color } } : {}),
+      ...(assignee ? { assignee, assigner: this.user(event.actor) } : {}),
       id: event.id,
       node_id: node("IssueEvent", event.id),
       url: `${this.#url(repository)}/issues/events/${event.id}`,

@@ -845,7 +845,14 @@ export class World {
     issue: Issue,
     more: Shape = {},
   ): Promise<void> {
-    issue.events.push({ id: this.id(), event: action, actor, createdAt: this.time(), commitId: undefined });
+    issue.events.push({
+      id: this.id(),
+      event: action,
+      actor,
+      createdAt: this.time(),
+      commitId: undefined,
+      about: more,
+    });
     if (issue.pull) {
       await this.#pullSays(action, actor, repository, issue, more);
       return;

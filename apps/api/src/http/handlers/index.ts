@@ -4,6 +4,7 @@ import type { EventStreams } from "../../events/streams.ts";
 import type { UseCases } from "../../use-cases/index.ts";
 import type { Handlers } from "../call.ts";
 import { accountHandlers } from "./account.ts";
+import { followUpHandlers } from "./follow-ups.ts";
 import { forgeHandlers } from "./forges.ts";
 import { jobHandlers } from "./jobs.ts";
 import { policyHandlers } from "./policy.ts";
@@ -30,6 +31,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...policyHandlers(deps),
     ...serviceHandlers(deps),
     ...accountHandlers(deps),
+    ...followUpHandlers(deps),
     ...forgeHandlers(deps),
   };
 }
