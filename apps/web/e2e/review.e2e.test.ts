@@ -161,5 +161,20 @@ describe.skipIf(lacksBrowser)(`reviewing a change${lacksBrowser ? ` (${lacksBrow
     await lines.locator(".file-head", { hasText: "huge.txt" }).getByRole("button").click();
     await page.keyboard.press("End");
     await expect.poll(() => lines.evaluate((box) => box.scrollHeight)).toBeGreaterThan(FILES * 1_400 * 15 + 2_000 * 15);
+    // The rest of it comes two thousand lines at a time, to the last.
+    for (let page = 1; page < 5; page += 1) {
+      await lines.evaluate((box) => {
+        box.scrollTop = box.scrollHeight;
+      });
+      await lines.getByRole("button", { name: "Show more lines" }).click();
+      await expect
+        .poll(() => lines.evaluate((box) => box.scrollHeight))
+        .toBeGreaterThan(FILES * 1_400 * 15 + Math.min(9_000, (page + 1) * 2_000) * 15);
+    }
+    await lines.evaluate((box) => {
+      box.scrollTop = box.scrollHeight;
+    });
+    await lines.getByText("9000", { exact: true }).first().waitFor();
+    expect(await lines.getByRole("button", { name: "Show more lines" }).count()).toBe(0);
   });
 });

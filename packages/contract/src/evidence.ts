@@ -66,6 +66,8 @@ export const DiffFilePatch = DiffFile.extend({
       text: z.string(),
     }),
   ),
+  /** The file goes on after these lines: ask again with `line`. */
+  moreLines: z.boolean().optional(),
   /** Lines are missing: the file has more than 2,000, one is longer than 4,000 characters, or the change is too large to be kept whole. */
   truncated: z.boolean(),
 });

@@ -393,6 +393,8 @@ export const routes = defineRoutes({
         .string()
         .regex(/^\d{1,7}$/)
         .optional(),
+      /** Lines of each file that are left out before the first: a long file's next 2,000 begin at 2,000. */
+      line: z.coerce.number().int().min(0).max(10_000_000).default(0),
     }),
     response: page(DiffFilePatch),
     status: 200,

@@ -110,6 +110,15 @@ describe("a page of a change", () => {
     expect(rest).toEqual([]);
     expect(c).toMatchObject({ path: "c", truncated: true });
     expect(c?.lines).toHaveLength(2_000);
+    expect(c?.moreLines).toBe(true);
+  });
+
+  it("gives a long file's next lines, to the last", () => {
+    const [c] = diffPage(files, diff, 2, 1, 2_000);
+    expect(c).toMatchObject({ path: "c", truncated: false });
+    expect(c?.moreLines).toBeUndefined();
+    expect(c?.lines.map(({ new: at }) => at)).toEqual(Array.from({ length: 1_000 }, (_, i) => 2_001 + i));
+    expect(diffPage(files, diff, 2, 1, 3_000)[0]?.lines).toEqual([]);
   });
 
   it("says so where the kept diff was cut", () => {

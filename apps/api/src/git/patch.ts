@@ -110,8 +110,17 @@ const MAX_LINES = 2_000;
 const MAX_LINE_CHARS = 4_000;
 const generatedName = /\.min\.(?:js|css)$|\.map$|(?:^|\/)(?:dist|vendor|node_modules)\/|(?:^|[._/-])generated[._/-]/i;
 
-/** One page of a stored change, from the diff that was kept with it. `at` counts files. Pure. */
-export function diffPage(files: readonly DiffFile[], diff: string, at: number, limit: number): DiffFilePatch[] {
+/**
+ * One page of a stored change, from the diff that was kept with it. `at` counts files, `first` lines of each that are left
+ * out before those that are given. Pure.
+ */
+export function diffPage(
+  files: readonly DiffFile[],
+  diff: string,
+  at: number,
+  limit: number,
+  first = 0,
+): DiffFilePatch[] {
   const sections = parsePatch(diff);
   const wanted: DiffFilePatch[] = [];
   const cut = diff.endsWith("\n[The rest of the change is not shown: it is too long.]\n");
@@ -122,17 +131,17 @@ export function diffPage(files: readonly DiffFile[], diff: string, at: number, l
     section += file.status === "type_changed" ? 2 : 1;
     if (index < at) continue;
     const all = sections.slice(from, section).flat();
-    const lines = all
-      .slice(0, MAX_LINES)
-      .map((line) =>
-        line.text.length > MAX_LINE_CHARS ? { ...line, text: line.text.slice(0, MAX_LINE_CHARS) } : line,
-      );
-    const long = all.slice(0, MAX_LINES).some(({ text }) => text.length > MAX_LINE_CHARS);
+    const given = all.slice(first, first + MAX_LINES);
+    const lines = given.map((line) =>
+      line.text.length > MAX_LINE_CHARS ? { ...line, text: line.text.slice(0, MAX_LINE_CHARS) } : line,
+    );
+    const long = given.some(({ text }) => text.length > MAX_LINE_CHARS);
     wanted.push({
       ...file,
       generated: file.flags.includes("lock") || generatedName.test(file.path),
       lines,
-      truncated: all.length > MAX_LINES || long || (cut && section >= sections.length),
+      ...(all.length > first + MAX_LINES ? { moreLines: true } : {}),
+      truncated: all.length > first + MAX_LINES || long || (cut && section >= sections.length),
     });
   }
   return wanted;

@@ -81,7 +81,7 @@ export type UseCases = {
     diffFiles(
       caller: Caller,
       jobId: string,
-      query: { evidenceId: string | undefined; at: number; limit: number },
+      query: { evidenceId: string | undefined; at: number; limit: number; line: number },
     ): Promise<{ files: DiffFilePatch[]; more: boolean } | null>;
     approvals(caller: Caller, jobId: string): Promise<Approval[]>;
     publications(caller: Caller, jobId: string): Promise<Publication[]>;

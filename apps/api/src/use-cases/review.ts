@@ -53,10 +53,10 @@ export function reviewUseCases({ db, blobs, present, kick }: ReviewDeps): UseCas
 
     diff: async (caller, jobId, evidenceId) => (await storedDiff(caller, jobId, evidenceId))?.diff ?? null,
 
-    async diffFiles(caller, jobId, { evidenceId, at, limit }) {
+    async diffFiles(caller, jobId, { evidenceId, at, limit, line }) {
       const stored = await storedDiff(caller, jobId, evidenceId);
       if (!stored) return null;
-      return { files: diffPage(stored.files, stored.diff, at, limit), more: stored.files.length > at + limit };
+      return { files: diffPage(stored.files, stored.diff, at, limit, line), more: stored.files.length > at + limit };
     },
 
     async blob(caller, jobId, digest) {

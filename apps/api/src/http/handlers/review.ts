@@ -27,9 +27,11 @@ export function reviewHandlers({ useCases: { jobs, review } }: HandlerDeps): Pic
       return diff.ok ? found(diff.value, "evidence yet") : diff;
     },
     async listDiffFiles(call) {
-      const { evidenceId, limit, cursor } = call.query;
+      const { evidenceId, limit, cursor, line } = call.query;
       const at = Number(cursor ?? 0);
-      const read = await ofJob(call, (caller, jobId) => review.diffFiles(caller, jobId, { evidenceId, at, limit }));
+      const read = await ofJob(call, (caller, jobId) =>
+        review.diffFiles(caller, jobId, { evidenceId, at, limit, line }),
+      );
       const diff = read.ok ? found(read.value, "evidence yet") : read;
       if (!diff.ok) return diff;
       return accept({ items: diff.value.files, cursor: diff.value.more ? String(at + limit) : null });

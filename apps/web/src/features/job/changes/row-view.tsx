@@ -22,6 +22,7 @@ type RowProps = {
   save(text: string): void;
   remove(at: number): void;
   whole(): void;
+  more(): void;
 };
 
 /** One row of the diff: a file's head, a line or a pair of them, a gap, a comment. */
@@ -34,6 +35,11 @@ export function RowView(props: RowProps) {
       return (
         <p className="note">
           {row.text}
+          {row.action === "more" ? (
+            <button type="button" className="link" onClick={props.more}>
+              Show more lines
+            </button>
+          ) : null}
           {row.action === "whole" ? (
             <button type="button" className="link" onClick={props.whole}>
               Download the whole diff

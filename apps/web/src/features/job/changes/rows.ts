@@ -12,7 +12,7 @@ export type Place = { path: string; line: number; side: Side };
 /** What one row of the virtual list shows. `file` counts files; `at` counts lines of the patch. */
 export type Row =
   | { kind: "file"; key: string; file: number }
-  | { kind: "note"; key: string; file: number; text: string; action: "whole" | null }
+  | { kind: "note"; key: string; file: number; text: string; action: "whole" | "more" | null }
   | { kind: "gap"; key: string; file: number; hidden: number }
   | { kind: "line"; key: string; file: number; at: number; line: PatchLine; mate: PatchLine | null; starts: boolean }
   | {
@@ -116,7 +116,7 @@ const bytes = "Its bytes are in the commit; they are not shown here.";
 /** All rows of a change. Rows of a file are made once; what is folded costs nothing. Pure. */
 export function rowsOf({ files, patches, mode, folded, comments, draft }: Shown): Row[] {
   const rows: Row[] = [];
-  const note = (file: number, text: string, action: "whole" | null = null) =>
+  const note = (file: number, text: string, action: "whole" | "more" | null = null) =>
     rows.push({ kind: "note", key: `${file}.note.${text}`, file, text, action });
   for (const [file, facts] of files.entries()) {
     rows.push({ kind: "file", key: `${file}.file`, file });
@@ -140,7 +140,8 @@ export function rowsOf({ files, patches, mode, folded, comments, draft }: Shown)
           rows.push({ kind: "draft", key: "draft", file, place: drafted });
       }
     }
-    if (patch?.truncated && !facts.binary) note(file, "Not all lines of this file are shown.", "whole");
+    if (patch?.moreLines) note(file, "The file goes on.", "more");
+    else if (patch?.truncated && !facts.binary) note(file, "Not all lines of this file are shown.", "whole");
   }
   return rows;
 }

@@ -1,11 +1,17 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { useEffect, useMemo } from "react";
+import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
+import { useEffect, useMemo, useState } from "react";
 import { client } from "../../../lib/client.ts";
 import type { Evidence } from "../review.ts";
 import type { Patch } from "./rows.ts";
 
 /** The lines of a change, page after page without asking, so that the first files show at once. */
-export function usePatches(evidence: Evidence): { patches: readonly Patch[]; error: unknown; retry(): void } {
+export function usePatches(evidence: Evidence): {
+  patches: readonly Patch[];
+  error: unknown;
+  retry(): void;
+  /** Brings a long file's next lines. */
+  more(file: number): void;
+} {
   const pages = useInfiniteQuery({
     queryKey: ["diff", evidence.id],
     queryFn: ({ signal, pageParam }) =>
@@ -26,6 +32,29 @@ export function usePatches(evidence: Evidence): { patches: readonly Patch[]; err
   useEffect(() => {
     if (hasNextPage && !isFetching && !isError) void fetchNextPage();
   }, [hasNextPage, isFetching, isError, fetchNextPage]);
-  const patches = useMemo(() => pages.data?.pages.flatMap(({ items }) => items) ?? [], [pages.data]);
-  return { patches, error: pages.error, retry: () => void pages.fetchNextPage() };
+  const [longer, setLonger] = useState<ReadonlyMap<number, Patch>>(new Map());
+  const patches = useMemo(
+    () => (pages.data?.pages.flatMap(({ items }) => items) ?? []).map((patch, file) => longer.get(file) ?? patch),
+    [pages.data, longer],
+  );
+  const next = useMutation({
+    mutationFn: async (file: number) => {
+      const known = patches[file];
+      if (!known) return;
+      const { items } = await client.listDiffFiles({
+        params: { jobId: evidence.jobId },
+        query: { evidenceId: evidence.id, limit: 1, cursor: String(file), line: known.lines.length },
+      });
+      const [rest] = items;
+      if (rest) setLonger((before) => new Map(before).set(file, { ...rest, lines: [...known.lines, ...rest.lines] }));
+    },
+  });
+  return {
+    patches,
+    error: pages.error ?? next.error,
+    retry: () => void pages.fetchNextPage(),
+    more: (file) => {
+      if (!next.isPending) next.mutate(file);
+    },
+  };
 }
