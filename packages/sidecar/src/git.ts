@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import {
   defaultPushBytes,
+  errorCodes,
   Fault,
   type GitCredentialReply,
   type GitCredentialRequest,
@@ -108,7 +109,11 @@ export function apiHandler(deps: ApiDeps): {
     const listing = `info/refs?service=${service}`;
     if (service === "git-receive-pack") {
       const barred = pushes.barred(policy, repository);
-      if (barred !== null) return refuse(response, "not_granted", barred);
+      // As text: git shows that to whoever pushes, and nothing else.
+      if (barred !== null)
+        return void response
+          .writeHead(errorCodes.not_granted.status, { "content-type": "text/plain; charset=utf-8" })
+          .end(`${barred} (not_granted)\n`);
       if (begins) return fetchFrom(deps, remotes, repository, listing, "push", request, response);
       return pushes.serve(repository, request, response);
     }

@@ -171,14 +171,14 @@ describe("a push", () => {
   });
 
   it.each([
-    ["without a grant", [], {}],
-    ["of a job that is not trusted", [mayPush], { push: [] }],
-    ["during set-up", [mayPush], { phase: "setup" as const }],
-  ])("%s does not even get a list of branches", async (_name, grants, change) => {
+    ["without a grant", [], {}, "No grant of type repo.push"],
+    ["of a job that is not trusted", [mayPush], { push: [] }, "This remote is for fetching"],
+    ["during set-up", [mayPush], { phase: "setup" as const }, "Only the agent pushes"],
+  ])("%s does not even get a list of branches", async (_name, grants, change, why) => {
     await allow(grants, change);
     const told = await push(remote(), "HEAD:refs/heads/x1/a");
     expect(told.code).not.toBe(0);
-    expect(told.text).toContain("403");
+    expect(told.text).toContain(`remote: ${why}`);
     expect(server.requests).toEqual([]);
   });
 

@@ -208,7 +208,7 @@ export class Pushes {
       response.end();
       this.#pushed(
         repository,
-        head.commands.filter(({ ref }) => report.ok(ref)),
+        head.commands.filter(({ ref }) => incoming.statusCode === 200 && report.ok(ref)),
         bytes,
       );
     } catch (error) {

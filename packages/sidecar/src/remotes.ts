@@ -77,7 +77,8 @@ export class Remotes {
 export function answerOf(upstream: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     upstream.once("response", resolve);
-    upstream.once("error", reject);
+    // Stays: what breaks after the answer is told by the answer's own stream.
+    upstream.on("error", reject);
     upstream.once("close", () => reject(new Error("closed")));
   });
 }
