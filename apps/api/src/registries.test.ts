@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readRegistries } from "./registries.ts";
+import { readRegistries, registryNames } from "./registries.ts";
 
 const at = (files: Record<string, string>, env: Record<string, string> = {}) =>
   readRegistries({ env, home: "/home/u", readFile: (path) => files[path] ?? null });
@@ -16,6 +16,18 @@ describe("registries", () => {
       ...{ base: "https://pypi.org/simple/", paths: [], files: ["https://files.pythonhosted.org"] },
       env: { PIP_INDEX_URL: "http://x1:{token}@{api}/registry/pip/simple/" },
     });
+  });
+
+  it("are served for npm and pip; cargo and Go have tunnels to their download hosts, whose content nobody sees", () => {
+    const { served, hosts } = at({});
+    expect(served.map(({ name }) => name)).toEqual(["npm", "pip"]);
+    expect(served.map(({ name }) => name)).toEqual(registryNames);
+    expect(hosts.map(({ ecosystem, host }) => `${ecosystem} ${host}`)).toEqual([
+      "cargo index.crates.io",
+      "cargo static.crates.io",
+      "go proxy.golang.org",
+      "go sum.golang.org",
+    ]);
   });
 
   it("follow the machine's configuration, and leave its credentials behind", () => {

@@ -21,6 +21,9 @@ const known: readonly (SidecarRegistry & { variable: string })[] = [
   },
 ];
 
+/** What a grant of type registry may name. */
+export const registryNames: readonly string[] = known.map(({ name }) => name);
+
 /** Hosts of ecosystems whose clients keep to CONNECT; nothing can be uploaded to any of them. */
 const downloads: readonly RegistryHost[] = [
   { ecosystem: "cargo", host: "index.crates.io", port: 443 },

@@ -1,6 +1,7 @@
 import { execFile, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +11,7 @@ import { afterEach, expect, it } from "vitest";
 import { jobToken, startSidecarProcess, startUpstream } from "./test/harness.ts";
 
 const run = promisify(execFile);
+const require = createRequire(import.meta.url);
 const python = "/usr/bin/python3";
 const lacksPip = spawnSync(python, ["-m", "pip", "--version"]).status === 0 ? null : `pip of ${python}`;
 const lacks = spawnSync("npm", ["--version"]).error ? "npm" : spawnSync("tar", ["--version"]).error ? "tar" : null;
@@ -30,7 +32,7 @@ async function company() {
   const path = "/api/npm/@corp/left/-/left-1.0.0.tgz";
   const upstream = await startUpstream((_body, response, { url }) => {
     if (url === path) return void response.end(file);
-    if (url !== "/api/npm/@corp%2fleft") return void response.writeHead(404).end("{}");
+    if (url?.toLowerCase() !== "/api/npm/@corp%2fleft") return void response.writeHead(404).end("{}");
     const dist = { integrity, tarball: `http://localhost:${upstream.port}${path}` };
     response.setHeader("content-type", "application/json");
     response.end(
@@ -110,6 +112,39 @@ it.skipIf(lacks && !process.env.CI)(
   },
   120_000,
 );
+
+it("real pnpm installs from the registry that npm is told of", async () => {
+  const { upstream, integrity } = await company();
+  const port = await serve({ name: "npm", base: `http://localhost:${upstream.port}/api/npm/` });
+  const folder = await mkdtemp(join(tmpdir(), "x1-pnpm-"));
+  closers.push(() => rm(folder, { recursive: true, force: true }));
+  await writeFile(join(folder, "token"), `//127.0.0.1:${port}/:_authToken=\${X1_JOB_TOKEN}\n`);
+  const env = {
+    ...{ PATH: process.env.PATH, HOME: folder, X1_JOB_TOKEN: jobToken, CI: "true" },
+    ...{ npm_config_globalconfig: join(folder, "token"), npm_config_update_notifier: "false" },
+    npm_config_registry: `http://127.0.0.1:${port}/registry/npm/api/npm/`,
+  };
+  const manifest = { name: "sample", private: true, dependencies: { "@corp/left": "1.0.0" } };
+  await writeFile(join(folder, "package.json"), JSON.stringify(manifest));
+  const program = join(require.resolve("pnpm"), "../bin/pnpm.cjs");
+  const pnpm = (...argv: string[]) =>
+    run(process.execPath, [program, "install", ...argv], {
+      ...{ cwd: folder, env, timeout: 60_000 },
+    });
+  await pnpm("--no-frozen-lockfile");
+  // Its lock file names no host, so that it means the same outside.
+  const lock = await readFile(join(folder, "pnpm-lock.yaml"), "utf8");
+  expect(lock).toContain(integrity);
+  expect(lock).not.toContain("127.0.0.1");
+  await rm(join(folder, "node_modules"), { recursive: true });
+  await pnpm("--frozen-lockfile");
+  expect(await readFile(join(folder, "node_modules/@corp/left/package.json"), "utf8")).toContain("1.0.0");
+  expect(upstream.requests.map(({ path }) => path?.toLowerCase())).toEqual([
+    "/api/npm/@corp%2fleft",
+    "/api/npm/@corp/left/-/left-1.0.0.tgz",
+  ]);
+  expect(JSON.stringify(upstream.requests)).not.toContain(jobToken);
+}, 120_000);
 
 /** Writes a wheel, the smallest there is. */
 const wheel = `

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { egressMistake, repositoryMistake } from "./grants.ts";
+import { egressMistake, registryMistake, repositoryMistake } from "./grants.ts";
 
 describe("an egress grant", () => {
   it.each(["registry.example.org", "*.example.org", "*", "localhost", "10.1.2.3", "[2001:db8::1]", "my_host.lan"])(
@@ -26,5 +26,19 @@ describe("a grant about repositories", () => {
     expect(repositoryMistake("forge", { pattern: "write" })).toContain("read, comment");
     expect(repositoryMistake("repo.read", { force: true })).toContain("force");
     expect(repositoryMistake("ai.openai", { repository: "acme/app" })).toContain("repository");
+  });
+});
+
+describe("a registry grant", () => {
+  const names = ["npm", "pip"];
+  it.each(["npm", "pip", "*", "p*", undefined])("may name %s", (pattern) =>
+    expect(registryMistake({ pattern }, names)).toBeNull(),
+  );
+  it.each(["cargo", "NPM", "npn", "", "registry.example.com"])("may not name %j", (pattern) =>
+    expect(registryMistake({ pattern }, names)).toContain("there are npm and pip"),
+  );
+  it("names a range that is one", () => {
+    expect(registryMistake({ pattern: "npm", address: "10.0.0.0/8" }, names)).toBeNull();
+    expect(registryMistake({ pattern: "npm", address: "10.0.0.0/33" }, names)).toContain("no range");
   });
 });

@@ -8,6 +8,7 @@ import {
   type GrantType,
   isTerminal,
   jobStates,
+  matchesPattern,
   refuse,
 } from "@x1agent/contract";
 import { getJob, listJobs } from "@x1agent/domain-jobs";
@@ -15,7 +16,7 @@ import { createGrant, everGranted, listGrants, revokeGrant } from "@x1agent/doma
 import { getProject } from "@x1agent/domain-projects";
 import { appendEvents } from "@x1agent/domain-sessions";
 import type { Database, Tx } from "@x1agent/kernel";
-import type { RegistryHost } from "../registries.ts";
+import { type RegistryHost, registryNames } from "../registries.ts";
 import { audited } from "./audit.ts";
 import type { Caller, UseCases } from "./index.ts";
 
@@ -26,9 +27,11 @@ export function grantUseCases(db: Pick<Database, "tenant">): UseCases["grants"] 
     create: (caller, { subject, type, details, scope, reason }) =>
       db.tenant(caller.organizationId, async (tx) => {
         const wrong =
-          type === "egress" || type === "registry"
+          type === "egress"
             ? egressMistake(details ?? {})
-            : repositoryMistake(type, details ?? {});
+            : type === "registry"
+              ? registryMistake(details ?? {}, registryNames)
+              : repositoryMistake(type, details ?? {});
         if (wrong) return refuse("invalid_request", wrong);
         if (type === "registry" && scope === "once")
           return refuse("invalid_request", "An installation asks a registry many times: name phases instead.");
@@ -166,6 +169,16 @@ export function egressMistake({
   if (family === 0 || more !== undefined || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= most)))
     return `"${address}" is no range of addresses: write one such as 10.0.0.0/8.`;
   return null;
+}
+
+/** What is wrong with a registry grant: the name of one that is not served would be a grant of nothing. Pure. */
+export function registryMistake(
+  { pattern, address }: { pattern?: string | undefined; address?: string | undefined },
+  names: readonly string[],
+): string | null {
+  if (pattern !== undefined && !names.some((name) => matchesPattern(pattern, name)))
+    return `"${pattern}" is no registry that is served here; there are ${names.join(" and ")}. Others are reached by tunnels: x1 egress allow <host>.`;
+  return egressMistake({ address });
 }
 
 async function exists(tx: Tx, caller: Caller, subject: GrantSubject): Promise<boolean> {
