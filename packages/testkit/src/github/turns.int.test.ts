@@ -254,6 +254,79 @@ describe("the GitHub stand-in over time", () => {
     );
   });
 
+  it("says what else happens by payloads that fit", async () => {
+    const { github, app, installation } = await scene({ webhook: { url: "http://127.0.0.1:9/", secret: "s" } });
+    const [alice, bob] = [github.as("alice"), github.as("bob")];
+    await bob.openIssue("acme/tool", { title: "one", labels: ["bug"], assignees: ["bob"] });
+    await bob.unlabel("acme/tool", 1, "bug");
+    await bob.editIssue("acme/tool", 1, { title: "1", body: "more" });
+    await bob.close("acme/tool", 1, "not_planned");
+    await bob.reopen("acme/tool", 1);
+    await bob.push("acme/tool", "fix", { "a.txt": "a\n" });
+    await bob.openPull("acme/tool", { head: "fix", title: "Fix", draft: true });
+    await bob.markReady("acme/tool", 2);
+    await bob.editIssue("acme/tool", 2, { title: "Fixed" });
+    await bob.close("acme/tool", 2);
+    await bob.reopen("acme/tool", 2);
+    const check = await github.check("acme/tool", { pull: 2 }, { name: "ci", conclusion: null });
+    await github.finish("acme/tool", check, "failure", "broken\n");
+    const kit = await installed(github, app, installation);
+    const { data } = await kit.rest.checks.create({ ...where, name: "x1agent", head_sha: check.headSha });
+    await bob.rerun("acme/tool", github.repo("acme/tool").checkRuns.find((one) => one.id === data.id)!);
+    await bob.deleteBranch("acme/tool", "fix");
+    await alice.renameBranch("acme/tool", "main", "trunk");
+    await github.grant(installation, { issues: "read" }, ["issues", "repository"]);
+    await github.renameAccount("acme", "acme-corp");
+    await alice.transfer("acme-corp/tool", "alice");
+    await alice.deleteRepository("alice/tool");
+    await github.uninstall(installation);
+    github.webhooks.ping(app);
+    await github.settled();
+    const said = new Set(
+      github.webhooks.deliveries.map(({ event, action }) => [event, action].filter(Boolean).join(".")),
+    );
+    const wanted = [
+      "issues.unlabeled",
+      "issues.edited",
+      "issues.closed",
+      "issues.reopened",
+      "pull_request.ready_for_review",
+      "pull_request.edited",
+      "pull_request.closed",
+      "pull_request.reopened",
+      "check_run.completed",
+      "check_run.rerequested",
+      "repository.edited",
+      "installation.new_permissions_accepted",
+      "installation_target.renamed",
+      "installation_repositories.removed",
+      "installation.deleted",
+      "ping",
+    ];
+    expect(wanted.filter((one) => !said.has(one))).toEqual([]);
+    expect(github.takeViolations()).toEqual([]);
+  });
+
+  it("is slow, silent or broken off where asked", async () => {
+    const { github } = await scene();
+    const ask = (milliseconds = 60_000) =>
+      fetch(`${github.apiUrl}/repos/acme/tool`, {
+        headers: { "user-agent": "t" },
+        signal: AbortSignal.timeout(milliseconds),
+      }).then((answer) => answer.json() as Promise<{ name: string }>);
+    github.fault({ kind: "hang" });
+    await expect(ask(300)).rejects.toThrow(/timeout/);
+    github.fault({ kind: "cut" });
+    await expect(ask()).rejects.toThrow();
+    github.fault({ kind: "delay", milliseconds: 200, after: 1 });
+    expect((await ask()).name).toBe("tool");
+    const before = performance.now();
+    expect((await ask()).name).toBe("tool");
+    expect(performance.now() - before).toBeGreaterThan(190);
+    github.fault({ kind: "drop", path: /nowhere/ });
+    expect(github.faults.spent).toBe(false);
+  });
+
   const many = process.env.X1_FULL === "1" ? 10_000 : 1_000;
   it(`keeps ${many} issues and delivers their burst of events without losing one`, async () => {
     let heard = 0;
