@@ -86,3 +86,21 @@ it("makes no route without a key unless the operator named the endpoint", () => 
     { grantType: "ai.compatible", baseUrl: "http://127.0.0.1:1", auth: { kind: "none" } },
   ]);
 });
+
+it("gives words from outside no push, no comment, and only hosts that were opened for this very job", () => {
+  const opened = [
+    grant("repo.push", { pattern: "x1/*" }),
+    grant("forge"),
+    { ...grant("egress", { pattern: "everyone.example" }), subject: { kind: "project" as const, id: "p" } },
+    grant("egress", { pattern: "this.example" }),
+    { ...grant("registry", { pattern: "packages.example" }), subject: { kind: "organization" as const, id: "o" } },
+  ];
+  const policy = sidecarPolicy({ ...base, grants: opened, trusted: false });
+  expect(policy.egress.map(({ host }) => host)).toEqual(["this.example"]);
+  expect(policy.grants.map(({ type, details }) => `${type}:${details.pattern}`)).toEqual([
+    "forge:read",
+    "egress:this.example",
+    "registry:packages.example",
+  ]);
+  expect(sidecarPolicy({ ...base, grants: opened }).egress).toHaveLength(2);
+});

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
 import { GithubStandIn } from "@x1agent/testkit/github";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { fix, runtime, TestService } from "../jobs/test/service.ts";
@@ -249,6 +251,41 @@ describe("an issue of GitHub", () => {
     expect(labelled.items.map((one) => one.number)).toEqual([2]);
     const found = await x1.client.listIssues({ query: { repository: name, q: "number 77" } });
     expect(found.items.map((one) => one.title)).toContain("number 77");
+  });
+});
+
+describe("the command line", () => {
+  const x1cli = (args: string[], input = "") =>
+    new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
+      const bin = join(import.meta.dirname, "../../../cli/bin/x1.mjs");
+      const { X1_URL: _u, X1_TOKEN: _t, ...env } = process.env;
+      const child = spawn(process.execPath, [bin, "--data", x1.dataDir, ...args], { env, stdio: "pipe" });
+      const told = { out: "", err: "" };
+      child.stdout.on("data", (text: Buffer) => (told.out += String(text)));
+      child.stderr.on("data", (text: Buffer) => (told.err += String(text)));
+      child.stdin.end(input);
+      child.on("close", (code) => resolve({ code, ...told }));
+    });
+
+  it("connects by a token from standard input, lists and runs", async () => {
+    const { name, number } = await repository();
+    const token = github.personalToken("alice").value;
+    const connected = await x1cli(["github", "connect", "--base-url", github.url, "--token-stdin"], `${token}\n`);
+    expect(connected).toMatchObject({ code: 0, out: expect.stringContaining("is connected: alice") });
+    expect(JSON.stringify(connected)).not.toContain(token);
+    const refused = await x1cli(["github", "connect", "--base-url", github.url, "--token-stdin"], "ghp_wrong\n");
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining("does not accept the token") });
+    expect((await x1cli(["github", "repos", "shop"])).out).toContain(name);
+    const issues = await x1cli(["--json", "github", "issues", name]);
+    expect(JSON.parse(issues.out)).toMatchObject([{ number, title: "add subtracts" }]);
+    const run = ["run", "--issue", `${name}#${number}`, "--runtime", runtime, "--verify", "bash check.sh"];
+    const queued = await x1cli(["--json", ...run]);
+    const { id } = JSON.parse(queued.out) as { id: string };
+    await x1.reach(id, "awaiting_approval");
+    expect(await x1cli(run)).toMatchObject({ code: 1, err: expect.stringContaining(id) });
+    expect(await x1cli([...run, "--repo", "."])).toMatchObject({ code: 2 });
+    expect((await x1cli(["run", "--issue", "nonsense"])).code).toBe(2);
+    await x1.client.cancelJob({ params: { jobId: id } });
   });
 });
 

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { type Client, createClient } from "@x1agent/client";
 import type { JobState, StoredEvent } from "@x1agent/contract";
 import { createRepository, createServerDatabase, type ModelServer, startModelServer } from "@x1agent/testkit";
+import { GithubStandIn } from "@x1agent/testkit/github";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 /** Processes are killed without warning in the middle of a job; the job ends right, once, and nothing is left over. */
@@ -304,3 +305,63 @@ if (process.env.DATABASE_URL)
     await endsRight(id, heir);
     expect((await job(id, heir)).attempts).toHaveLength(1);
   });
+
+describe("a service that is killed while it publishes to a forge", () => {
+  it("has one branch and one pull request at the end, whenever it was killed", async () => {
+    const github = await GithubStandIn.start();
+    try {
+      for (const login of ["alice", "bob"]) github.user(login);
+      github.organization("acme", { owners: ["alice"], members: ["bob"], base: "write" });
+      const name = "acme/shop";
+      await github.repository(name, { files: { "README.md": "x\n", CODEOWNERS: "* @bob\n" } });
+      const issue = await github
+        .as("alice")
+        .openIssue(name, { title: "a file is missing", body: "[[edit first.txt x]]" });
+      const token = github.personalToken("alice").value;
+      await service.client.createForgeConnection({ body: { forge: "github", baseUrl: github.url, token } });
+      const { id } = await service.client.createIssueJob({
+        body: {
+          ...{ repository: name, number: issue.number, runtime: "mock", verify: "test -f first.txt" },
+          again: false,
+          ask: false,
+        },
+      });
+      const { approvalDigest } = await reach(id, "awaiting_approval");
+
+      const at = (operation: string, more: number) =>
+        expect.poll(() => github.requests(operation).length, { timeout: 60_000 }).toBeGreaterThanOrEqual(more);
+      const killed = async (moment: () => Promise<unknown>, ...undo: (() => void)[]) => {
+        await moment();
+        await service.kill();
+        for (const one of undo) one();
+        await service.start();
+      };
+      // Before the push is answered, before the pull request is made, when it is made and nobody knows, before its reviewers.
+      const push = github.fault({ kind: "hang", path: "git-receive-pack", method: "POST" });
+      await service.client.decide({
+        params: { jobId: id },
+        body: { decision: "approve", digest: approvalDigest ?? "" },
+      });
+      const hanging = (path: string) =>
+        expect
+          .poll(() => github.log.some((one) => one.fault === "hang" && one.path.includes(path)), { timeout: 60_000 })
+          .toBe(true);
+      const pulls = github.fault({ kind: "hang", method: "POST", path: `${name}/pulls` });
+      await killed(() => hanging("git-receive-pack"), push);
+      const lost = github.fault({ kind: "drop-after", method: "POST", path: `${name}/pulls` });
+      const reviewers = github.fault({ kind: "hang", method: "POST", path: "requested_reviewers" });
+      await killed(() => hanging(`${name}/pulls`), pulls);
+      await killed(() => at("pulls/create", 1), lost);
+      await killed(() => hanging("requested_reviewers"), reviewers);
+
+      expect((await reach(id, "succeeded")).pullRequest).toMatchObject({ number: 2, state: "open" });
+      const made = [...github.repo(name).issues.values()].filter(({ pull }) => pull);
+      expect(made.map(({ number }) => number)).toEqual([2]);
+      expect(made[0]?.pull?.requestedReviewers.map(({ login }) => login)).toEqual(["bob"]);
+      const refs = await github.repo(name).git.refs("refs/heads/x1/");
+      expect([...refs]).toHaveLength(1);
+    } finally {
+      await github.close();
+    }
+  });
+});
