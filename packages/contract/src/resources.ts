@@ -67,7 +67,7 @@ export const FollowPolicy = z.object({
   /** Label that starts a job. */
   label: z.string().min(1).max(50),
   who: z.enum(["write", "maintain", "admin"]),
-  /** What begins another round while the pull request is open. */
+  /** What begins another round while the pull request is open; a conflict with the base (`base`) is only told. */
   rounds: z.array(z.enum(["review", "checks", "base"])),
   /** Rounds that begin by themselves; further ones need a person. */
   maxRounds: z.number().int().min(0).max(50),

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { authorsToAsk, followUpMessage, outcomeOf, planFollowUps, reverts, roundBound, roundReason } from "./follow.ts";
+import { authorsToAsk, followUpMessage, outcomeOf, planFollowUps, roundBound, roundReason } from "./follow.ts";
 import type { ForgeCheck, ForgeReviewItem } from "./port.ts";
 
 const head = { branch: "x1/a", commit: "a".repeat(40), repositoryId: "1" };
@@ -56,8 +56,8 @@ describe("what follows a published change", () => {
     expect(names([check({ name: "slow", state: "pending" })])).toEqual([]);
   });
 
-  it("takes a conflict, and no answer for none", () => {
-    expect(plan({ pull: { mergeable: false, head, base } })).toMatchObject([{ kind: "base", starts: true }]);
+  it("shows a conflict without a round, and takes no answer for none", () => {
+    expect(plan({ pull: { mergeable: false, head, base } })).toMatchObject([{ kind: "base", state: "dropped" }]);
     expect(plan({ pull: { mergeable: null, head, base } })).toEqual([]);
   });
 
@@ -128,9 +128,5 @@ describe("the end of a pull request", () => {
     expect(outcomeOf({ state: "merged", head }, head.commit)).toBe("merged");
     expect(outcomeOf({ state: "merged", head }, "c".repeat(40))).toBe("merged_after_changes");
     expect(outcomeOf({ state: "closed", head }, head.commit)).toBe("closed");
-  });
-  it("knows a revert by its commit", () => {
-    expect(reverts(`Revert "x"\n\nThis reverts commit ${head.commit}.`, head.commit)).toBe(true);
-    expect(reverts(`This reverts commit ${base.commit}.`, head.commit)).toBe(false);
   });
 });

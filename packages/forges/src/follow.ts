@@ -10,8 +10,8 @@ export type FollowUpItem = {
   key: string;
   /** Whether it begins a round by itself; others go along with one. */
   starts: boolean;
-  /** `held` is shown and not sent unless a person says so. */
-  state: "waiting" | "held";
+  /** `held` is shown and not sent unless a person says so; `dropped` is only shown. */
+  state: "waiting" | "held" | "dropped";
   detail: string | null;
   body: {
     author: string;
@@ -78,8 +78,9 @@ export function planFollowUps(seen: Seen): FollowUpItem[] {
       });
   if (policy.rounds.includes("base") && pull.mergeable === false)
     planned.push({
-      ...{ kind: "base", key: `base:${pull.head.commit}:${pull.base.commit}`, starts: true },
-      ...{ state: "waiting", detail: null },
+      ...{ kind: "base", key: `base:${pull.head.commit}:${pull.base.commit}`, starts: false },
+      // To end it takes a merge, which is a commit with two parents: what is pushed here has one.
+      ...{ state: "dropped", detail: "It conflicts with its base: merge or rebase the branch by hand." },
       body: {
         ...{ author: pull.base.branch.slice(0, 200), url: null, path: null, line: null, side: null },
         ...{ text: "", commit: pull.base.commit },
@@ -153,10 +154,6 @@ export function followUpMessage(items: readonly Told[]): string {
   }
   for (const { body } of items.filter(({ kind }) => kind === "checks"))
     add(`The check ${oneLine(body.author)} failed. The end of what it printed:`, body.text || "[nothing]");
-  for (const { body } of items.filter(({ kind }) => kind === "base"))
-    parts.push(
-      `The branch ${oneLine(body.author)}, into which the change shall go, has moved and conflicts with it. It was merged into /workspace: files with conflicts hold both sides between conflict markers. Resolve each so that both changes keep their purpose, and leave no marker.`,
-    );
   return parts.join("\n\n");
 }
 
@@ -196,7 +193,3 @@ export const outcomeOf = (
   published: string | null,
 ): "merged" | "merged_after_changes" | "closed" =>
   pull.state !== "merged" ? "closed" : pull.head.commit === published ? "merged" : "merged_after_changes";
-
-/** Whether a title or message says that it takes back a commit, as `git revert` and forges write it. Pure. */
-export const reverts = (text: string, commit: string): boolean =>
-  new RegExp(`\\bThis reverts commit ${commit.slice(0, 12)}[0-9a-f]*\\b`, "i").test(text);
