@@ -31,11 +31,11 @@ export class TestSite {
     this.#browser = browser;
   }
 
-  static async open(): Promise<TestSite> {
+  static async open(watch?: Parameters<typeof TestService.open>[0]): Promise<TestSite> {
     if (!executable) throw new Error(`No browser found: install one of ${names.join(", ")}.`);
     TestService.buildWeb();
     const [service, browser] = await Promise.all([
-      TestService.open(),
+      TestService.open(watch),
       chromium.launch({
         executablePath: executable,
         args: ["--no-sandbox", "--disable-quic", "--disable-background-networking"],

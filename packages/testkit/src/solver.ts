@@ -153,14 +153,16 @@ export function solve(conversation: Conversation, behaviour: "fix" | "wrong-firs
   const { entries } = conversation;
   const users = entries.flatMap((entry) => (entry.role === "user" ? [entry.text] : []));
   const goal = users.join("\n");
-  const named = repairs.filter((repair) => repair.topic.test(goal));
-  // A goal quotes one issue; the first topic named in it is the one meant.
-  const wanted = named.sort((a, b) => goal.search(a.topic) - goal.search(b.topic))[0];
-  if (!wanted) return { text: `This is the scripted model. It heard: ${promptOf(conversation).slice(0, 200)}` };
-
   const turn = commandsIn(entries.slice(entries.findLastIndex((entry) => entry.role === "user") + 1));
   const last = turn.at(-1);
   const look = turn.findLast((ran) => ran.command.startsWith(step.look))?.result ?? null;
+  const named = repairs
+    .filter((repair) => repair.topic.test(goal))
+    .sort((a, b) => goal.search(a.topic) - goal.search(b.topic));
+  // A goal quotes one issue, and later messages may ask for more: the first that is still to be done is the one meant.
+  const wanted = named.find(({ broken, file }) => look !== null && broken.test(fileIn(look, file))) ?? named[0];
+  if (!wanted) return { text: `This is the scripted model. It heard: ${promptOf(conversation).slice(0, 200)}` };
+
   if (!last || look === null) {
     if (last?.command.startsWith(step.look)) return { text: "I could not look at the project, so I stop here." };
     return { text: "I will look at the project first.", command: lookCommand };
