@@ -131,7 +131,7 @@ describe.skipIf(lacksBrowser)(
 
       // Merged by a person there; over here, too.
       await github.as("alice").merge(name, pull.number);
-      await card.getByText("merged", { exact: true }).first().waitFor({ timeout: 60_000 });
+      await card.locator(".state").getByText("merged").waitFor({ timeout: 60_000 });
       await card.getByText(/2 rounds from reviews and checks/).waitFor();
       expect(await accessibilityFindings(page)).toEqual([]);
       expect([...github.repo(name).issues.values()].filter((one) => one.pull !== undefined)).toHaveLength(1);

@@ -62,7 +62,7 @@ export function useStory(jobId: string): Story {
         story.events.push(event);
         story.rows.add(event);
       }
-      moved ||= /^(job|permission|verification|approval|publication|cost|evidence)\./.test(type);
+      moved ||= /^(job|permission|verification|approval|publication|cost|evidence|forge)\./.test(type);
       later();
     };
     const follow = async () => {

@@ -302,11 +302,7 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
       );
     }
     case "forge.noted":
-      return mark(
-        p.kind === "checks_failed" || p.kind === "reverted" ? "bad" : p.kind === "merged" ? "good" : "waiting",
-        words(plain(p.kind), p.author ? `by ${text(p.author)}` : ""),
-        p.detail,
-      );
+      return mark(notedTone(text(p.kind)), words(plain(p.kind), p.author ? `by ${text(p.author)}` : ""), p.detail);
     case "grant.changed":
       return mark("waiting", words("permission", p.change, p.type, "by", p.actor));
     case "grant.used":
@@ -422,3 +418,13 @@ export function markdownOf(rows: readonly Row[], title: string, runtime: string)
   });
   return `# ${title}\n\n${parts.join("\n\n")}\n`;
 }
+
+/** How what happened at the forge looks: what needs a person, what is well, and what only goes on. */
+const notedTone = (kind: string) =>
+  kind === "checks_failed" || kind === "reverted"
+    ? "bad"
+    : kind === "merged"
+      ? "good"
+      : kind === "round" || kind === "branch_deleted"
+        ? "quiet"
+        : "waiting";
