@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import {
   defaultPushBytes,
-  errorCodes,
+  type ErrorCode,
   Fault,
   type GitCredentialReply,
   type GitCredentialRequest,
+  problem,
   registryPrefix,
   repositoryGrants,
   type SidecarBoot,
@@ -99,37 +100,41 @@ export function apiHandler(deps: ApiDeps): {
     const [, name, path] =
       /^\/git\/([\w.-]{1,100}?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/.exec(url.pathname) ?? [];
     const repository = deps.boot.git.find((known) => known.name === name);
-    if (!repository) return refuse(response, "not_found");
+    if (!repository) return say(response, "not_found", "There is no such repository here, only the job's own.");
     const begins = path === "info/refs";
     const service = begins ? url.searchParams.get("service") : path;
     if (service !== "git-upload-pack" && service !== "git-receive-pack") return refuse(response, "path_refused");
     if (request.method !== (begins ? "GET" : "POST")) return refuse(response, "path_refused");
     const policy = deps.policy();
-    if (!policy) return refuse(response, "control_unreachable");
+    if (!policy) return say(response, "control_unreachable");
     const listing = `info/refs?service=${service}`;
     if (service === "git-receive-pack") {
       const barred = pushes.barred(policy, repository);
-      // As text: git shows that to whoever pushes, and nothing else.
-      if (barred !== null)
-        return void response
-          .writeHead(errorCodes.not_granted.status, { "content-type": "text/plain; charset=utf-8" })
-          .end(`${barred} (not_granted)\n`);
+      if (barred !== null) return say(response, "not_granted", barred);
       if (begins) return fetchFrom(deps, remotes, repository, listing, "push", request, response);
       return pushes.serve(repository, request, response);
     }
-    if (!(await mayRead(policy, repository, begins))) return refuse(response, "not_granted");
+    if (!(await mayRead(policy, repository, begins)))
+      return say(response, "not_granted", "No grant of type repo.read covers this repository now.");
     await fetchFrom(deps, remotes, repository, begins ? listing : service, "read", request, response);
   }
 
   return {
     handle: (request, response) =>
       void answer(request, response).catch((error: unknown) => {
+        const tell = request.url?.startsWith("/git/") ? say : refuse;
         if (response.headersSent) response.destroy();
-        else if (error instanceof Fault) refuse(response, error.code, error.message);
-        else refuse(response, "upstream_failed");
+        else if (error instanceof Fault) tell(response, error.code, error.message);
+        else tell(response, "upstream_failed");
       }),
     tell: registries.tell,
   };
+}
+
+/** A refusal as text: git shows that to whoever fetches or pushes, and nothing else. */
+function say(response: ServerResponse, code: ErrorCode, detail?: string): void {
+  const told = problem(code, detail);
+  response.writeHead(told.status, { "content-type": "text/plain; charset=utf-8" }).end(`${told.detail} (${code})\n`);
 }
 
 async function fetchFrom(

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { GrantDetails, SidecarPolicy } from "@x1agent/contract";
+import { type GrantDetails, problem, type SidecarPolicy } from "@x1agent/contract";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { flush, packet } from "./pkt-line.ts";
 import { type GitServer, git, gitEnv, startForwarder, startGitServer, tryGit } from "./test/git-server.ts";
@@ -163,7 +163,9 @@ describe("a push", () => {
   });
 
   it("to another repository finds none", async () => {
-    expect((await push(remote("other"), "HEAD:refs/heads/x1/a")).code).not.toBe(0);
+    expect((await push(remote("other"), "HEAD:refs/heads/x1/a")).text).toContain(
+      "remote: There is no such repository here",
+    );
     await allow([grant({ pattern: "x1/*", repository: "acme/other" })]);
     const told = await push(remote(), "HEAD:refs/heads/x1/a");
     expect(told.code).not.toBe(0);
@@ -203,6 +205,21 @@ describe("a push", () => {
     await allow([]);
     expect((await push(remote(), "HEAD:refs/heads/x1/asks")).code).not.toBe(0);
     expect(sidecar.control.credentialsAsked.slice(before)).toEqual(asked);
+  });
+
+  it("for which the control plane gives no credential is refused in its words, and keeps its grant for one use", async () => {
+    await allow([grant({ pattern: "x1/*" }, true, "g-kept")]);
+    commit();
+    await push(remote(), "HEAD:refs/heads/x1/before");
+    await allow([grant({ pattern: "x1/*" }, true, "g-kept-2")]);
+    sidecar.control.credentialRefusal = problem("forge_unauthorized", "The installation was suspended.");
+    const told = await push(remote(), "HEAD:refs/heads/x1/refused");
+    sidecar.control.credentialRefusal = null;
+    expect(told.code).not.toBe(0);
+    expect(told.text).toContain("The installation was suspended.");
+    expect(sidecar.control.taken.has("g-kept")).toBe(true);
+    expect(sidecar.control.taken.has("g-kept-2")).toBe(false);
+    expect(server.refs()["refs/heads/x1/refused"]).toBeUndefined();
   });
 
   it("that is on its way ends with its grant", async () => {

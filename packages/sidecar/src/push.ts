@@ -45,6 +45,8 @@ type PushDeps = {
 };
 
 const MAX_PUSHES = 2;
+/** Refusals that are put on record: who tries on and on says nothing new. */
+const MAX_TOLD = 500;
 /** Listings that are longer are not read on. */
 const MAX_LISTING = 64 * 1024 ** 2;
 const MAX_REPORT = 256 * 1024;
@@ -58,6 +60,7 @@ export class Pushes {
   readonly #spent = new Set<string>();
   readonly #running = new Set<{ repository: SidecarRepository; head: PushHead; end(): void }>();
   #waiting = 0;
+  #told = 0;
 
   constructor(deps: PushDeps) {
     this.#deps = deps;
@@ -96,7 +99,7 @@ export class Pushes {
         ? await readHead(pieces)
         : "This is no push of git's as it is.";
     if (typeof read === "string") {
-      this.#deps.note("git.refused", { repository: repository.name, ref: "", detail: read });
+      this.#refused(repository, "", read);
       await this.#drained(pieces);
       return refuse(response, "path_refused", read, { connection: "close" });
     }
@@ -104,8 +107,7 @@ export class Pushes {
     // git asks so whether it is let in, before it sends what is large.
     if (head.commands.length === 0) return answer(response, Buffer.alloc(0), await this.#drained(pieces));
     const no = async (refused: Map<string, string>, unread = false) => {
-      for (const [ref, detail] of [...refused].slice(0, 10))
-        this.#deps.note("git.refused", { repository: repository.name, ref: ref.slice(0, 300), detail });
+      for (const [ref, detail] of [...refused].slice(0, 10)) this.#refused(repository, ref, detail);
       answer(response, refusalReport(head, refused), !unread && (await this.#drained(pieces)));
     };
     const all = (detail: string, unread = false) => no(new Map(head.commands.map(({ ref }) => [ref, detail])), unread);
@@ -123,17 +125,17 @@ export class Pushes {
       const listed = await this.#listing(repository, head.commands);
       const moved = compareWithRemote(head.commands, listed);
       if (moved.size > 0) return await no(moved);
+      const { authorization } = await this.#deps.credential(
+        repository,
+        head.commands.map(({ ref }) => ref.slice("refs/heads/".length)),
+      );
       for (const grant of judged.grants)
         if (grant.once) {
           if (this.#spent.has(grant.id) || !(await this.#deps.use(grant.id)))
             return await all("its grant was for one push, and is used up");
           this.#spent.add(grant.id);
         }
-      const { authorization } = await this.#deps.credential(
-        repository,
-        head.commands.map(({ ref }) => ref.slice("refs/heads/".length)),
-      );
-      // What was asked meanwhile may have been taken back.
+      // What was granted may have been taken back meanwhile.
       const now = this.#deps.policy();
       if (!now || judgePush(head, this.#facts(now, repository, true)).refused.size > 0)
         return await all("its grant was revoked");
@@ -225,6 +227,15 @@ export class Pushes {
       traffic.open.delete(open);
       upstream.destroy();
     }
+  }
+
+  #refused(repository: SidecarRepository, ref: string, detail: string): void {
+    if (this.#told++ < MAX_TOLD)
+      this.#deps.note("git.refused", {
+        repository: repository.name,
+        ref: ref.slice(0, 300),
+        detail: detail.slice(0, 500),
+      });
   }
 
   #pushed(repository: SidecarRepository, commands: readonly Command[], bytes: number): void {

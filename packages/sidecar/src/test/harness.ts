@@ -16,6 +16,7 @@ import {
   type GitCredentialReply,
   type GitCredentialRequest,
   type LeaseRequest,
+  type Problem,
   type SettleRequest,
   type SidecarBoot,
   type SidecarEvents,
@@ -61,6 +62,8 @@ export class FakeControl {
   taken = new Set<string>();
   /** Credentials by repository and purpose, as in `origin read`; what is not here needs none. */
   credentials: Record<string, GitCredentialReply> = {};
+  /** Said instead of giving any. */
+  credentialRefusal: Problem | null = null;
   /** What credentials were asked for, in order. */
   credentialsAsked: string[] = [];
   /** Held back until it resolves. */
@@ -121,6 +124,7 @@ export class FakeControl {
         const { repository, purpose, branches = [] } = body as GitCredentialRequest;
         this.credentialsAsked.push([repository, purpose, ...branches].join(" "));
         await this.gate;
+        if (this.credentialRefusal) return void say(this.credentialRefusal, this.credentialRefusal.status);
         const held = this.credentials[`${repository} ${purpose}`];
         return void say(held ?? { authorization: null, expiresAt: null });
       }
