@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { readFile, rm } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { createGunzip } from "node:zlib";
@@ -131,6 +132,9 @@ async function receive(
         noForce.push(change.ref);
     }
     const before = await repository.git.refs();
+    // Where the hook leaves its reasons: the reply names them, git's own protocol for hooks has no place for them.
+    const reasons = join(repository.git.path, "standin-reasons");
+    await rm(reasons, { force: true });
     // What follows a push is done when the client hears of its success: a test then finds it.
     const follow = async () => {
       const after = await repository.git.refs();
@@ -152,14 +156,21 @@ async function receive(
       {
         STANDIN_DECLINED: [...declined].map(([ref, text]) => `${ref}\t${text.replaceAll("\n", "\x1f")}`).join("\n"),
         STANDIN_NO_FORCE: noForce.join("\n"),
+        STANDIN_REASONS: reasons,
+        STANDIN_NO_WORKFLOWS: World.permits(permissionsOfToken(token), "workflows:write")
+          ? ""
+          : token.kind === "installation"
+            ? "a GitHub App"
+            : "a Personal Access Token",
       },
+      reasons,
       follow,
     );
   });
 }
 
 /** Rewrites git's reason for refused refs to GitHub's, inside the side band of a push's report. */
-export function inGitHubsWords(answer: Buffer): Buffer {
+export function inGitHubsWords(answer: Buffer, reasons: ReadonlyMap<string, string>): Buffer {
   const out: Buffer[] = [];
   const packet = (...parts: Buffer[]) => {
     const content = Buffer.concat(parts);
@@ -188,7 +199,11 @@ export function inGitHubsWords(answer: Buffer): Buffer {
         continue;
       }
       const line = report.subarray(at + 4, at + size).toString();
-      inner.push(packet(Buffer.from(line.replace(/^(ng \S+ )hook declined/, "$1protected branch hook declined"))));
+      const worded = line.replace(
+        /^ng (\S+) hook declined/,
+        (_whole, ref: string) => `ng ${ref} ${reasons.get(ref) ?? "protected branch hook declined"}`,
+      );
+      inner.push(packet(Buffer.from(worded)));
       at += size;
     }
     out.push(packet(Buffer.from([1]), ...inner));
@@ -203,6 +218,7 @@ function backendAnswer(
   at: GitPath,
   input: Buffer,
   extra: Record<string, string>,
+  reasons: string | undefined = undefined,
   follow: () => Promise<void> = async () => undefined,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -266,10 +282,14 @@ function backendAnswer(
         resolve(500);
         return;
       }
-      follow().then(() => {
-        response.end(pushing ? inGitHubsWords(Buffer.concat(held)) : undefined);
-        resolve(status);
-      }, reject);
+      const finish = async () => {
+        await follow();
+        const text = reasons ? await readFile(reasons, "utf8").catch(() => "") : "";
+        const rows = text.split("\n").filter(Boolean);
+        const said = new Map(rows.map((row) => row.split("\t", 2) as [string, string]));
+        response.end(pushing ? inGitHubsWords(Buffer.concat(held), said) : undefined);
+      };
+      finish().then(() => resolve(status), reject);
     });
   });
 }

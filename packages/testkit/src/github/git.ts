@@ -58,6 +58,15 @@ for row in $STANDIN_NO_FORCE; do
     exit 1
   fi
 done
+if [ -n "$STANDIN_NO_WORKFLOWS" ] && [ "$3" != ${zero} ]; then
+  from=$2
+  [ "$from" = ${zero} ] && from=$(git merge-base HEAD "$3" 2>/dev/null || git hash-object -t tree /dev/null)
+  file=$(git diff --no-renames --name-only --diff-filter=AM "$from" "$3" -- .github/workflows | head -n 1)
+  if [ -n "$file" ]; then
+    printf '%s\\t%s\\n' "$1" "refusing to allow $STANDIN_NO_WORKFLOWS to create or update workflow \\\`$file\\\` without \\\`workflows\\\` permission" >> "$STANDIN_REASONS"
+    exit 1
+  fi
+fi
 exit 0
 `;
 

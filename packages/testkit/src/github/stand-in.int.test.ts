@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -163,6 +163,13 @@ describe("the GitHub stand-in, driven by octokit and git", () => {
     expect(refused.out).toContain("GH006: Protected branch update failed for refs/heads/main");
     expect(refused.out).toContain("(protected branch hook declined)");
     expect(refused.out).toMatch(/\[new branch\]\s+HEAD -> side/);
+    await mkdir(join(tree, ".github/workflows"), { recursive: true });
+    await writeFile(join(tree, ".github/workflows/ci.yml"), "on: push\n");
+    await git(tree, "add", ".");
+    await git(tree, "commit", "-qm", "CI");
+    expect((await git(tree, "push", "origin", "HEAD:refs/heads/ci")).out).toContain(
+      "(refusing to allow a GitHub App to create or update workflow `.github/workflows/ci.yml` without `workflows` permission)",
+    );
     const reader = github.installationToken(installation, { permissions: { contents: "read" } });
     const denied = await git(tree, "push", github.cloneUrl("acme/tool", reader), "HEAD:refs/heads/other");
     expect(denied.out).toContain("denied to x1-test[bot]");
@@ -300,6 +307,8 @@ describe("the GitHub stand-in, driven by octokit and git", () => {
     await expect(kit.request("POST /repos/acme/tool/issues", { body: "no title" })).rejects.toMatchObject({
       status: 422,
     });
+    const long = kit.rest.issues.create({ ...where, title: "x", body: "y".repeat(65_537) });
+    await expect(long).rejects.toMatchObject({ status: 422, message: expect.stringContaining("body is too long") });
     await expect(kit.request("GET /repos/acme/tool/nonsense")).rejects.toMatchObject({ status: 404 });
     await kit.request("GET /repos/acme/tool/issues?per-page=3");
     expect(github.strays.map((one) => one.stray)).toEqual([["per-page"]]);

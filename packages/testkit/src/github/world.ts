@@ -768,6 +768,20 @@ export class World {
     return issue;
   }
 
+  /** GitHub's limits on what people write, in characters. */
+  #fits(
+    resource: "Issue" | "PullRequest",
+    text: { title?: string | undefined; body?: string | null | undefined },
+  ): void {
+    if (text.title !== undefined && text.title.trim() === "") throw invalid(resource, "title", "missing_field");
+    for (const [field, most] of [
+      ["title", 256],
+      ["body", 65_536],
+    ] as const)
+      if ((text[field]?.length ?? 0) > most)
+        throw invalid(resource, field, "custom", `${field} is too long (maximum is ${most} characters)`);
+  }
+
   #newIssue(
     actor: Account,
     repository: Repository,
@@ -808,6 +822,7 @@ export class World {
       appId?: number | undefined;
     },
   ): Promise<Issue> {
+    this.#fits("Issue", input);
     const issue = this.#newIssue(actor, repository, input.title, input.body ?? null, input.appId);
     repository.issues.set(issue.number, issue);
     for (const name of input.labels ?? []) issue.labels.push(this.addLabel(repository, name));
@@ -895,6 +910,7 @@ export class World {
       assignees?: readonly string[];
     },
   ): Promise<void> {
+    this.#fits(issue.pull ? "PullRequest" : "Issue", input);
     const changes: Shape = {};
     if (input.title !== undefined && input.title !== issue.title) {
       changes.title = { from: issue.title };
@@ -1050,6 +1066,7 @@ export class World {
       issue?: number | undefined;
     },
   ): Promise<Issue> {
+    this.#fits("PullRequest", input);
     const colon = input.head.indexOf(":");
     const headRef = input.head.slice(colon + 1);
     const ownerLogin = colon < 0 ? repository.owner.login : input.head.slice(0, colon);
@@ -1837,6 +1854,8 @@ export class World {
   ): Promise<Status> {
     const sha = await repository.git.resolve(input.sha);
     if (!sha) throw new Refused(422, `No commit found for SHA: ${input.sha}`);
+    if ((input.description?.length ?? 0) > 140)
+      throw invalid("Status", "description", "custom", "description is too long (maximum is 140 characters)");
     const status: Status = {
       id: this.id(),
       sha,
