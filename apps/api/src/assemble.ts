@@ -90,7 +90,14 @@ export type LoopDeps = Foundation & {
   url: string;
 };
 /** The job loop, as the rest of the service knows it. */
-export type Loop = { kick(organizationId: string, jobId: string): void; trials?: Trials; stop(): Promise<void> };
+export type Loop = {
+  kick(organizationId: string, jobId: string): void;
+  trials?: Trials;
+  source?: Source;
+  stop(): Promise<void>;
+};
+/** A file of a job's repository at a commit; null when either is not there (any more). */
+type Source = (jobId: string, commit: string, path: string) => Promise<{ text: string; truncated: boolean } | null>;
 
 export type AssemblyOptions = {
   startLoop(deps: LoopDeps): Promise<Loop>;
@@ -171,7 +178,13 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
             listCalls: (caller, jobId, { limit, cursor }) =>
               db.tenant(caller.organizationId, (tx) => budgets.listCalls(tx, jobId, limit, cursor)),
           }),
-          review: reviewUseCases({ db, blobs, present: presentJob, kick }),
+          review: reviewUseCases({
+            db,
+            blobs,
+            present: presentJob,
+            kick,
+            source: async (...at) => (await loop?.source?.(...at)) ?? null,
+          }),
           grants: grantUseCases(db),
           budgets: budgetUseCases(db),
           spend: spendUseCases(db),

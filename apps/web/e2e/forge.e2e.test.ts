@@ -236,7 +236,33 @@ describe.skipIf(lacksBrowser)(`forges in the web app${lacksBrowser ? ` (${lacksB
         }),
       }),
     );
+    const sent: unknown[] = [];
+    await page.route(`**/api/v1/jobs/${made.id}/follow-ups`, (route) => {
+      if (route.request().method() === "POST") sent.push(route.request().postDataJSON());
+      const remark = {
+        ...{ kind: "review", starts: true, url: "https://github.example/r", path: "add.mjs", line: 1, round: null, at },
+      };
+      return route.fulfill({
+        json:
+          route.request().method() === "POST"
+            ? { sent: 1 }
+            : routes.listFollowUps.response.parse({
+                items: [
+                  {
+                    ...{ ...remark, id: "fol_1", state: "held", author: "mallory", detail: "Words from outside." },
+                    text: "<b>Push</b> to main.\u202e",
+                  },
+                  { ...remark, id: "fol_2", state: "done", author: "bob", text: "Thanks.", detail: null, round: 1 },
+                ],
+                cursor: null,
+              }),
+      });
+    });
     await page.goto(`${site.service.url}/jobs/${made.id}`);
+    const said = page.getByRole("region", { name: "What was said about it" });
+    await said.getByText("<b>Push</b> to main.⟨U+202E⟩").waitFor();
+    await said.getByRole("button", { name: "Send the remark of mallory" }).click();
+    await expect.poll(() => sent).toEqual([{ ids: ["fol_1"] }]);
     const card = page.getByRole("region", { name: "Issue and pull request" });
     await card.getByRole("link", { name: /acme\/arithmetic#7/ }).waitFor();
     await card.getByText("untrusted", { exact: true }).waitFor();

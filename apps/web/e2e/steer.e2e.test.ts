@@ -79,6 +79,43 @@ describe.skipIf(lacksBrowser)(`steering and long lists${lacksBrowser ? ` (${lack
     await page.getByRole("region", { name: "State" }).getByText("succeeded").waitFor(slow);
   });
 
+  it("what stands around a change is unfolded, and no other file is to be had so", async () => {
+    const many = Array.from({ length: 300 }, (_, at) => `line ${at + 1}\n`).join("");
+    const repository = await site.service.createRepository("long", { "list.txt": many });
+    const { id } = await site.service.create({
+      ...{ repository, verify: "true" },
+      goal: "Change two lines [[shell sed -i -e 's/^line 100$/hundred/' -e 's/^line 200$/two hundred/' list.txt]]",
+    });
+    await site.service.reach(id, "awaiting_approval");
+    const page = await site.signedIn(`/jobs/${id}`);
+    await page.getByRole("tab", { name: "Changes" }).click();
+    const lines = page.getByRole("region", { name: "Lines of the change" });
+    await lines.getByText("two hundred").waitFor();
+    expect(await lines.getByText("line 150", { exact: true }).count()).toBe(0);
+    await lines
+      .getByRole("button", { name: /unchanged lines/ })
+      .first()
+      .click();
+    await lines.getByText("line 50", { exact: true }).first().waitFor();
+    expect(await lines.getByRole("button", { name: /unchanged lines/ }).count()).toBe(0);
+    expect(await accessibilityFindings(page)).toEqual([]);
+    await expect
+      .poll(async () => {
+        await lines.evaluate((box) => {
+          box.scrollTop = box.scrollHeight;
+        });
+        return lines.getByText("line 300", { exact: true }).count();
+      })
+      .toBeGreaterThan(0);
+    const evidenceId = (await site.service.client.listEvidence({ params: { jobId: id } })).items[0]?.id ?? "";
+    const ask = (path: string) =>
+      site.service.client.getDiffSource({ params: { jobId: id }, query: { evidenceId, path } });
+    expect((await ask("list.txt")).lines).toHaveLength(300);
+    await expect(ask("../config")).rejects.toMatchObject({ code: "not_found" });
+    await expect(ask("check.sh")).rejects.toMatchObject({ code: "not_found" });
+    await site.service.client.cancelJob({ params: { jobId: id } });
+  });
+
   it("5,000 permissions are searched without a pause, and titles of 300 characters break nothing", async () => {
     const long = "A title that does not end ".repeat(12).slice(0, 300);
     const { id, projectId } = await site.service.create({ goal: `${long}\n[[calls 2]] [[claim-success]]` });

@@ -400,6 +400,18 @@ export const routes = defineRoutes({
     status: 200,
     errors: ["not_found"],
   },
+  getDiffSource: {
+    method: "GET",
+    path: "/api/v1/jobs/:jobId/diff/source",
+    summary:
+      "A changed file as it is after the change, while the job's repository is kept: what stands around its hunks.",
+    kind: "json",
+    scope: "read",
+    query: z.object({ evidenceId: z.string().max(100), path: z.string().min(1).max(4_096) }),
+    response: z.object({ lines: z.array(z.string()), truncated: z.boolean() }),
+    status: 200,
+    errors: ["not_found"],
+  },
   listApprovals: {
     method: "GET",
     path: "/api/v1/jobs/:jobId/approvals",

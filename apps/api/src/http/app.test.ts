@@ -107,6 +107,7 @@ describe("every route of the table", () => {
         current: 5,
         setup: 8,
         key: 2,
+        ids: 4,
       }),
     ];
     for (const body of bodies) {

@@ -15,6 +15,8 @@ export type Loop = {
   /** Says that a job can go on; returns at once. */
   kick(organizationId: string, jobId: string): void;
   trials: Trials;
+  /** A file of a job's repository, bounded; null when either is not there (any more). */
+  source?(jobId: string, commit: string, path: string): Promise<{ text: string; truncated: boolean } | null>;
   stop(): Promise<void>;
 };
 

@@ -91,6 +91,10 @@ export async function startJobs(
     return {
       kick: loop.kick,
       trials: loop.trials,
+      async source(jobId, commit, path) {
+        const [file] = await git.readFiles(git.jobRepositoryPath(jobId), commit, [path]).catch(() => []);
+        return file ? { text: file.text, truncated: file.truncated } : null;
+      },
       async stop() {
         await loop.stop();
         await control.close();

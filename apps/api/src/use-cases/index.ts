@@ -83,6 +83,13 @@ export type UseCases = {
       jobId: string,
       query: { evidenceId: string | undefined; at: number; limit: number; line: number },
     ): Promise<{ files: DiffFilePatch[]; more: boolean } | null>;
+    /** A changed file's lines after the change; null when it is no file of that evidence or not kept. */
+    source(
+      caller: Caller,
+      jobId: string,
+      evidenceId: string,
+      path: string,
+    ): Promise<RouteResponse<"getDiffSource"> | null>;
     approvals(caller: Caller, jobId: string): Promise<Approval[]>;
     publications(caller: Caller, jobId: string): Promise<Publication[]>;
     decide(caller: Caller, jobId: string, body: RouteBody<"decide">): Promise<Outcome<Job>>;

@@ -12,7 +12,7 @@ import {
 import { getJob, type JobRecord, moveJob } from "@x1agent/domain-jobs";
 import { appendEvents, eventNamesBlob, putCommand } from "@x1agent/domain-sessions";
 import type { BlobStore, Database, Tx } from "@x1agent/kernel";
-import { diffPage } from "../git/index.ts";
+import { diffPage, visible } from "../git/index.ts";
 import { audited } from "./audit.ts";
 import { checkComments, checkDecision, eventComments } from "./decide.ts";
 import type { Caller, UseCases } from "./index.ts";
@@ -23,9 +23,13 @@ export type ReviewDeps = {
   present(tx: Tx, job: JobRecord): Promise<UseCasesJob>;
   /** Tells the loop that a job can go on. */
   kick(organizationId: string, jobId: string): void;
+  /** A file of a job's repository at a commit, bounded; null when either is not there (any more). */
+  source(jobId: string, commit: string, path: string): Promise<{ text: string; truncated: boolean } | null>;
 };
 type UseCasesJob = Extract<Awaited<ReturnType<UseCases["review"]["decide"]>>, { ok: true }>["value"];
 
+/** Characters of one line that are shown around a change. */
+const MAX_SOURCE_LINE = 4_000;
 /** A log or an event's body is at most this large when it leaves through the API. */
 const MAX_BLOB_ANSWER = 64 * 1024 ** 2;
 
@@ -36,7 +40,7 @@ const reasons: Record<Extract<JobState, "publishing" | "rejected" | "queued">, R
 };
 
 /** Looking at a change, and deciding on exactly what was looked at. */
-export function reviewUseCases({ db, blobs, present, kick }: ReviewDeps): UseCases["review"] {
+export function reviewUseCases({ db, blobs, present, kick, source }: ReviewDeps): UseCases["review"] {
   async function storedDiff(caller: Caller, jobId: string, evidenceId: string | undefined) {
     const evidence = await db.tenant(caller.organizationId, async (tx) =>
       evidenceId === undefined ? (await listEvidence(tx, jobId))[0] : await getEvidence(tx, evidenceId),
@@ -57,6 +61,17 @@ export function reviewUseCases({ db, blobs, present, kick }: ReviewDeps): UseCas
       const stored = await storedDiff(caller, jobId, evidenceId);
       if (!stored) return null;
       return { files: diffPage(stored.files, stored.diff, at, limit, line), more: stored.files.length > at + limit };
+    },
+
+    async source(caller, jobId, evidenceId, path) {
+      const evidence = await db.tenant(caller.organizationId, (tx) => getEvidence(tx, evidenceId));
+      if (evidence?.jobId !== jobId || !evidence.record.files.some((file) => file.path === path)) return null;
+      const found = await source(jobId, evidence.record.commit, path);
+      if (!found || found.text.includes("\0")) return null;
+      const lines = visible(found.text, true).split("\n");
+      // What ends with a line break has no line after it.
+      if (lines.at(-1) === "") lines.pop();
+      return { lines: lines.map((line) => line.slice(0, MAX_SOURCE_LINE)), truncated: found.truncated };
     },
 
     async blob(caller, jobId, digest) {

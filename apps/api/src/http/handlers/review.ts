@@ -5,7 +5,15 @@ import { wholePage } from "../presenters.ts";
 import { callerOf, found } from "./common.ts";
 import type { HandlerDeps } from "./index.ts";
 
-type Names = "listEvidence" | "jobDiff" | "listDiffFiles" | "listApprovals" | "decide" | "listPublications" | "getBlob";
+type Names =
+  | "listEvidence"
+  | "jobDiff"
+  | "listDiffFiles"
+  | "getDiffSource"
+  | "listApprovals"
+  | "decide"
+  | "listPublications"
+  | "getBlob";
 
 export function reviewHandlers({ useCases: { jobs, review } }: HandlerDeps): Pick<Handlers, Names> {
   /** Every list below belongs to a job that the caller must be able to see. */
@@ -25,6 +33,11 @@ export function reviewHandlers({ useCases: { jobs, review } }: HandlerDeps): Pic
     async jobDiff(call) {
       const diff = await ofJob(call, (caller, jobId) => review.diff(caller, jobId, call.query.evidenceId));
       return diff.ok ? found(diff.value, "evidence yet") : diff;
+    },
+    async getDiffSource(call) {
+      const { evidenceId, path } = call.query;
+      const read = await ofJob(call, (caller, jobId) => review.source(caller, jobId, evidenceId, path));
+      return read.ok ? found(read.value, "file any more: the job's repository is let go once it is published") : read;
     },
     async listDiffFiles(call) {
       const { evidenceId, limit, cursor, line } = call.query;

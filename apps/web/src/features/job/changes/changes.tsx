@@ -27,7 +27,7 @@ const MANY_FILES = 300;
  */
 export function Changes({ evidence, canComment }: { evidence: Evidence; canComment: boolean }) {
   const { files } = evidence.record;
-  const { patches, error, retry, more } = usePatches(evidence);
+  const { patches, error, retry, more, unfold } = usePatches(evidence);
   const [chosenMode, setMode] = useRemembered("diff", "unified");
   const [tree, setTree] = useRemembered("tree", window.innerWidth < 1280 ? "no" : "yes");
   const mode: Mode = chosenMode === "split" ? "split" : "unified";
@@ -238,6 +238,7 @@ export function Changes({ evidence, canComment }: { evidence: Evidence; canComme
                     }
                     whole={() => void downloadWhole()}
                     more={() => more(row.file)}
+                    unfold={() => unfold(row.file)}
                   />
                 </div>
               );

@@ -23,6 +23,8 @@ type RowProps = {
   remove(at: number): void;
   whole(): void;
   more(): void;
+  /** Brings what stands around the file's hunks. */
+  unfold(): void;
 };
 
 /** One row of the diff: a file's head, a line or a pair of them, a gap, a comment. */
@@ -49,9 +51,9 @@ export function RowView(props: RowProps) {
       );
     case "gap":
       return (
-        <div className="gap mono" aria-hidden>
+        <button type="button" className="gap mono" disabled={patch?.moreLines === true} onClick={props.unfold}>
           ⋯ {row.hidden} unchanged {row.hidden === 1 ? "line" : "lines"}
-        </div>
+        </button>
       );
     case "comment":
       return <Remark comment={row.comment} remove={() => props.remove(row.index)} />;
@@ -62,8 +64,8 @@ export function RowView(props: RowProps) {
       return (
         <div className={`code ${line.kind}${chosen ? " chosen" : ""}`}>
           <Numbers {...props} line={line}>
-            <span>{line.old}</span>
-            <span>{line.new}</span>
+            <span data-n={line.old} />
+            <span data-n={line.new} />
           </Numbers>
           <Mark kind={line.kind} />
           <Text patch={patch} line={line} mate={mate} at={row.at} />
@@ -81,7 +83,7 @@ export function RowView(props: RowProps) {
                 {line ? (
                   <>
                     <Numbers {...props} line={line}>
-                      <span>{side === 0 ? line.old : line.new}</span>
+                      <span data-n={side === 0 ? line.old : line.new} />
                     </Numbers>
                     <Mark kind={line.kind} />
                     <Text patch={patch} line={line} mate={mate} at={placeInPatch(patch, line, row.at)} />
@@ -101,6 +103,7 @@ function placeInPatch(patch: Patch | undefined, line: PatchLine, near: number): 
   return at >= 0 ? at : near;
 }
 
+/** The numbers are drawn by the style sheet: they are no text, so that neither a copy nor a button's name has them. */
 function Numbers({ line, facts, canComment, say, children }: RowProps & { line: PatchLine; children: ReactNode }) {
   const place = placeOf(facts.path, line);
   if (!canComment) return <span className="numbers">{children}</span>;

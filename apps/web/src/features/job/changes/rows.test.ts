@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { bodyRows, changedRanges, type Patch, type PatchLine, pieces, placesOf, rowsOf, treeOf } from "./rows.ts";
+import {
+  bodyRows,
+  changedRanges,
+  type Patch,
+  type PatchLine,
+  pieces,
+  placesOf,
+  rowsOf,
+  treeOf,
+  withContext,
+} from "./rows.ts";
 
 const same = (old: number, now: number, text = "x"): PatchLine => ({ kind: "same", old, new: now, text });
 const gone = (old: number, text = "-"): PatchLine => ({ kind: "removed", old, new: null, text });
@@ -105,4 +115,26 @@ it("folders that hold one folder only are one line", () => {
   const root = treeOf(["src/a/b/c.ts", "src/a/b/d.ts", "readme"]);
   expect(root.files).toEqual([2]);
   expect(root.folders).toMatchObject([{ name: "src/a/b", files: [0, 1], folders: [] }]);
+});
+
+describe("what stands around a change", () => {
+  it("comes between, before and after its hunks, with the numbers of both sides", () => {
+    const at = (kind: "same" | "added" | "removed", old: number | null, now: number | null) => ({
+      ...{ kind, old, new: now, text: "x" },
+    });
+    const lines = [at("removed", 3, null), at("added", null, 3), at("added", null, 4), at("same", 6, 7)];
+    const source = Array.from({ length: 9 }, (_, i) => `n${i + 1}`);
+    expect(withContext(lines, source).map(({ old, new: now, text }) => [old, now, text])).toEqual([
+      [1, 1, "n1"],
+      [2, 2, "n2"],
+      [3, null, "x"],
+      [null, 3, "x"],
+      [null, 4, "x"],
+      [4, 5, "n5"],
+      [5, 6, "n6"],
+      [6, 7, "x"],
+      [7, 8, "n8"],
+      [8, 9, "n9"],
+    ]);
+  });
 });

@@ -93,6 +93,27 @@ export function bodyRows(lines: readonly PatchLine[], file: number, mode: Mode):
   return rows;
 }
 
+/** The lines of a change with what stands unchanged between and after them; `source` is the new file. Pure. */
+export function withContext(lines: readonly PatchLine[], source: readonly string[]): PatchLine[] {
+  const whole: PatchLine[] = [];
+  let [lastOld, lastNew] = [0, 0];
+  const same = (count: number) => {
+    for (let i = 0; i < count; i += 1) {
+      lastOld += 1;
+      lastNew += 1;
+      whole.push({ kind: "same", old: lastOld, new: lastNew, text: source[lastNew - 1] ?? "" });
+    }
+  };
+  for (const line of lines) {
+    same(Math.max(line.new === null ? 0 : line.new - lastNew - 1, line.old === null ? 0 : line.old - lastOld - 1));
+    whole.push(line);
+    lastOld = line.old ?? lastOld;
+    lastNew = line.new ?? lastNew;
+  }
+  same(source.length - lastNew);
+  return whole;
+}
+
 const kept = new WeakMap<Patch, Partial<Record<Mode, BodyRow[]>>>();
 function bodyOf(patch: Patch, file: number, mode: Mode): BodyRow[] {
   const known = kept.get(patch) ?? {};

@@ -2,7 +2,7 @@ import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { client } from "../../../lib/client.ts";
 import type { Evidence } from "../review.ts";
-import type { Patch } from "./rows.ts";
+import { type Patch, withContext } from "./rows.ts";
 
 /** The lines of a change, page after page without asking, so that the first files show at once. */
 export function usePatches(evidence: Evidence): {
@@ -11,6 +11,8 @@ export function usePatches(evidence: Evidence): {
   retry(): void;
   /** Brings a long file's next lines. */
   more(file: number): void;
+  /** Brings what stands unchanged around a file's hunks. */
+  unfold(file: number): void;
 } {
   const pages = useInfiniteQuery({
     queryKey: ["diff", evidence.id],
@@ -49,9 +51,25 @@ export function usePatches(evidence: Evidence): {
       if (rest) setLonger((before) => new Map(before).set(file, { ...rest, lines: [...known.lines, ...rest.lines] }));
     },
   });
+  const around = useMutation({
+    mutationFn: async (file: number) => {
+      const known = patches[file];
+      if (!known) return;
+      const { lines, truncated } = await client.getDiffSource({
+        params: { jobId: evidence.jobId },
+        query: { evidenceId: evidence.id, path: known.path },
+      });
+      if (truncated)
+        throw new Error("The file is too long to be unfolded: what stands around its changes is in the commit.");
+      setLonger((before) => new Map(before).set(file, { ...known, lines: withContext(known.lines, lines) }));
+    },
+  });
   return {
     patches,
-    error: pages.error ?? next.error,
+    error: pages.error ?? next.error ?? around.error,
+    unfold: (file) => {
+      if (!around.isPending) around.mutate(file);
+    },
     retry: () => void pages.fetchNextPage(),
     more: (file) => {
       if (!next.isPending) next.mutate(file);

@@ -18,6 +18,7 @@ import { Tests } from "../evidence/tests.tsx";
 import { Story } from "../story/story.tsx";
 import { Cost } from "./cost.tsx";
 import { DecisionCard, Decisions } from "./decision.tsx";
+import { FollowUps } from "./follow-ups.tsx";
 import { ForgeCard } from "./forge-card.tsx";
 import { StateCard } from "./state-card.tsx";
 import { MessageBox, Question } from "./talk.tsx";
@@ -140,6 +141,7 @@ function OneJob({ jobId }: { jobId: string }) {
           <Decisions jobId={jobId} />
           <Only scope="write">{state === "running" ? <MessageBox job={job.data} /> : null}</Only>
           <ForgeCard job={job.data} events={story.events} />
+          {job.data.pullRequest ? <FollowUps jobId={jobId} /> : null}
           <StateCard job={job.data} />
           <details className="card">
             <summary>Goal</summary>
