@@ -222,6 +222,16 @@ describe("an issue of GitHub", () => {
     expect(JSON.stringify(audit.items)).toContain("project.moved");
   });
 
+  it("goes to the default branch under its new name", async () => {
+    const { name, number } = await repository();
+    const job = await start(name, number);
+    await x1.reach(job.id, "awaiting_approval");
+    await github.as("alice").renameBranch(name, "main", "trunk");
+    await approve(job.id);
+    await x1.reach(job.id, "succeeded");
+    expect(pullsOf(name).map(({ pull }) => pull?.baseRef)).toEqual(["trunk"]);
+  });
+
   it("is not there when its repository is gone or was never visible", async () => {
     const { name, number } = await repository();
     await github.as("alice").deleteRepository(name);

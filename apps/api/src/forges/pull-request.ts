@@ -57,6 +57,23 @@ export async function openJobPullRequest(
   });
 }
 
+/**
+ * Where a change that stood on `branch` goes now: that branch, the name it was given since, or the default branch where it is
+ * gone. Whether the change's base is part of that branch's history is for the push to find out.
+ */
+export async function baseBranchNow(
+  deps: ForgeDeps,
+  job: Pick<JobRecord, "id" | "organizationId" | "projectId" | "repository">,
+  branch: string | null,
+): Promise<Outcome<string | null>> {
+  const known = branch === null ? null : await repositoryOfJob(deps, job.organizationId, job);
+  if (!known || branch === null) return accept(branch);
+  const found = await lookAtRepository(deps, job.organizationId, known);
+  if (!found.ok) return found;
+  const there = await found.value.forge.getBranch(found.value.repository, branch);
+  return there.ok ? accept(there.value?.name ?? found.value.repository.defaultBranch) : there;
+}
+
 /** Owners by the file of the base commit: a change cannot choose its own reviewers. */
 async function ownersAt(
   git: Pick<PlatformGit, "readFiles" | "jobRepositoryPath">,

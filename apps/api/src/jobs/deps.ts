@@ -60,6 +60,8 @@ export type LoopDeps = {
   forgeOf?(organizationId: string, subject: GitSubject): Promise<Omit<SidecarForge, "repository"> | null>;
   /** Whether a repository's forge protects a branch now; without a forge nobody knows, and nothing is. */
   isProtectedBranch?(organizationId: string, repository: string, branch: string): Promise<boolean>;
+  /** The branch that a change on `branch` is for now, when that was renamed or is gone. */
+  baseBranch?(job: JobRecord, branch: string | null): Promise<Outcome<string | null>>;
   /** Opens or brings up to date the pull request of what was published; null where no forge reaches the repository. */
   pullRequest?(job: JobRecord, published: PullRequestOf): Promise<Outcome<OpenedPullRequest | null>>;
   /** Address of a job's page, where others than this machine reach it. */

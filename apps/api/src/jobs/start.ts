@@ -5,7 +5,7 @@ import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { startControlChannel } from "../control/index.ts";
 import { loadGitCredential } from "../credentials.ts";
 import type { Forges } from "../forges/open.ts";
-import { openJobPullRequest } from "../forges/pull-request.ts";
+import { baseBranchNow, openJobPullRequest } from "../forges/pull-request.ts";
 import { forgeCredential, forgeOfJob, isProtectedBranch } from "../forges/repositories.ts";
 import { createPlatformGit, type LocalRules, type PlatformGit, parseRemote } from "../git/index.ts";
 import { type NetworkFacts, ownListeners } from "../network.ts";
@@ -70,6 +70,7 @@ export async function startJobs(
         /^(localhost|127\..*|\[::1?\]|0\.0\.0\.0)$/.test(new URL(deps.url).hostname)
           ? null
           : `${deps.url}/jobs/${jobId}`,
+      baseBranch: (job, branch) => baseBranchNow(forge, job, branch),
       pullRequest: (job, published) => openJobPullRequest({ ...forge, git }, job, published),
       // A stored secret for git says nothing of what a forge's API may be asked with it.
       async gitCredential(organizationId, jobId, repository, purpose) {

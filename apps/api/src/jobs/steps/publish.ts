@@ -52,6 +52,8 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
   const asked = (await deps.credential?.(job.organizationId, job, "push")) ?? accept(null);
   if (!asked.ok) return refused(asked);
   const credential = asked.value;
+  const base = (await deps.baseBranch?.(job, evidence.baseBranch)) ?? accept(evidence.baseBranch);
+  if (!base.ok) return refused(base);
   const { packBlob } = evidence;
   // Another service may have done the work: only database and blobs are shared.
   const rebuilt = await deps.git.rebuild(
@@ -74,7 +76,7 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
     ...{
       override: approval.decision === "override",
       jobRepository: deps.git.jobRepositoryPath(job.id),
-      baseBranch: evidence.baseBranch,
+      baseBranch: base.value,
     },
     ...(credential ? { credential } : {}),
   };
@@ -83,7 +85,7 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
   const { branch, commit, repository, pullRequest } = published.value;
   const opened =
     (await deps.pullRequest?.(job, {
-      ...{ branch, commit, ...pullRequest, baseCommit: evidence.record.base, baseBranch: evidence.baseBranch },
+      ...{ branch, commit, ...pullRequest, baseCommit: evidence.record.base, baseBranch: base.value },
       files: evidence.record.files,
     })) ?? accept(null);
   if (!opened.ok) return refused(opened);
