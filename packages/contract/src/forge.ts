@@ -184,7 +184,7 @@ export const FollowUp = z.object({
   at: time,
 });
 export type FollowUp = z.infer<typeof FollowUp>;
-export const FollowUpsSend = z.object({ ids: z.array(id).min(1).max(500).optional() });
+export const FollowUpsSend = z.object({ ids: z.union([z.literal("all"), z.array(id).min(1).max(500)]) });
 
 /** How the forges' deliveries stand; `dead` ones were given up after many tries. */
 export const ForgeDeliveries = z.object({

@@ -16,7 +16,7 @@ import type { Caller } from "./index.ts";
 /** What was said about published changes, as people see it and release it. */
 export type FollowUpUseCases = {
   list(caller: Caller, jobId: string): Promise<FollowUp[] | null>;
-  send(caller: Caller, jobId: string, ids: readonly string[] | undefined): Promise<Outcome<{ sent: number }>>;
+  send(caller: Caller, jobId: string, ids: "all" | readonly string[]): Promise<Outcome<{ sent: number }>>;
   deliveries(caller: Caller): Promise<RouteResponse<"forgeDeliveries">>;
 };
 
@@ -31,14 +31,14 @@ export function followUpUseCases(db: Pick<Database, "tenant">): FollowUpUseCases
         if (!(await getJob(tx, jobId))) return refuse("not_found", "No such job.");
         if (!(await lockPullRequest(tx, jobId)))
           return refuse("illegal_transition", "The job has no open pull request.");
-        const change = { detail: ASKED, starts: true, ...(ids ? { ids } : {}) };
+        const change = { detail: ASKED, starts: true, ...(ids === "all" ? {} : { ids }) };
         const sent = await moveFollowUps(tx, jobId, ["held", "waiting"], "waiting", change);
         if (sent === 0) return refuse("conflict", "Nothing of that waits: it was sent, or concerns nobody any more.");
         const detail = `${sent} sent to the agent by ${formatActor(caller.actor)}.`;
         await appendEvents(tx, caller.organizationId, jobId, [
           { type: "forge.noted", source: "observed", attemptId: null, payload: { kind: "command", detail } },
         ]);
-        await audited(tx, caller, "follow_ups.sent", jobId, { followUps: ids ?? "all", sent });
+        await audited(tx, caller, "follow_ups.sent", jobId, { followUps: ids, sent });
         return accept({ sent });
       }),
     deliveries: (caller) => db.tenant(caller.organizationId, deliveryHealth),
