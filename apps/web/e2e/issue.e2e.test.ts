@@ -1,5 +1,3 @@
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { sampleDirectory, sampleIssue, sampleVerify } from "@x1agent/testkit";
 import { GithubStandIn } from "@x1agent/testkit/github";
 import type { Page } from "playwright-core";
@@ -7,17 +5,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { accessibilityFindings, lacksBrowser, TestSite } from "../test/browser.ts";
 
 const until = { timeout: 120_000, interval: 200 };
-
-/** The sample project's files, as a repository at the forge has them. */
-async function sampleFiles(): Promise<Record<string, string>> {
-  const entries = await readdir(sampleDirectory, { recursive: true, withFileTypes: true });
-  const files: Record<string, string> = {};
-  for (const entry of entries.filter((one) => one.isFile())) {
-    const path = join(entry.parentPath, entry.name);
-    files[path.slice(sampleDirectory.length + 1)] = await readFile(path, "utf8");
-  }
-  return files;
-}
 
 /**
  * The product's first use, whole: a person connects a repository and decides in the browser; a real agent CLI works; the
@@ -56,7 +43,7 @@ describe.skipIf(lacksBrowser)(
       const { client } = site.service;
       for await (const _ of client.lines("installRuntime", { params: { name: runtime } }));
       const name = `acme/tally-${runtime}`;
-      await github.repository(name, { private: true, files: await sampleFiles() });
+      await github.repository(name, { private: true, from: sampleDirectory });
       const [heading = "", ...words] = (await sampleIssue(1)).split("\n");
       const issue = await github
         .as("alice")
