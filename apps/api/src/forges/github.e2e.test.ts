@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
-import { join } from "node:path";
+import { readdir, readFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { sampleDirectory, sampleIssue, sampleVerify } from "@x1agent/testkit";
 import { GithubStandIn } from "@x1agent/testkit/github";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { fix, runtime, TestService } from "../jobs/test/service.ts";
@@ -263,6 +265,31 @@ describe("an issue of GitHub", () => {
     expect(found.items.map((one) => one.title)).toContain("number 77");
   });
 });
+
+// A real agent CLI is installed for it, which takes its time: at full size only.
+if (process.env.X1_FULL === "1")
+  describe("an issue of the sample project", () => {
+    it("is mended by a real agent CLI, with the scripted model behind it", async () => {
+      await connect();
+      for await (const _ of x1.client.lines("installRuntime", { params: { name: "pi" } }));
+      const name = "acme/sample";
+      const sample: Record<string, string> = {};
+      for (const path of await readdir(sampleDirectory, { recursive: true, withFileTypes: true }))
+        if (path.isFile()) {
+          const at = join(path.parentPath, path.name);
+          sample[relative(sampleDirectory, at)] = await readFile(at, "utf8");
+        }
+      await github.repository(name, { files: sample });
+      const body = await sampleIssue(1);
+      const issue = await github
+        .as("alice")
+        .openIssue(name, { title: body.split("\n")[0]?.replace(/^#+\s*/, "") ?? "", body });
+      const job = await start(name, issue.number, { runtime: "pi", verify: sampleVerify });
+      await approve(job.id);
+      await x1.reach(job.id, "succeeded");
+      expect(pullsOf(name)).toHaveLength(1);
+    });
+  });
 
 describe("the command line", () => {
   const x1cli = (args: string[], input = "") =>
