@@ -172,7 +172,7 @@ async function handleDeliveries(cycle: Cycle): Promise<void> {
   const { appId, installation } = cycle.connection;
   if (appId === null || installation === null) return;
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
-    const taken = await cycle.tenant((tx) => takeDeliveries(tx, { appId, installation }, BATCH, cycle.timing.leaseMs));
+    const taken = await cycle.tenant((tx) => takeDeliveries(tx, { appId, installation }, BATCH));
     if (taken.length === 0) return;
     const ids = taken.map(({ id }) => id);
     try {

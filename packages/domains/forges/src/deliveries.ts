@@ -18,7 +18,7 @@ export type Delivery = {
   attempts: number;
 };
 
-/** Tries after which a delivery is given up: with the growing wait between them about an hour. */
+/** Tries after which a delivery is given up: with the growing wait between them about twenty minutes. */
 export const MAX_DELIVERY_ATTEMPTS = 8;
 
 /** Notes a delivery; false when its id was noted before. */
@@ -54,16 +54,18 @@ const present = (found: DeliveryRow): Delivery => ({
   attempts: found.attempts,
 });
 
-/** Takes open deliveries of one installation, oldest first. Who dies over one leaves it to the next taker after `leaseMs`. */
+/**
+ * Takes open deliveries of one installation, oldest first. For whoever holds the connection's lease: one at a time takes, so
+ * that those over which a process died are the next one's at once.
+ */
 export async function takeDeliveries(
   tx: Tx,
   of: { appId: string; installation: string },
   limit: number,
-  leaseMs: number,
 ): Promise<Delivery[]> {
   const taken = await rows(
     tx,
-    sql<DeliveryRow>`update forge_delivery set attempts = attempts + 1, next_at = now() + ${leaseMs} * interval '1 millisecond'
+    sql<DeliveryRow>`update forge_delivery set attempts = attempts + 1
     where (app_id, id) in (select app_id, id from forge_delivery where app_id = ${of.appId} and payload->>'installation' = ${of.installation}
       and handled_at is null and dead_at is null and next_at <= now() order by received_at, id limit ${limit} for update skip locked)
     returning app_id, id, event, action, payload, attempts`,
