@@ -234,6 +234,22 @@ describe("an issue of GitHub", () => {
     expect(pullsOf(name).map(({ pull }) => pull?.baseRef)).toEqual(["trunk"]);
   });
 
+  it("stays for the branch that was asked for, also in a later attempt", async () => {
+    const { name, number } = await repository();
+    await github.as("alice").push(name, "release", { "other.txt": "x\n" }, "Release", "main");
+    const job = await start(name, number, { base: "release" });
+    const { approvalDigest } = await x1.reach(job.id, "awaiting_approval");
+    const body = { decision: "request_changes" as const, digest: approvalDigest ?? "", comment: "[[edit note.txt y]]" };
+    await x1.client.decide({ params: { jobId: job.id }, body });
+    await until(
+      () => x1.job(job.id),
+      ({ attempt, state }) => attempt === 2 && state === "awaiting_approval",
+    );
+    await approve(job.id);
+    await x1.reach(job.id, "succeeded");
+    expect(pullsOf(name).map(({ pull }) => pull?.baseRef)).toEqual(["release"]);
+  });
+
   it("is not there when its repository is gone or was never visible", async () => {
     const { name, number } = await repository();
     await github.as("alice").deleteRepository(name);

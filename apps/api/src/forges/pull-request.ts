@@ -43,7 +43,11 @@ export async function openJobPullRequest(
   ]);
   const policy = { ...defaultPullRequests, ...project?.pullRequests };
   // A further round stands on the pull request's own branch; where it goes stays.
-  const base = before?.baseBranch ?? published.baseBranch ?? repository.defaultBranch;
+  // A later attempt stands on a bare commit: then it is for the branch that the job was asked for, if that is one.
+  const wanted = before?.baseBranch ?? published.baseBranch ?? job.base;
+  const there = wanted === null ? accept(null) : await forge.getBranch(repository, wanted);
+  if (!there.ok) return there;
+  const base = there.value?.name ?? repository.defaultBranch;
   const reviewers = policy.codeowners ? await ownersAt(deps.git, job.id, published) : [];
   const opened = await forge.openPullRequest(repository, {
     ...{ head: published.branch, base, title: published.title, body: published.body },
