@@ -3,6 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  ApprovalPolicy,
   contractSchemas,
   errorCodes,
   formatUsd,
@@ -14,6 +15,7 @@ import {
   jobTransitions,
   matchesPattern,
   mayMove,
+  ProjectUpdate,
   parseUsd,
   problem,
   routes,
@@ -99,6 +101,14 @@ describe("routes", () => {
       detail: "spent",
       hint: expect.stringContaining("x1 budget"),
     }));
+});
+
+describe("a change of a project", () => {
+  it("says nothing of what it does not name", () => {
+    for (const body of [{ approval: { maxFiles: 3 } }, { follow: { label: "go" } }, { limits: { processes: 64 } }])
+      expect(ProjectUpdate.parse(body)).toEqual(body);
+    expect(ApprovalPolicy.parse({ maxFiles: 3 })).toMatchObject({ maxFiles: 3, mode: "person", paths: ["**"] });
+  });
 });
 
 describe("versions", () => {

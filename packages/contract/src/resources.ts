@@ -60,6 +60,17 @@ export const ApprovalPolicy = z.object({
   paths: z.array(z.string().max(300)).max(100).default(["**"]),
 });
 export type ApprovalPolicy = z.infer<typeof ApprovalPolicy>;
+const { mode, maxFiles, maxLines, maxCostMicros, paths } = ApprovalPolicy.shape;
+/** Some keys of a policy. Without defaults: what is not named stays as it is. */
+const ApprovalChange = z
+  .object({
+    mode: mode.removeDefault(),
+    maxFiles: maxFiles.removeDefault(),
+    maxLines: maxLines.removeDefault(),
+    maxCostMicros: maxCostMicros.removeDefault(),
+    paths: paths.removeDefault(),
+  })
+  .partial();
 
 /** What may start a job on an issue by itself, and how a published change goes on. People with the least permission `who` only. */
 export const FollowPolicy = z.object({
@@ -145,7 +156,7 @@ export const ProjectCreate = z.object({
   maxRounds: z.number().int().min(0).max(50).optional(),
   verifyNetwork: z.boolean().optional(),
   limits: Limits.partial().optional(),
-  approval: ApprovalPolicy.partial().optional(),
+  approval: ApprovalChange.optional(),
   follow: FollowPolicy.partial().optional(),
   pullRequests: PullRequestPolicy.partial().optional(),
 });
