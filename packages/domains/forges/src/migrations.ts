@@ -1,16 +1,4 @@
-import { trustLabels } from "@x1agent/contract";
 import { type Migration, tenantTable } from "@x1agent/kernel";
-import {
-  connectionKinds,
-  connectionStates,
-  followUpKinds,
-  followUpStates,
-  outcomes,
-  pullRequestStates,
-  triggers,
-} from "./model.ts";
-
-const quoted = (values: readonly string[]) => values.map((value) => `'${value}'`).join(", ");
 
 export const migrations: readonly Migration[] = [
   {
@@ -24,9 +12,9 @@ export const migrations: readonly Migration[] = [
 
     create table forge_connection (
       id text primary key, organization_id text not null, forge text not null, base_url text not null,
-      kind text not null check (kind in (${quoted(connectionKinds)})), app_id text references forge_app (id), installation text,
+      kind text not null check (kind in ('app', 'token')), app_id text references forge_app (id), installation text,
       account text not null, acts_as text not null, permissions jsonb not null default '{}', missing jsonb not null default '[]',
-      state text not null check (state in (${quoted(connectionStates)})), detail text, limits jsonb,
+      state text not null check (state in ('active', 'suspended', 'removed', 'unauthorized')), detail text, limits jsonb,
       created_by jsonb not null, created_at timestamptz not null default now(), updated_at timestamptz not null default now(), checked_at timestamptz,
       check ((kind = 'app') = (app_id is not null and installation is not null)));
     create unique index forge_connection_one on forge_connection (organization_id, forge, base_url, kind, coalesce(installation, account));
@@ -43,16 +31,16 @@ export const migrations: readonly Migration[] = [
 
     create table job_origin (
       job_id text primary key references job (id), organization_id text not null, connection_id text not null references forge_connection (id),
-      repository text not null, issue_number integer, issue_url text, issue_title text, issue_digest text, trust text not null check (trust in (${quoted(trustLabels)})),
-      trigger text not null check (trigger in (${quoted(triggers)})), triggered_by text, facts jsonb not null default '{}', created_at timestamptz not null default now());
+      repository text not null, issue_number integer, issue_url text, issue_title text, issue_digest text, trust text not null check (trust in ('member', 'outside')),
+      trigger text not null check (trigger in ('web', 'cli', 'label', 'assignment', 'comment')), triggered_by text, facts jsonb not null default '{}', created_at timestamptz not null default now());
     create index job_origin_issue on job_origin (connection_id, repository, issue_number);
     ${tenantTable("job_origin")}
 
     create table pull_request (
       job_id text primary key references job (id), organization_id text not null, connection_id text not null references forge_connection (id),
       repository text not null, number integer, url text, head_branch text not null, base_branch text not null, head_commit text,
-      state text not null default 'open' check (state in (${quoted(pullRequestStates)})), draft boolean not null default false,
-      check_id text, check_state jsonb, outcome text check (outcome in (${quoted(outcomes)})), merge_commit text,
+      state text not null default 'open' check (state in ('open', 'merged', 'closed')), draft boolean not null default false,
+      check_id text, check_state jsonb, outcome text check (outcome in ('merged', 'merged_after_changes', 'closed', 'reverted')), merge_commit text,
       read_until text, follow_ups integer not null default 0, facts jsonb not null default '{}',
       created_at timestamptz not null default now(), updated_at timestamptz not null default now(), ended_at timestamptz,
       unique (connection_id, repository, number));
@@ -109,8 +97,8 @@ export const migrations: readonly Migration[] = [
 
     create table follow_up (
       id text primary key, organization_id text not null, job_id text not null references job (id),
-      kind text not null check (kind in (${quoted(followUpKinds)})), key text not null, starts boolean not null, body jsonb not null,
-      state text not null check (state in (${quoted(followUpStates)})), detail text, batch integer,
+      kind text not null check (kind in ('review', 'checks', 'base')), key text not null, starts boolean not null, body jsonb not null,
+      state text not null check (state in ('waiting', 'held', 'sent', 'done', 'dropped')), detail text, batch integer,
       at timestamptz not null default now(), unique (job_id, key));
     create index follow_up_waiting on follow_up (job_id) where state = 'waiting';
     ${tenantTable("follow_up")}`,
