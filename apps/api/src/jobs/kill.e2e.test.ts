@@ -252,60 +252,6 @@ describe("one process of a job is killed", () => {
   });
 });
 
-// Somebody else's server is not ours to kill; two services need one.
-if (!process.env.DATABASE_URL)
-  it("ends the service when its database's server is killed, and goes on when it is started again", async () => {
-    const id = await create({ goal: `${edit}[[sleep 20]]` });
-    await seen(id, "tool.ended");
-    const { ended } = service;
-    process.kill(postmaster(), "SIGKILL");
-    await ended;
-    await service.start();
-    await endsRight(id);
-  });
-
-function postmaster(): number {
-  const pid = Number(readFileSync(join(root, "data/pg/data/postmaster.pid"), "utf8").split("\n")[0]);
-  expect(readlinkSync(`/proc/${pid}/exe`)).toMatch(/postgres$/);
-  return pid;
-}
-
-if (process.env.DATABASE_URL)
-  it("is taken over within 30 s by another service on the same database", async () => {
-    const other = new Service(root, "other", served?.url);
-    services.push(other);
-    await other.start();
-    for await (const _ of other.client.lines("installRuntime", { params: { name: "mock" } }));
-    const id = await create({ goal: `${edit}[[sleep 12]]` });
-    await seen(id, "tool.ended", other);
-    const killed = Date.now();
-    await service.kill();
-    await expect.poll(async () => (await job(id, other)).attempts.length, { timeout: 60_000, interval: 100 }).toBe(2);
-    expect(Date.now() - killed).toBeLessThan(30_000);
-    // What it had done lay in the dead one's data directory, so it is done again; the dead one finds nothing to do.
-    await service.start();
-    await endsRight(id, other);
-  });
-
-if (process.env.DATABASE_URL)
-  it("publishes what waited for approval at a service that is gone with its data directory", async () => {
-    for (const one of services) await one.kill();
-    const gone = new Service(root, "gone", served?.url);
-    await gone.start();
-    for await (const _ of gone.client.lines("installRuntime", { params: { name: "mock" } }));
-    const id = await create({ goal: edit }, gone);
-    const { approvalDigest } = await reach(id, "awaiting_approval", gone);
-    await gone.kill();
-    await rm(join(root, "gone"), { recursive: true });
-    // Only the database and the blob store are left of it.
-    const heir = new Service(root, "heir", served?.url);
-    services.push(heir);
-    await heir.start();
-    expect((await job(id, heir)).approvalDigest).toBe(approvalDigest);
-    await endsRight(id, heir);
-    expect((await job(id, heir)).attempts).toHaveLength(1);
-  });
-
 describe("a service that is killed while it publishes to a forge", () => {
   it("has one branch and one pull request at the end, whenever it was killed", async () => {
     const github = await GithubStandIn.start();
@@ -365,3 +311,57 @@ describe("a service that is killed while it publishes to a forge", () => {
     }
   });
 });
+
+// Somebody else's server is not ours to kill; two services need one.
+if (!process.env.DATABASE_URL)
+  it("ends the service when its database's server is killed, and goes on when it is started again", async () => {
+    const id = await create({ goal: `${edit}[[sleep 20]]` });
+    await seen(id, "tool.ended");
+    const { ended } = service;
+    process.kill(postmaster(), "SIGKILL");
+    await ended;
+    await service.start();
+    await endsRight(id);
+  });
+
+function postmaster(): number {
+  const pid = Number(readFileSync(join(root, "data/pg/data/postmaster.pid"), "utf8").split("\n")[0]);
+  expect(readlinkSync(`/proc/${pid}/exe`)).toMatch(/postgres$/);
+  return pid;
+}
+
+if (process.env.DATABASE_URL)
+  it("is taken over within 30 s by another service on the same database", async () => {
+    const other = new Service(root, "other", served?.url);
+    services.push(other);
+    await other.start();
+    for await (const _ of other.client.lines("installRuntime", { params: { name: "mock" } }));
+    const id = await create({ goal: `${edit}[[sleep 12]]` });
+    await seen(id, "tool.ended", other);
+    const killed = Date.now();
+    await service.kill();
+    await expect.poll(async () => (await job(id, other)).attempts.length, { timeout: 60_000, interval: 100 }).toBe(2);
+    expect(Date.now() - killed).toBeLessThan(30_000);
+    // What it had done lay in the dead one's data directory, so it is done again; the dead one finds nothing to do.
+    await service.start();
+    await endsRight(id, other);
+  });
+
+if (process.env.DATABASE_URL)
+  it("publishes what waited for approval at a service that is gone with its data directory", async () => {
+    for (const one of services) await one.kill();
+    const gone = new Service(root, "gone", served?.url);
+    await gone.start();
+    for await (const _ of gone.client.lines("installRuntime", { params: { name: "mock" } }));
+    const id = await create({ goal: edit }, gone);
+    const { approvalDigest } = await reach(id, "awaiting_approval", gone);
+    await gone.kill();
+    await rm(join(root, "gone"), { recursive: true });
+    // Only the database and the blob store are left of it.
+    const heir = new Service(root, "heir", served?.url);
+    services.push(heir);
+    await heir.start();
+    expect((await job(id, heir)).approvalDigest).toBe(approvalDigest);
+    await endsRight(id, heir);
+    expect((await job(id, heir)).attempts).toHaveLength(1);
+  });

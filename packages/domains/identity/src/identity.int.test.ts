@@ -93,6 +93,19 @@ describe("identity", () => {
     await db.asAdmin(`update apikey set enabled = false where id = '${off.id}'`);
     expect(await open().authenticate(off.token)).toBeNull();
   });
+
+  it("calls no token unknown because the database failed while it was looked for", async () => {
+    const { token } = await identity.createToken(owner.userId, owner.organizationId, "x", ["read"]);
+    await db.asAdmin("revoke update on apikey from x1_service");
+    try {
+      await expect(open().authenticate(token)).rejects.toMatchObject({ code: "unavailable" });
+      // What is no token of anybody's is one then, too.
+      expect(await open().authenticate(`x1_${"a".repeat(64)}`)).toBeNull();
+    } finally {
+      await db.asAdmin("grant update on apikey to x1_service");
+    }
+    expect(await open().authenticate(token)).not.toBeNull();
+  });
 });
 
 const how = { method: "link", address: "127.0.0.1", agent: "Browser/1" } as const;
