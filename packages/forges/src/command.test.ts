@@ -53,6 +53,12 @@ describe("a command in a comment", () => {
       ),
     ));
 
+  it("is none where a reader of the page does not see it", () => {
+    for (const text of ["<!--\n/x1 fix\n-->", "please\n<!--\n/x1 fix", "<!-- a -->\n<!--\n/x1 stop\n-->"])
+      expect(read(text), text).toEqual({ kind: "none" });
+    expect(read("<!-- x1 -->\n/x1 stop")).toEqual({ kind: "command", command: { verb: "stop" } });
+  });
+
   it("reads back every command that can be written", () =>
     fc.assert(
       fc.property(

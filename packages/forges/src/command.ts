@@ -1,7 +1,8 @@
 import { parseUsd } from "@x1agent/contract";
 
 /**
- * What a comment on an issue asks the platform for: the first line that begins with `/x1`, outside of quotations and code.
+ * What a comment on an issue asks the platform for: the first line that begins with `/x1`, outside of quotations, code and
+ * what a reader of the page does not see.
  * `fix [with <runtime>] [budget <dollars>]`, `retry` with the same words, `stop`, `status`, `budget <dollars>`; words may
  * be parted by commas.
  */
@@ -19,12 +20,14 @@ export type ParsedCommand =
 /** A command stands at a comment's beginning as a rule; further than this nobody looks for one. */
 const MAX_TEXT = 10_000;
 const MAX_LINE = 500;
+/** Comments of HTML, to the text's end where they are not closed. */
+const unseen = /<!--[\s\S]*?(?:-->|$)/g;
 const USAGE =
   "I know `/x1 fix`, `/x1 retry` (both also `with <runtime>` and `budget <dollars>`), `/x1 stop`, `/x1 status` and `/x1 budget <dollars>`.";
 
 /** Reads the command of a comment. `runtimes` are the names that may follow `with`. Pure. */
 export function parseCommand(text: string, runtimes: readonly string[]): ParsedCommand {
-  const line = commandLine(text.slice(0, MAX_TEXT));
+  const line = commandLine(text.slice(0, MAX_TEXT).replaceAll(unseen, ""));
   if (line === null) return { kind: "none" };
   const unclear = (sentence: string): ParsedCommand => ({ kind: "unclear", sentence: `${sentence} ${USAGE}` });
   if (line.length > MAX_LINE) return unclear("That is too long for a command.");

@@ -1,5 +1,6 @@
 import type { FollowPolicy } from "@x1agent/contract";
 import { parseCommand } from "./command.ts";
+import { stripHidden } from "./markup.ts";
 import type { ForgeCheck, ForgePermission, ForgePullRequest, ForgeReviewItem } from "./port.ts";
 import { isPermitted, mayWrite } from "./trust.ts";
 
@@ -92,8 +93,8 @@ export function planFollowUps(seen: Seen): FollowUpItem[] {
 function reviewItem(item: ForgeReviewItem, { permissions, actsAs, policy }: Seen): FollowUpItem[] {
   if (isOurs(item, actsAs) || item.kind === "dismissed") return [];
   const text = item.body.trim();
-  // A verdict without words says nothing that could be done.
-  if (!text || parseCommand(text, []).kind !== "none") return [];
+  // A verdict without words that can be seen says nothing that could be done.
+  if (!stripHidden(text).text.trim() || parseCommand(text, []).kind !== "none") return [];
   const permission = Object.hasOwn(permissions, item.author) ? (permissions[item.author] ?? "none") : "none";
   const heard = !item.authorIsBot && isPermitted(permission, policy.who);
   const mentioned = text.toLowerCase().includes(`@${actsAs.replace(/\[bot\]$/, "").toLowerCase()}`);
@@ -150,7 +151,8 @@ export function followUpMessage(items: readonly Told[]): string {
     const place = body.path
       ? ` on ${oneLine(body.path)}${body.line ? `, line ${body.line}${body.side === "old" ? " of the file before the change" : ""}` : ""}`
       : "";
-    add(`A reviewer (${oneLine(body.author)}) says${place}:`, body.text);
+    // People who read the page did not see what is hidden in it, and whoever sent it on did not mean it.
+    add(`A reviewer (${oneLine(body.author)}) says${place}:`, stripHidden(body.text).text.trim());
   }
   for (const { body } of items.filter(({ kind }) => kind === "checks"))
     add(`The check ${oneLine(body.author)} failed. The end of what it printed:`, body.text || "[nothing]");
