@@ -140,16 +140,22 @@ describe.skipIf(lacks !== null)(`services on a PostgreSQL server${lacks ? ` (ski
   });
 
   it("answers a clear error while the server is away, and goes on when it is back", { timeout: 240_000 }, async () => {
-    const id = await create(two, `${edit}[[sleep 5]]`);
-    const { at } = await working(id);
+    // Two calls are on their way, and are answered while the server is away.
+    const letGo = model.hold();
+    const begun = model.requests.length;
+    const id = await create(two, `${edit}[[calls 2 parallel]][[edit second.txt two]]`);
+    const { at, spec } = await working(id);
+    await expect.poll(() => model.requests.length - begun, { timeout: 60_000 }).toBe(2);
     server.down();
     const answer = await two.job(id).then(
       () => "an answer",
       (error: { code?: string; message: string }) => error,
     );
     expect(answer).toMatchObject({ code: "unavailable", message: expect.stringContaining("database") });
-    // The agent works on meanwhile; what it says is kept until it can be stored.
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    letGo();
+    // The agent works on meanwhile; what it says, and what its calls cost, is kept until it can be stored.
+    await expect.poll(() => existsSync(join(spec, "../work/second.txt")), { timeout: 60_000 }).toBe(true);
+    await expect.poll(() => at.log, { timeout: 60_000 }).toMatch(/the sidecar channel broke.*settle/);
     server.up();
     await expect
       .poll(async () => (await two.job(id).catch(() => null))?.state, { timeout: 120_000 })
@@ -163,6 +169,13 @@ describe.skipIf(lacks !== null)(`services on a PostgreSQL server${lacks ? ` (ski
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, at) => at + 1));
     expect(events.filter(({ type }) => type === "publication.ended")).toHaveLength(1);
     expect(events.filter(({ type }) => type === "turn.ended")).toHaveLength(1);
+    // Both calls are charged, once each, by what they really used; nothing stays booked.
+    const { items: calls } = await two.client.listCalls({ params: { jobId: id } });
+    expect(calls.map(({ outcome, estimated }) => [outcome, estimated])).toEqual(Array(2).fill(["completed", false]));
+    expect(events.filter(({ type }) => type === "model.call")).toHaveLength(2);
+    const cost = calls.reduce((sum, { costMicros }) => sum + costMicros, 0);
+    expect(cost).toBeGreaterThan(0);
+    expect(await two.job(id)).toMatchObject({ spentMicros: cost, reservedMicros: 0 });
     // The service that had nothing to do is there again too.
     expect(await one.job(id)).toMatchObject({ state: "succeeded" });
   });

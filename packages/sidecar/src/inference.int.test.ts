@@ -439,11 +439,32 @@ describe("a refusal", () => {
     expect(reply.text).toContain("control_unreachable");
     sidecar.control.silent = false;
     let status = 0;
-    for (let tries = 0; tries < 30 && status !== 200; tries += 1) {
+    for (let tries = 0; tries < 300 && status !== 200; tries += 1) {
       status = (await anthropic(sidecar, message())).status;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     expect(status).toBe(200);
+  });
+
+  it("pays for one answer at most that could not be put on record, charges it, and goes on when it can be", async () => {
+    const { sidecar, upstream } = await start(answers());
+    expect((await anthropic(sidecar, message())).status).toBe(200);
+    await until(() => sidecar.control.calls.length === 1, "the settlement");
+    sidecar.control.bookless = true;
+    // Not 403, which ends an agent's turn: a client tries again.
+    for (let tries = 0; tries < 3; tries += 1) {
+      const reply = await anthropic(sidecar, message());
+      expect([reply.status, reply.text]).toEqual([503, expect.stringContaining("control_unreachable")]);
+    }
+    expect(upstream.requests.length).toBeLessThanOrEqual(2);
+    sidecar.control.bookless = false;
+    expect((await anthropic(sidecar, message())).status).toBe(200);
+    await until(() => sidecar.control.calls.length === 3, "all settlements");
+    expect(sidecar.control.calls.map(({ outcome, estimated }) => [outcome, estimated])).toEqual([
+      ["completed", false],
+      ["budget_stopped", true],
+      ["completed", false],
+    ]);
   });
 });
 

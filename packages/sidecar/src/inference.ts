@@ -96,6 +96,8 @@ function route(url: string): { format: Format; search: string } | null {
   return format ? { format, search: search === "beta=true" ? "?beta=true" : "" } : null;
 }
 
+const notRecorded = "The call could not be put on record; try again.";
+
 function deny(
   response: ServerResponse,
   format: Format,
@@ -191,6 +193,9 @@ async function forward(
     );
   if (hour && !pricesHour(price))
     return say("field_refused", "Cache writes for an hour are not priced; use the default lifetime.", model);
+  // No provider is paid for an answer that could not be shown; a client may try again.
+  if (ledger.behind && !(await ledger.announce()))
+    return deny(response, format, "control_unreachable", notRecorded, false, 503);
   const slice = Math.min(boot.sliceTokens, maxTokens ?? boot.sliceTokens);
   // Taken before the first wait: of two calls at once only one may find it.
   if (chosen.once) open.usedOnce.add(chosen.grantId);
@@ -315,12 +320,12 @@ class Call {
   }
 
   /** Ends both sides with an error in the wire format's own shape; what was produced until then is charged. */
-  #stop(code: ErrorCode, detail: string): void {
+  #stop(code: ErrorCode, detail: string, status = 403): void {
     const { response, format, stream } = this.#parts;
     this.#stopped = true;
     this.#upstream?.destroy();
     this.#meter.end();
-    if (!response.headersSent) deny(response, format, code, detail, false);
+    if (!response.headersSent) deny(response, format, code, detail, false, status);
     else if (stream) response.end(format.streamError(code, detail));
     else response.destroy();
     this.settle("budget_stopped", true);
@@ -362,7 +367,7 @@ class Call {
         // Nothing is shown of a call that the control plane does not know of: it could be had for nothing by ending us.
         void announced.then((known) => {
           if (this.#settled) return;
-          if (!known) return this.#stop("control_unreachable", "The call could not be put on record.");
+          if (!known) return this.#stop("control_unreachable", notRecorded, 503);
           pass(incoming);
         });
       });

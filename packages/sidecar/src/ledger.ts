@@ -7,8 +7,8 @@ import type { CallRecord, LeaseReply, LeaseRequest, SettleRequest } from "@x1age
  * stated overshoot; what is in flight is told to the control plane, so that a lost sidecar is charged for it.
  */
 type Lease = { id: string; amount: number; settled: number; reserved: number; expiresAt: number; usedAt: number };
-/** Money held for one call, over one or more leases; the first one takes the charge. */
-export type Reservation = { parts: { lease: Lease; micros: number }[]; total: number };
+/** Money held for one call, over one or more leases; the first one takes the charge. `ended` once it is settled or cancelled. */
+export type Reservation = { parts: { lease: Lease; micros: number }[]; total: number; ended: boolean };
 export type Refused = { refused: true; detail: string };
 
 type Control = { lease(ask: LeaseRequest): Promise<LeaseReply>; settle(body: SettleRequest): Promise<void> };
@@ -35,11 +35,17 @@ export class Ledger {
   #reporting: Promise<boolean> = Promise.resolve(true);
   #reported = "";
   #dirty = false;
+  #behind = false;
 
   constructor(control: Control) {
     this.#control = control;
     this.#timer = setInterval(() => void this.#report(), REPORT_MS);
     this.#timer.unref();
+  }
+
+  /** Whether the last report could not be made: what is spent now could be told to nobody. */
+  get behind(): boolean {
+    return this.#behind;
   }
 
   /** Reserves, waiting for a lease when none fits. */
@@ -50,7 +56,7 @@ export class Ledger {
         lease.reserved += micros;
         lease.usedAt = Date.now();
         this.#dirty = true;
-        return { parts: [{ lease, micros }], total: micros };
+        return { parts: [{ lease, micros }], total: micros, ended: false };
       }
       // Those who wait share one request for all of them; each tries again with what it brought.
       this.#waiting.push(micros);
@@ -72,7 +78,7 @@ export class Ledger {
     return this.#report();
   }
 
-  /** Adds to a reservation while its stream runs; false when nothing is left. */
+  /** Adds to a reservation while its stream runs; false when nothing is left. A call that ends meanwhile holds nothing more. */
   async extend(reservation: Reservation, micros: number): Promise<boolean> {
     const first = reservation.parts[0];
     if (
@@ -85,6 +91,10 @@ export class Ledger {
     } else {
       const more = await this.reserve(micros);
       if ("refused" in more) return false;
+      if (reservation.ended) {
+        this.cancel(more);
+        return true;
+      }
       reservation.parts.push(...more.parts);
     }
     reservation.total += micros;
@@ -94,18 +104,22 @@ export class Ledger {
 
   /** Gives back what was held for a call that did not begin. */
   cancel(reservation: Reservation): void {
+    this.#end(reservation);
+    this.#dirty = true;
+  }
+
+  #end(reservation: Reservation): void {
     for (const { lease, micros } of reservation.parts) lease.reserved -= micros;
     reservation.parts.length = 0;
-    this.#dirty = true;
+    reservation.ended = true;
   }
 
   /** Ends a call: its reservation goes, its cost is charged to its first lease and told to the control plane. */
   settle(reservation: Reservation, call: Omit<CallRecord, "leaseId">): void {
     const [first] = reservation.parts;
     if (!first) throw new Error("A reservation without a lease.");
-    for (const { lease, micros } of reservation.parts) lease.reserved -= micros;
+    this.#end(reservation);
     first.lease.settled += call.costMicros;
-    reservation.parts.length = 0;
     this.#calls.push({ ...call, leaseId: first.lease.id });
     this.#dirty = true;
     this.#settling ??= setTimeout(() => void this.#report(), SETTLE_MS);
@@ -187,12 +201,14 @@ export class Ledger {
       try {
         await this.#control.settle({ calls, inFlight, release });
         this.#reported = shape;
+        this.#behind = false;
         return true;
       } catch {
         // Kept for the next report; settlements are idempotent by their call's id.
         this.#calls.unshift(...calls);
         this.#release.unshift(...release);
         this.#dirty = true;
+        this.#behind = true;
         return false;
       }
     });

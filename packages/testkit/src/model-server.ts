@@ -64,6 +64,8 @@ export type ModelServer = {
   readonly requests: readonly RecordedRequest[];
   /** Replaces the rules and what is used up of them; the request numbers go on. */
   setScenario(scenario: ScenarioInput): void;
+  /** Keeps every answer back from now on; the returned function lets them go. */
+  hold(): () => void;
   /** Resolves with the requests once `count` model requests have arrived; rejects after `timeoutMs`. */
   waitForRequests(count: number, timeoutMs?: number): Promise<readonly RecordedRequest[]>;
   close(): Promise<void>;
@@ -80,6 +82,7 @@ export async function startModelServer(
   let script = new Script(options.scenario ?? solverScenario);
   const recorder = new Recorder();
   const stopping = new AbortController();
+  let held: Promise<void> | null = null;
 
   const server = createServer((request, response) => {
     handle(request, response).catch((cause: unknown) => {
@@ -139,6 +142,7 @@ export async function startModelServer(
 
     const rule = script.next(conversation, entry.number);
     if (!rule) return fail(500, "The scenario has no rule for this request");
+    await held;
     if (rule.delayMs > 0) await delay(rule.delayMs, undefined, { signal });
     const action: Exclude<Action, { kind: "solve" }> =
       rule.action.kind === "solve" ? solveAction(conversation, rule.action) : rule.action;
@@ -207,6 +211,11 @@ export async function startModelServer(
     },
     setScenario(scenario) {
       script = new Script(scenario);
+    },
+    hold() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = promise;
+      return resolve;
     },
     waitForRequests: (count, timeoutMs = 10_000) => recorder.wait(count, timeoutMs),
     async close() {

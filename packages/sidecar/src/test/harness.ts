@@ -32,7 +32,7 @@ export const entry = process.env.X1_SIDECAR_ENTRY ?? join(import.meta.dirname, "
 export const listen = (server: Server): Promise<number> =>
   new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)));
 
-export async function until(holds: () => boolean, what: string, timeoutMs = 5_000): Promise<void> {
+export async function until(holds: () => boolean, what: string, timeoutMs = 30_000): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!holds()) {
     if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`);
@@ -58,6 +58,8 @@ export class FakeControl {
   leaseRequests: LeaseRequest[] = [];
   settles: SettleRequest[] = [];
   silent = false;
+  /** It is there, its database is not: nothing is leased or settled. */
+  bookless = false;
   /** Grants for one use that some sidecar took. */
   taken = new Set<string>();
   /** Credentials by repository and purpose, as in `origin read`; what is not here needs none. */
@@ -106,6 +108,8 @@ export class FakeControl {
       return void say({ identity: "identity-0123456789", expiresAt });
     }
     if (incoming.headers.authorization !== "Bearer identity-0123456789") return void say({}, 401);
+    if (this.bookless && (incoming.url === sidecarPaths.lease || incoming.url === sidecarPaths.settle))
+      return void say({}, 500);
     switch (incoming.url) {
       case sidecarPaths.policy:
         response.writeHead(200, { "content-type": "text/event-stream" });
