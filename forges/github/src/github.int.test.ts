@@ -121,6 +121,25 @@ the last line
     expect(at?.ok && (await forge?.listReviewItems(at.value, pull.number, later))).toEqual({ ok: true, value: [] });
   });
 
+  it("reads what was committed to a branch since a time, and names people as GitHub ties them to commits", async () => {
+    const { forge } = scenes.app ?? {};
+    const at = await forge?.getRepository({ fullName: "acme/minted" });
+    if (!forge?.listCommits || !forge.getAccount || !at?.ok) throw new Error("not found");
+    await github.as("bob").push("acme/minted", "main", { "d.txt": "d\n" }, "Revert it\n\nThis reverts commit 1234567.");
+    const found = await forge.listCommits(at.value, "main", new Date(Date.now() - 3_600_000).toISOString());
+    expect(found.ok && found.value[0]).toEqual({
+      ...{ id: await github.head("acme/minted"), message: expect.stringContaining("This reverts commit 1234567.") },
+    });
+    const later = new Date(Date.now() + 60_000).toISOString();
+    expect(await forge.listCommits(at.value, "main", later)).toEqual({ ok: true, value: [] });
+    expect(await forge.listCommits(at.value, "gone", later)).toMatchObject({ ok: false });
+    const { id } = github.account("bob");
+    expect(await forge.getAccount("bob")).toMatchObject({
+      ...{ ok: true, value: { id: String(id), login: "bob", email: `${id}+bob@users.noreply.127.0.0.1` } },
+    });
+    expect(await forge.getAccount("nobody-of-this-name")).toMatchObject({ code: "forge_not_found" });
+  });
+
   it("lists an app's installations", async () => {
     const app = [...github.world.apps.values()].find(({ slug }) => slug === "x1-app");
     const found = await listInstallations({

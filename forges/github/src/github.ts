@@ -209,6 +209,24 @@ export function createGithubForge(options: GithubOptions): Forge {
       return gone.ok || gone.code === "forge_not_found" || gone.code === "forge_invalid" ? accept(gone.ok) : gone;
     },
 
+    async getAccount(login) {
+      const found = await client.call("GET /users/{username}", `the account ${login}`, s.Account, { username: login });
+      if (!found.ok) return found;
+      const { id, login: now, name } = found.value.value;
+      // https://docs.github.com/account-and-profile/reference/email-addresses-reference: a server has its own domain.
+      const email = `${id}+${now}@users.noreply.${new URL(options.webUrl).hostname}`;
+      return accept({ id: String(id), login: now, name: name?.trim() || now, email });
+    },
+
+    async listCommits(at, branch, since) {
+      const found = await everyPage(
+        ...([client, "GET /repos/{owner}/{repo}/commits", `the commits of ${at.fullName}`, s.Commit] as const),
+        ...([{ ...named(at.fullName), sha: branch, since }, MAX_PAGES] as const),
+      );
+      if (!found.ok) return found;
+      return accept(found.value.items.map(({ sha, commit }) => ({ id: sha, message: commit.message })));
+    },
+
     async getPermission(at, login) {
       const found = await client.call(
         "GET /repos/{owner}/{repo}/collaborators/{username}/permission",

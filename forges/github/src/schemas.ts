@@ -23,6 +23,8 @@ export const Installation = z.object({
   html_url: url.optional(),
 });
 export const User = z.object({ login });
+export const Account = z.object({ id: z.number().int().positive(), login, name: z.string().max(500).nullish() });
+export const Commit = z.object({ sha: z.string().max(64), commit: z.object({ message: z.string() }) });
 
 export const Repository = z.object({
   id: z.number().int(),

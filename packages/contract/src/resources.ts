@@ -292,6 +292,7 @@ export const JobDetail = Job.extend({
   origin: JobOrigin.nullish(),
   pullRequest: JobPullRequest.nullish(),
 });
+export type JobDetail = z.infer<typeof JobDetail>;
 
 export const Evidence = z.object({
   id,
@@ -407,6 +408,13 @@ export const Spend = z.object({
   microsPerPublished: Micros.nullable(),
   /** Median time from evidence to a person's decision, in milliseconds; null when nobody decided. */
   medianDecisionMs: z.number().nullable(),
+  /** What became of pull requests that were opened in this time; what was merged as published, or after people changed it. */
+  outcomes: z
+    .object({
+      ...{ open: z.number().int(), merged: z.number().int(), mergedAfterChanges: z.number().int() },
+      ...{ closed: z.number().int(), reverted: z.number().int() },
+    })
+    .optional(),
   days: z.array(z.object({ day: z.iso.date(), projectId: z.string(), project: z.string(), micros: Micros })),
   by: z.object({
     project: z.array(Share),

@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { authorsToAsk, followUpMessage, outcomeOf, planFollowUps, roundBound, roundReason } from "./follow.ts";
+import {
+  authorsToAsk,
+  followUpMessage,
+  outcomeOf,
+  planFollowUps,
+  revertOf,
+  roundBound,
+  roundReason,
+} from "./follow.ts";
 import type { ForgeCheck, ForgeReviewItem } from "./port.ts";
 
 const head = { branch: "x1/a", commit: "a".repeat(40), repositoryId: "1" };
@@ -138,5 +146,39 @@ describe("the end of a pull request", () => {
     expect(outcomeOf({ state: "merged", head }, head.commit)).toBe("merged");
     expect(outcomeOf({ state: "merged", head }, "c".repeat(40))).toBe("merged_after_changes");
     expect(outcomeOf({ state: "closed", head }, head.commit)).toBe("closed");
+  });
+});
+
+describe("what takes a merged change back", () => {
+  const merged = { fullName: "acme/shop", number: 12, headBranch: "x1/job-a", commits: ["c".repeat(40)] };
+  const commit = (id: string, message: string) => ({ id: id.repeat(40), message });
+  it.each([
+    ["git", `Revert "Add"\n\nThis reverts commit ${"c".repeat(40)}.`],
+    [
+      "git, of a merge",
+      `Revert "Add"\n\nThis reverts commit ${"c".repeat(40)}, reversing\nchanges made to ${"d".repeat(40)}.`,
+    ],
+    ["git, shortened", `This reverts commit ${"c".repeat(10)}.`],
+    ["the forge's button, merged", 'Merge pull request #13 from acme/revert-12-x1/job-a\n\nRevert "Add"'],
+    ["the forge's button, squashed", 'Revert "Add" (#13)\n\nReverts acme/shop#12'],
+  ])("is known as %s writes it", (_, message) => {
+    expect(revertOf(merged, [commit("2", "Later"), commit("1", message)], null)).toBe("1".repeat(40));
+  });
+  it.each([
+    `This reverts commit ${"d".repeat(40)}.`,
+    "Reverts acme/shop#120",
+    "Reverts other/shop#12",
+    "Merge pull request #13 from acme/revert-112-x1/job-a",
+    "Revert of nothing in particular, see #12",
+    "This reverts commit ccc.",
+  ])("is not %s", (message) => expect(revertOf(merged, [commit("1", message)], null)).toBeNull());
+  it("is itself taken back, and once more", () => {
+    const first = commit("1", `This reverts commit ${"c".repeat(40)}.`);
+    const second = commit("2", `This reverts commit ${first.id}.`);
+    const third = commit("3", `This reverts commit ${second.id}.`);
+    expect(revertOf(merged, [second, first], null)).toBeNull();
+    expect(revertOf(merged, [third, second, first], null)).toBe(third.id);
+    expect(revertOf(merged, [second], first.id)).toBeNull();
+    expect(revertOf(merged, [], first.id)).toBe(first.id);
   });
 });

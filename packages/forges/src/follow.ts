@@ -1,7 +1,7 @@
 import type { FollowPolicy } from "@x1agent/contract";
 import { parseCommand } from "./command.ts";
 import { stripHidden } from "./markup.ts";
-import type { ForgeCheck, ForgePermission, ForgePullRequest, ForgeReviewItem } from "./port.ts";
+import type { ForgeCheck, ForgeCommit, ForgePermission, ForgePullRequest, ForgeReviewItem } from "./port.ts";
 import { isPermitted, mayWrite } from "./trust.ts";
 
 /** What was seen of a published change that may be work. Texts and names are their authors' words. */
@@ -195,3 +195,40 @@ export const outcomeOf = (
   published: string | null,
 ): "merged" | "merged_after_changes" | "closed" =>
   pull.state !== "merged" ? "closed" : pull.head.commit === published ? "merged" : "merged_after_changes";
+
+/** How a merged change is named by what takes it back. */
+export type Merged = {
+  /** `owner/name` of its repository. */
+  fullName: string;
+  number: number;
+  headBranch: string;
+  /** Its merge, and what else stands for the whole of it in the branch. */
+  commits: readonly string[];
+};
+
+/**
+ * The commit that took a merged change back and was not taken back itself; null when there is none. Read from what git and the
+ * forge's own button write into messages. `commits` are those of its branch, newest first; `before` is what an earlier look
+ * found, which may lie further back than they reach. Pure.
+ */
+export function revertOf(merged: Merged, commits: readonly ForgeCommit[], before: string | null): string | null {
+  const { fullName, number, headBranch } = merged;
+  const targets = [...merged.commits];
+  let by = before;
+  for (const { id, message } of commits.toReversed()) {
+    const text = message.slice(0, MAX_TEXT);
+    const named = [...text.matchAll(/\bThis reverts commit ([0-9a-f]{7,64})\b/gi)].map(([, commit = ""]) =>
+      commit.toLowerCase(),
+    );
+    const names = (commit: string) => named.some((one) => commit.startsWith(one));
+    const whole = [`Reverts ${fullName}#${number}`, `/revert-${number}-${headBranch}`].some((words) =>
+      text.split(/\s*\r?\n/).some((line) => line.endsWith(words)),
+    );
+    if (by !== null && names(by)) {
+      // Back again under this commit: whoever reverts that one takes the change away once more.
+      by = null;
+      targets.push(id);
+    } else if (whole || targets.some(names)) by = id;
+  }
+  return by;
+}

@@ -36,6 +36,8 @@ export interface Forge {
   listIssueEvents?(repository: ForgeRepository, number: number): Promise<Outcome<ForgeIssueEvent[]>>;
   /** What one account may do in the repository now; the association in an old text may be out of date. */
   getPermission(repository: ForgeRepository, login: string): Promise<Outcome<ForgePermission>>;
+  /** Who an account is, and the address under which the forge ties a commit to it. Absent where the forge has none that is nobody's mailbox. */
+  getAccount?(login: string): Promise<Outcome<ForgeAccount>>;
   /** A short-lived credential for git on that one repository: `Authorization` header and when it ends. */
   gitCredential(repository: ForgeRepository, purpose: "read" | "push"): Promise<Outcome<ForgeCredential>>;
   /** The same for the forge's API on that one repository: to read it, or to say something on its issues and pull requests. */
@@ -67,6 +69,8 @@ export interface Forge {
     number: number,
     request: { key: string; body: string },
   ): Promise<Outcome<{ url: string }>>;
+  /** Commits of a branch since a time (ISO 8601, by their committers' clocks), newest first, bounded. Absent where the forge does not tell. */
+  listCommits?(repository: ForgeRepository, branch: string, since: string): Promise<Outcome<ForgeCommit[]>>;
   /** Deletes a branch that is still at this commit; false when it is gone or has moved. Absent where the forge cannot. */
   deleteBranch?(repository: ForgeRepository, branch: string, commit: string): Promise<Outcome<boolean>>;
   /** What is left of the forge's rate limit, as of the last answer; null before the first. */
@@ -108,6 +112,12 @@ export type ForgeRepository = {
 };
 
 export type ForgeBranch = { name: string; commit: string; protected: boolean };
+
+/** An account as a commit names it: `email` receives nothing and is made by the forge's own rule, never guessed. */
+export type ForgeAccount = { id: string; login: string; name: string; email: string };
+
+/** A commit of a branch; the message is whoever's words. */
+export type ForgeCommit = { id: string; message: string };
 
 /**
  * How an account stands to a repository, in the order of what it may do. `none` is anybody: whoever has no write access there

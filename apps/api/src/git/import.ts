@@ -191,6 +191,17 @@ export function commitObject(tree: string, base: string, text: CommitText): Buff
   const title = visible(text.title.replaceAll(/\s+/g, " ").trim()).slice(0, 72) || "Change by an agent";
   const body = visible(text.body.replaceAll("\r\n", "\n").trim(), true).slice(0, 8_000);
   const job = visible(text.jobId).replaceAll(/\s/g, "");
+  const people = (text.coAuthors ?? []).flatMap(({ name, email }) =>
+    /^[^\s<>@]{1,200}@[^\s<>@]{1,200}$/.test(email)
+      ? [
+          `Co-authored-by: ${
+            visible(name.replaceAll(/[<>\p{Cc}]+/gu, " "))
+              .trim()
+              .slice(0, 100) || email
+          } <${visible(email)}>`,
+        ]
+      : [],
+  );
   return Buffer.from(
     [
       `tree ${tree}`,
@@ -202,6 +213,7 @@ export function commitObject(tree: string, base: string, text: CommitText): Buff
       "",
       ...(body ? [body, ""] : []),
       `X1-Job: ${job}`,
+      ...people,
       "",
     ].join("\n"),
   );

@@ -65,6 +65,8 @@ export type CommitText = {
   jobId: string;
   /** Fixed by the caller so that a repeated import makes the same commit: the round's stored start. */
   at: Date;
+  /** People who asked for it, as trailers of the commit. Stored before the work begins, for the same reason. */
+  coAuthors?: readonly { name: string; email: string }[];
 };
 
 export type Imported = {

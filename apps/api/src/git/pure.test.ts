@@ -238,6 +238,21 @@ describe("tree walk", () => {
     }).toString();
     expect(object).toContain("\nauthor x1agent <x1agent@localhost> 5 +0000\n");
     expect(object.match(/^X1-Job: .*$/gm)).toEqual(["X1-Job: j1"]);
+    // Nor can somebody's name at a forge.
+    const asked = (name: string, email: string) =>
+      commitObject("t", "b", { title: "x", body: "", jobId: "j1", at: new Date(0), coAuthors: [{ name, email }] })
+        .toString()
+        .split("\n")
+        .slice(5);
+    expect(asked("Ann", "7+ann@users.noreply.forge.example")).toEqual([
+      "x",
+      "",
+      "X1-Job: j1",
+      "Co-authored-by: Ann <7+ann@users.noreply.forge.example>",
+      "",
+    ]);
+    expect(asked("Ann <a@b>\nX1-Job: forged", "7+ann@x.example")[3]).toMatch(/^Co-authored-by: Ann\s+a@b/);
+    expect(asked("Ann", "a@b>\nX1-Job: forged <c")).toEqual(["x", "", "X1-Job: j1", ""]);
     expect(objectId("blob", Buffer.from("x\n"), "a".repeat(40))).toBe("587be6b4c3f93f93c489c0111bba5596147a26cb");
   });
 });

@@ -236,9 +236,25 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & {
     const permissions = await permissionsOf(forge, repository, thread.value);
     if (!permissions.ok) return permissions;
     return accept({
-      ...{ connectionId, repository, thread: thread.value },
+      ...{ connectionId, forge, repository, thread: thread.value },
       ...judgeIssue(thread.value, permissions.value, outside),
     });
+  }
+
+  /**
+   * The account at the forge of who asked: the one that triggered it, or the owner of the token that the same person stored here.
+   * Null where the forge does not say; nobody's name is guessed.
+   */
+  async function whoAsked(caller: Caller, { connectionId, forge }: ReadIssue, triggeredBy: string | null) {
+    const connection = await db.tenant(caller.organizationId, (tx) => getConnection(tx, connectionId));
+    const { kind, id } = caller.actor;
+    const own =
+      connection?.kind === "token" && connection.createdBy.kind === kind && connection.createdBy.id === id
+        ? connection.actsAs
+        : null;
+    const login = triggeredBy ?? own;
+    const found = login === null ? null : await forge.getAccount?.(login);
+    return found?.ok ? { name: found.value.name, email: found.value.email } : null;
   }
 
   /** Makes the job. What is asked of the forge is asked now; the words that the agent gets are those of this moment. */
@@ -261,6 +277,7 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & {
     if (repository.archived)
       return refuse("repository_invalid", `${repository.fullName} is archived: nothing can be pushed.`);
     const title = `#${number} ${plainTitle(issue.title)}`;
+    const askedBy = await whoAsked(caller, read.value, triggeredBy);
     return deps.makeJob(
       caller,
       {
@@ -298,6 +315,7 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & {
               fullName: repository.fullName,
               left: words.filter(({ included }) => !included).length,
               ...(key === null ? {} : { key }),
+              ...(askedBy ? { askedBy } : {}),
             },
           });
         },
@@ -538,6 +556,7 @@ type JudgedWords = {
 };
 type ReadIssue = {
   connectionId: string;
+  forge: Forge;
   repository: Repository;
   thread: ForgeIssueThread;
   words: JudgedWords[];

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrations as approvalMigrations } from "@x1agent/domain-approvals";
 import { migrations as budgetMigrations } from "@x1agent/domain-budgets";
+import { migrations as forgeMigrations } from "@x1agent/domain-forges";
 import { migrations as jobMigrations } from "@x1agent/domain-jobs";
 import { migrations as projectMigrations } from "@x1agent/domain-projects";
 import { type Database, openDatabase, sql } from "@x1agent/kernel";
@@ -13,7 +14,13 @@ let folder: string;
 let db: Database;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "x1-spend-"));
-  const migrations = [...projectMigrations, ...jobMigrations, ...budgetMigrations, ...approvalMigrations];
+  const migrations = [
+    ...projectMigrations,
+    ...jobMigrations,
+    ...budgetMigrations,
+    ...approvalMigrations,
+    ...forgeMigrations,
+  ];
   db = await openDatabase({ folder: join(folder, "pg"), migrations });
   await plant("org_a", "a");
   await plant("org_b", "b");
@@ -49,6 +56,18 @@ async function plant(org: string, tag: string): Promise<void> {
         values (${`${tag}${n}`}, ${org}, ${`prj_${tag}`}, ${`usr_${tag}`}, ${`job_${tag}${job}`}, 'att', 'lea', 'p', 'a', ${model}, 10, 20, 0, 0, ${micros}, ${estimated}, 'ok', 1, 'g', ${ts})`.execute(
         tx,
       );
+    await sql`insert into forge_connection (id, organization_id, forge, base_url, kind, account, acts_as, state, created_by)
+      values (${`con_${tag}`}, ${org}, 'hub', 'https://forge.example', 'token', 'ann', 'ann', 'active', ${actor})`.execute(
+      tx,
+    );
+    for (const [n, outcome, at] of [
+      [1, "reverted", "2026-03-02T10:00:00Z"],
+      [2, "merged_after_changes", "2026-04-02T10:00:00Z"],
+    ] as const)
+      await sql`insert into pull_request (job_id, organization_id, connection_id, repository, number, head_branch, base_branch, state, outcome, created_at)
+        values (${`job_${tag}${n}`}, ${org}, ${`con_${tag}`}, '7', ${n}, 'x1/a', 'main', 'merged', ${outcome}, ${at})`.execute(
+        tx,
+      );
     await sql`insert into evidence (id, organization_id, job_id, attempt_id, round, record, record_digest, pull_request, created_at) values (${`evd_${tag}`}, ${org}, ${`job_${tag}1`}, 'att', 1, '{}', 'd', '{}', '2026-03-02T00:00:00Z')`.execute(
       tx,
     );
@@ -72,6 +91,7 @@ describe("the spend report", () => {
       publishedJobs: 1,
       microsPerPublished: 2_000,
       medianDecisionMs: 5_000,
+      outcomes: { open: 0, merged: 0, mergedAfterChanges: 0, closed: 0, reverted: 1 },
       days: [
         { day: "2026-03-01", project: "Project a", micros: 300 },
         { day: "2026-03-02", project: "Project a", micros: 1_700 },

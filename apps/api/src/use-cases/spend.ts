@@ -65,6 +65,13 @@ async function report(tx: Tx, { since, until }: Span): Promise<Spend> {
       from approval join evidence on evidence.id = approval.evidence_id
       where approval.actor->>'kind' = 'user' and approval.created_at >= ${since} and approval.created_at < ${until}`,
   );
+  const outcomes = await row(
+    tx,
+    sql<NonNullable<Spend["outcomes"]>>`select count(*) filter (where outcome is null)::integer as open,
+      count(*) filter (where outcome = 'merged')::integer as merged, count(*) filter (where outcome = 'merged_after_changes')::integer as "mergedAfterChanges",
+      count(*) filter (where outcome = 'closed')::integer as closed, count(*) filter (where outcome = 'reverted')::integer as reverted
+      from pull_request where created_at >= ${since} and created_at < ${until}`,
+  );
   const { micros, estimated, jobs, published } = total ?? { micros: 0, estimated: 0, jobs: 0, published: 0 };
   return {
     since: since.toISOString(),
@@ -75,6 +82,7 @@ async function report(tx: Tx, { since, until }: Span): Promise<Spend> {
     publishedJobs: published,
     microsPerPublished: published === 0 ? null : Math.round(micros / published),
     medianDecisionMs: waited?.ms ?? null,
+    ...(outcomes ? { outcomes } : {}),
     days: await rows(
       tx,
       sql<

@@ -49,11 +49,14 @@ export type WatchTiming = {
   pollMs: number;
   /** Pull requests of a connection that has deliveries: for those that were missed. */
   reconcileMs: number;
+  /** Merged changes are asked for this often, whether they were taken back; a push is looked at when it is told of. */
+  revertMs: number;
   leaseMs: number;
 };
 export const defaultWatchTiming: WatchTiming = {
   tickMs: 3_000,
   pollMs: 60_000,
   reconcileMs: 300_000,
+  revertMs: 3_600_000,
   leaseMs: 60_000,
 };

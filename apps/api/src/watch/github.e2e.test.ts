@@ -60,6 +60,8 @@ describe("an issue of GitHub", () => {
     if (!pull) throw new Error("no pull request");
     expect(others).toEqual([]);
     await expect.poll(() => checksOf(name).map(({ conclusion }) => conclusion), until).toEqual(["success"]);
+    const { message } = await github.repo(name).git.commit(first);
+    expect(message).toMatch(/^Co-authored-by: \S.* <\d+\+alice@users\.noreply\.[\w.-]+>$/m);
 
     await github
       .as("bob")
@@ -91,6 +93,11 @@ describe("an issue of GitHub", () => {
     await expect.poll(async () => (await x1.job(jobId)).pullRequest?.state, until).toBe("merged");
     expect((await x1.job(jobId)).state).toBe("succeeded");
     expect(await x1.workspacesOf(jobId)).toEqual([]);
+
+    const merged = await github.head(name);
+    await github.as("bob").push(name, "main", { "more.txt": "" }, `Revert it\n\nThis reverts commit ${merged}.`);
+    await expect.poll(async () => (await x1.job(jobId)).pullRequest?.outcome, until).toBe("reverted");
+    expect((await x1.client.getSpend({ query: {} })).outcomes).toMatchObject({ open: 0, merged: 0, reverted: 1 });
     expect(github.misfits).toEqual([]);
   });
 

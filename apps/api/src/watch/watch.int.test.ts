@@ -96,7 +96,7 @@ async function watch(change: Partial<WatchDeps> = {}): Promise<Watch> {
     link: async () => undefined,
     runtimes: () => ["alpha"],
     jobUrl: () => null,
-    timing: { tickMs: 100, pollMs: 200, reconcileMs: 200, leaseMs: 2_000 },
+    timing: { tickMs: 100, pollMs: 200, reconcileMs: 200, revertMs: 200, leaseMs: 2_000 },
     ...change,
   });
   watches.push(made);
@@ -219,6 +219,44 @@ describe("a published change", () => {
   });
 });
 
+describe("a merged change", () => {
+  const merge = "c".repeat(40);
+  const outcome = async (jobId: string) => (await inOrg((tx) => getPullRequest(tx, jobId)))?.outcome;
+  const kinds = async (jobId: string) =>
+    (await inOrg((tx) => readEvents(tx, jobId, 0, 100))).map(({ payload }) => payload.kind);
+
+  it("counts as reverted once something took it back, and as merged once it is there again", async () => {
+    const [jobId, other] = [await published(1), await published(2)];
+    await watch();
+    forge.pull(1, "d".repeat(40), { state: "merged", mergeCommit: merge });
+    forge.pull(2, head, { state: "merged", mergeCommit: "e".repeat(40) });
+    await expect.poll(() => outcome(jobId), until).toBe("merged_after_changes");
+    await expect.poll(() => outcome(other), until).toBe("merged");
+    const revert = { id: "1".repeat(40), message: `Revert "Add"\n\nThis reverts commit ${merge}.` };
+    forge.commits = [revert];
+    await expect.poll(() => outcome(jobId), until).toBe("reverted");
+    forge.commits = [{ id: "2".repeat(40), message: `Reapply "Add"\n\nThis reverts commit ${revert.id}.` }, revert];
+    await expect.poll(() => outcome(jobId), until).toBe("merged_after_changes");
+    expect(await kinds(jobId)).toEqual(["merged", "branch_deleted", "reverted", "reapplied"]);
+    expect(await outcome(other)).toBe("merged");
+    const actions = (await inOrg((tx) => listAudit(tx, 0, 50))).map(({ action }) => action);
+    expect(actions.filter((action) => action === "pull_request.reverted")).toHaveLength(1);
+  });
+
+  it("is looked at when a push is told of, without waiting", async () => {
+    const jobId = await published();
+    await watch({
+      timing: { tickMs: 100, pollMs: 3_600_000, reconcileMs: 3_600_000, revertMs: 3_600_000, leaseMs: 5_000 },
+    });
+    forge.pull(1, head, { state: "merged", mergeCommit: merge });
+    await deliver("p1", "pull_request", 1);
+    await expect.poll(() => outcome(jobId), until).toBe("merged");
+    forge.commits = [{ id: "1".repeat(40), message: `This reverts commit ${merge}.` }];
+    await deliver("p2", "push", null);
+    await expect.poll(() => outcome(jobId), until).toBe("reverted");
+  });
+});
+
 describe("the check", () => {
   it("follows the job on the commit that it made, and one that was replaced says so", async () => {
     const jobId = await published();
@@ -325,7 +363,7 @@ describe("deliveries", () => {
     const jobId = await published();
     const many = process.env.X1_FULL ? 1_000 : 300;
     // Nothing is found by asking around: the next poll is far away.
-    const timing = { tickMs: 100, pollMs: 3_600_000, reconcileMs: 3_600_000, leaseMs: 5_000 };
+    const timing = { tickMs: 100, pollMs: 3_600_000, reconcileMs: 3_600_000, revertMs: 3_600_000, leaseMs: 5_000 };
     await watch({ timing });
     await expect.poll(() => forge.put.size, until).toBe(1);
     forge.review(1, "ann", "Rename it.");

@@ -24,6 +24,7 @@ import { defaultWatchTiming, type WatchDeps, type WatchTiming } from "./deps.ts"
 import { lookAtIssue } from "./issue.ts";
 import { beginRounds, lookAtPullRequest } from "./pull-request.ts";
 import { deliveriesChannel } from "./receive.ts";
+import { lookForReverts } from "./reverts.ts";
 
 /**
  * Looks after connections: deliveries say where to look at once, polling finds what no delivery told of, and both end in the
@@ -161,6 +162,7 @@ async function once(cycle: Cycle, due: boolean, seenUntil: string | null): Promi
   await handleDeliveries(cycle);
   for (const row of await cycle.tenant((tx) => pullRequestsToLookAt(tx, cycle.connection.id, [], MAX_LOOKS)))
     await lookAtPullRequest(cycle, row);
+  await lookForReverts(cycle);
   const seen = due ? await pollIssues(cycle, seenUntil) : null;
   await beginRounds(cycle);
   await putChecks(cycle);
@@ -199,6 +201,12 @@ async function look(cycle: Cycle, deliveries: readonly Delivery[]): Promise<void
   if (named.size === 0) return;
   const rows = await cycle.tenant((tx) => pullRequestsToLookAt(tx, connection.id, [...named.values()], 1_000));
   for (const row of rows) await lookAtPullRequest(cycle, row);
+  const pushed = deliveries.filter(({ event }) => event === "push").map(({ about }) => about.repository);
+  if (pushed.length > 0)
+    await lookForReverts(
+      cycle,
+      pushed.filter((repository) => repository !== null),
+    );
   // A project may be younger than this round.
   await linkProjects(cycle);
   const used = await cycle.tenant((tx) => listUsedRepositories(tx, connection.id));

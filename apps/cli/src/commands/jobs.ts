@@ -7,7 +7,7 @@ import { attach } from "../attach.ts";
 import { contextOf } from "../context.ts";
 import { UsageError } from "../exit.ts";
 import type { SetExit } from "../program.ts";
-import { jobFacts, stateText, table, visibleLine } from "../render/index.ts";
+import { forgeFacts, jobFacts, stateText, table, visibleLine } from "../render/index.ts";
 import { parseIssue } from "./github.ts";
 import { count, jobIdOf, usd } from "./options.ts";
 
@@ -154,7 +154,12 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
           (a) =>
             `  attempt ${a.number}: ${a.state}${a.outcome ? ` ${visibleLine(a.outcome)} (${visibleLine(a.reason ?? "")})` : ""}`,
         );
-        return [jobFacts(job, context.style), ...attempts, context.style.quiet(nextStep(job.state, job.id))]
+        return [
+          jobFacts(job, context.style),
+          forgeFacts(job, context.style),
+          ...attempts,
+          context.style.quiet(nextStep(job.state, job.id)),
+        ]
           .filter(Boolean)
           .join("\n");
       });

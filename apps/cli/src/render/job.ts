@@ -1,4 +1,11 @@
-import { type Evidence, formatUsd, type Job, type TestCounts, type Verification } from "@x1agent/contract";
+import {
+  type Evidence,
+  formatUsd,
+  type Job,
+  type JobDetail,
+  type TestCounts,
+  type Verification,
+} from "@x1agent/contract";
 import { duration, type Style } from "./style.ts";
 import { visible, visibleLine } from "./visible.ts";
 
@@ -27,6 +34,22 @@ export function jobFacts(job: Job, style: Style): string {
     for (const option of question.options) facts.push(`  ${visibleLine(option.optionId)}: ${visibleLine(option.name)}`);
   }
   return facts.join("\n");
+}
+
+/** Where a job came from, and what became of its pull request; nothing for one that has neither. */
+export function forgeFacts({ origin, pullRequest: pull }: JobDetail, style: Style): string {
+  const lines: [string, string][] = [];
+  if (origin)
+    lines.push([
+      "issue",
+      `${visibleLine(origin.repository)}${origin.issueNumber === null ? "" : `#${origin.issueNumber}`}${origin.trust === "outside" ? style.warn(" (words from outside)") : ""}${origin.triggeredBy === null ? "" : ` by ${visibleLine(origin.triggeredBy)} (${origin.trigger})`}`,
+    ]);
+  if (pull)
+    lines.push([
+      "pull",
+      `#${pull.number ?? "?"} ${pull.outcome === null ? pull.state : pull.outcome.replaceAll("_", " ")}${pull.followUps === 0 ? "" : `, ${pull.followUps} further ${pull.followUps === 1 ? "round" : "rounds"}`}${pull.url === null ? "" : ` ${visibleLine(pull.url)}`}`,
+    ]);
+  return lines.map(([name, value]) => `${style.quiet(name.padEnd(11))}${value}`).join("\n");
 }
 
 /** State with its reason. */

@@ -199,7 +199,60 @@ export async function endPullRequest(
       sql<{
         job_id: string;
       }>`update pull_request set state = ${end.state}, outcome = ${end.outcome}, merge_commit = ${end.mergeCommit}, ended_at = now(), updated_at = now(),
-      check_wanted = check_wanted + 1, check_after = now() where job_id = ${jobId} and state = 'open' returning job_id`,
+      check_wanted = check_wanted + 1, check_after = now(), look_at = now() where job_id = ${jobId} and state = 'open' returning job_id`,
+    )) !== null
+  );
+}
+
+/** A merged change that may be taken back yet. */
+export type MergedPullRequest = {
+  jobId: string;
+  repository: string;
+  number: number;
+  headBranch: string;
+  baseBranch: string;
+  mergeCommit: string | null;
+  /** What the platform published last, where that was the whole change; null after further rounds. */
+  commit: string | null;
+  outcome: PullRequestOutcome | null;
+  /** What it was before it was taken back, and by which commit. */
+  facts: { merged?: PullRequestOutcome; revertedBy?: string | null };
+  endedAt: string;
+};
+
+/** Merged ones of the last days whose look is due, or whose repository is named, the longest unseen first. */
+export async function mergedToLookAt(
+  tx: Tx,
+  connectionId: string,
+  named: readonly string[],
+  bounds: { days: number; limit: number },
+): Promise<MergedPullRequest[]> {
+  const found = await rows(
+    tx,
+    sql<Omit<MergedPullRequest, "endedAt"> & { endedAt: Date }>`select p.job_id as "jobId", p.repository, p.number,
+      p.head_branch as "headBranch", p.base_branch as "baseBranch", p.merge_commit as "mergeCommit",
+      case when p.follow_ups = 0 then j.published_commit end as commit, p.outcome, p.facts, p.ended_at as "endedAt"
+    from pull_request p join job j on j.id = p.job_id
+    where p.connection_id = ${connectionId} and p.state = 'merged' and p.number is not null
+      and p.ended_at > now() - ${bounds.days} * interval '1 day' and (p.look_at <= now() or p.repository = any(${[...named]}))
+    order by p.look_at limit ${bounds.limit}`,
+  );
+  return found.map((one) => ({ ...one, endedAt: one.endedAt.toISOString() }));
+}
+
+/** Notes what a look at a merged change found; false when it ended otherwise meanwhile. */
+export async function noteRevert(
+  tx: Tx,
+  jobId: string,
+  seen: { outcome: PullRequestOutcome | null; facts: MergedPullRequest["facts"]; nextLookMs: number },
+): Promise<boolean> {
+  return (
+    (await row(
+      tx,
+      sql<{
+        job_id: string;
+      }>`update pull_request set outcome = ${seen.outcome}, facts = facts || ${storableJson(seen.facts)}::jsonb,
+      look_at = now() + ${seen.nextLookMs} * interval '1 millisecond', updated_at = now() where job_id = ${jobId} and state = 'merged' returning job_id`,
     )) !== null
   );
 }

@@ -17,8 +17,13 @@ export type Origin = {
   trust: TrustLabel;
   trigger: Trigger;
   triggeredBy: string | null;
-  facts: Record<string, unknown>;
+  facts: OriginFacts;
   createdAt: string;
+};
+/** What else is known of where a job came from; keys that are not named here are the watch's own. */
+export type OriginFacts = Record<string, unknown> & {
+  /** Who asked for it, by the forge's own address for commits. */
+  askedBy?: { name: string; email: string };
 };
 type OriginRow = {
   job_id: string;
@@ -32,7 +37,7 @@ type OriginRow = {
   trust: TrustLabel;
   trigger: Trigger;
   triggered_by: string | null;
-  facts: Record<string, unknown>;
+  facts: OriginFacts;
   created_at: Date;
 };
 const present = (found: OriginRow): Origin => ({

@@ -288,7 +288,12 @@ export function repoRoutes(): Handlers {
         const sha = await commitOf(call, String(call.values.sha ?? call.repository.defaultBranch));
         const path = call.values.path as string | undefined;
         const commits = await call.repository.git.log(sha, { limit: 10_000, ...(path ? { path } : {}) });
-        return list(commits, (one) => call.present.commit(call.repository, one));
+        const [since, until] = [call.values.since, call.values.until].map((at) => (at ? Date.parse(String(at)) : null));
+        const asked = commits.filter(({ committer: { date } }) => {
+          const at = Date.parse(date);
+          return at >= (since ?? 0) && at <= (until ?? at);
+        });
+        return list(asked, (one) => call.present.commit(call.repository, one));
       },
     },
     "repos/get-commit": {

@@ -78,12 +78,16 @@ async function takeChange(
   const collected = await saveProgress(deps, job, live, signal);
   signal?.throwIfAborted();
   if (!collected.ok || collected.value === null) return collected as Outcome<null>;
+  const origin = await deps.db.tenant(job.organizationId, (tx) => getOrigin(tx, job.id));
   const tool = await openWorkspace(deps, { job, attempt, purpose: "tool", jobRepository });
   try {
     const imported = await deps.git.importChange({
       ...{ tool: tool.workspace, jobRepository, base: base.commit, collected: collected.value },
       // The attempt's start is stored, so that a repeated import makes the same commit.
-      text: { title: job.title, body: "", jobId: job.id, at: new Date(attempt.startedAt) },
+      text: {
+        ...{ title: job.title, body: "", jobId: job.id, at: new Date(attempt.startedAt) },
+        coAuthors: origin?.facts.askedBy ? [origin.facts.askedBy] : [],
+      },
       ...(signal ? { signal } : {}),
     });
     signal?.throwIfAborted();

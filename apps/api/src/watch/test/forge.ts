@@ -3,6 +3,7 @@ import type {
   CheckRequest,
   Forge,
   ForgeCheck,
+  ForgeCommit,
   ForgeIssue,
   ForgeIssueEvent,
   ForgePermission,
@@ -35,6 +36,8 @@ export class MemoryForge {
   put = new Map<string, CheckRequest>();
   puts: string[] = [];
   deleted: string[] = [];
+  /** Commits of every branch, newest first. */
+  commits: ForgeCommit[] = [];
   calls = 0;
   /** Answers every question with this instead. */
   away: Outcome<never> | null = null;
@@ -141,6 +144,7 @@ export class MemoryForge {
         this.said.set(key, { number, body });
         return accept({ url: "https://forge.example/said" });
       }),
+      listCommits: ask("listCommits", () => accept(this.commits)),
       deleteBranch: ask("deleteBranch", (_at: ForgeRepository, branch: string) => {
         this.deleted.push(branch);
         return accept(true);
