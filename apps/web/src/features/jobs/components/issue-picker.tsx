@@ -7,6 +7,7 @@ import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Choice, Filters, Words } from "../../../components/filters.tsx";
 import { OutLink } from "../../../components/out-link.tsx";
+import { PagedList } from "../../../components/paged.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { Trust, untrustedMeans } from "../../../components/trust.tsx";
 import { View } from "../../../components/view.tsx";
@@ -87,45 +88,30 @@ export function IssuePicker({ at, go }: { at: Place; go(to: Place): void }) {
 function Repositories({ connectionId, choose }: { connectionId: string; choose(fullName: string): void }) {
   const [words, setWords] = useState("");
   const repositories = useInfiniteQuery(repositoriesQuery(connectionId, useSettled(words.trim())));
-  const found = repositories.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <>
       <Filters>
         <Words label="Part of a repository's name" placeholder="Search repositories" value={words} set={setWords} />
       </Filters>
-      {repositories.error ? (
-        <Failure error={repositories.error} retry={() => void repositories.refetch()} />
-      ) : repositories.isPending ? (
-        <Loading />
-      ) : found.length === 0 ? (
-        <p className="quiet">{words ? "No repository's name has these words." : "The connection reaches none."}</p>
-      ) : (
-        <ul className="choices-list" aria-label="Repositories">
-          {found.map(({ id, fullName, visibility, hasIssues, archived }) => (
-            <li key={id}>
-              <button type="button" disabled={!hasIssues || archived} onClick={() => choose(fullName)}>
-                <span className="title">{visible(fullName)}</span>
-                <span className="quiet">{archived ? "archived" : hasIssues ? visibility : "without issues"}</span>
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
-      <More of={repositories} what="repositories" />
+      <PagedList
+        of={repositories}
+        what="repositories"
+        empty={words ? "No repository's name has these words." : "The connection reaches none."}
+      >
+        {(found) => (
+          <ul className="choices-list" aria-label="Repositories">
+            {found.map(({ id, fullName, visibility, hasIssues, archived }) => (
+              <li key={id}>
+                <button type="button" disabled={!hasIssues || archived} onClick={() => choose(fullName)}>
+                  <span className="title">{visible(fullName)}</span>
+                  <span className="quiet">{archived ? "archived" : hasIssues ? visibility : "without issues"}</span>
+                </button>
+              </li>
+            ))}
+          </ul>
+        )}
+      </PagedList>
     </>
-  );
-}
-
-function More(props: {
-  of: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage(): Promise<unknown> };
-  what: string;
-}) {
-  const { hasNextPage, isFetchingNextPage, fetchNextPage } = props.of;
-  if (!hasNextPage) return null;
-  return (
-    <Button disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-      {isFetchingNextPage ? "Loading…" : `More ${props.what}`}
-    </Button>
   );
 }
 
@@ -152,7 +138,6 @@ function Issues(props: { connectionId: string; repository: string; choose(issue:
     staleTime: 30_000,
     placeholderData: (before) => before,
   });
-  const found = issues.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <>
       <Filters>
@@ -160,42 +145,41 @@ function Issues(props: { connectionId: string; repository: string; choose(issue:
         <Words label="Labels, between commas" placeholder="bug, good first issue" value={labels} set={setLabels} />
         <Choice<"all"> label="State" all="Open" options={[["all", "Open and closed"]]} value={state} set={setState} />
       </Filters>
-      {issues.error ? (
-        <Failure error={issues.error} retry={() => void issues.refetch()} />
-      ) : issues.isPending ? (
-        <Loading />
-      ) : found.length === 0 ? (
-        <p className="quiet">{q || wanted ? "No issue has these words and labels." : "No open issue."}</p>
-      ) : (
-        <ul className="choices-list" aria-label="Issues">
-          {found.map((issue) => (
-            <li key={issue.number}>
-              <button type="button" onClick={() => choose(issue)}>
-                <StateIcon state={issue.state} />
-                <span className="title">
-                  {visible(issue.title)} <span className="mono quiet">#{issue.number}</span>{" "}
-                  {issue.labels.slice(0, 6).map((label) => (
-                    <span key={label} className="chip">
-                      {visible(label)}
-                    </span>
-                  ))}
-                </span>
-                <span className="quiet by">
-                  {visible(issue.author)} · <Age at={issue.updatedAt} />
-                  {issue.comments > 0 ? (
-                    <>
-                      {" "}
-                      · <MessageSquareText size={12} aria-hidden /> {issue.comments}
-                      <span className="hidden"> comments</span>
-                    </>
-                  ) : null}
-                </span>
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
-      <More of={issues} what="issues" />
+      <PagedList
+        of={issues}
+        what="issues"
+        empty={q || wanted ? "No issue has these words and labels." : "No open issue."}
+      >
+        {(found) => (
+          <ul className="choices-list" aria-label="Issues">
+            {found.map((issue) => (
+              <li key={issue.number}>
+                <button type="button" onClick={() => choose(issue)}>
+                  <StateIcon state={issue.state} />
+                  <span className="title">
+                    {visible(issue.title)} <span className="mono quiet">#{issue.number}</span>{" "}
+                    {issue.labels.slice(0, 6).map((label) => (
+                      <span key={label} className="chip">
+                        {visible(label)}
+                      </span>
+                    ))}
+                  </span>
+                  <span className="quiet by">
+                    {visible(issue.author)} · <Age at={issue.updatedAt} />
+                    {issue.comments > 0 ? (
+                      <>
+                        {" "}
+                        · <MessageSquareText size={12} aria-hidden /> {issue.comments}
+                        <span className="hidden"> comments</span>
+                      </>
+                    ) : null}
+                  </span>
+                </button>
+              </li>
+            ))}
+          </ul>
+        )}
+      </PagedList>
     </>
   );
 }

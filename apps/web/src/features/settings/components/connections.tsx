@@ -10,7 +10,8 @@ import { Field } from "../../../components/field.tsx";
 import { Filters, Words } from "../../../components/filters.tsx";
 import { Only } from "../../../components/only.tsx";
 import { OutLink } from "../../../components/out-link.tsx";
-import { Empty, Failure, Loading } from "../../../components/states.tsx";
+import { PagedList } from "../../../components/paged.tsx";
+import { Empty, Failure } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { formatCount, visible } from "../../../lib/format.ts";
@@ -201,7 +202,6 @@ function Limits({ limits: { limit, remaining, resetAt, retryAt } }: { limits: No
 function Repositories({ connectionId }: { connectionId: string }) {
   const [words, setWords] = useState("");
   const repositories = useInfiniteQuery(repositoriesQuery(connectionId, useSettled(words.trim())));
-  const found = repositories.data?.pages.flatMap(({ items }) => items) ?? [];
   const asked = repositories.dataUpdatedAt;
   // Each answer of the forge says what is left of its limit.
   useEffect(() => {
@@ -212,46 +212,41 @@ function Repositories({ connectionId }: { connectionId: string }) {
       <Filters>
         <Words label="Part of a repository's name" placeholder="Search repositories" value={words} set={setWords} />
       </Filters>
-      {repositories.error ? (
-        <Failure error={repositories.error} retry={() => void repositories.refetch()} />
-      ) : repositories.isPending ? (
-        <Loading />
-      ) : found.length === 0 ? (
-        <p className="quiet">{words ? "No repository's name has these words." : "The connection reaches none."}</p>
-      ) : (
-        <ul className="things" aria-label="Repositories">
-          {found.map((repository) => (
-            <li key={repository.id}>
-              <GitBranch size={16} aria-hidden />
-              <div className="thing">
-                <OutLink to={repository.webUrl}>{visible(repository.fullName)}</OutLink>
-                <span className="sub">
-                  {repository.visibility}
-                  {repository.archived ? " · archived" : ""}
-                  {repository.mayPush ? "" : " · read only: nothing can be published there"}
-                </span>
-              </div>
-              {repository.hasIssues && !repository.archived ? (
-                <Only scope="write">
-                  <Link
-                    className="button"
-                    to="/new"
-                    search={{ connection: connectionId, repo: repository.fullName }}
-                    aria-label={`Issues of ${visible(repository.fullName)}`}
-                  >
-                    Issues
-                  </Link>
-                </Only>
-              ) : null}
-            </li>
-          ))}
-        </ul>
-      )}
-      {repositories.hasNextPage ? (
-        <Button disabled={repositories.isFetchingNextPage} onClick={() => void repositories.fetchNextPage()}>
-          {repositories.isFetchingNextPage ? "Loading…" : "More repositories"}
-        </Button>
-      ) : null}
+      <PagedList
+        of={repositories}
+        what="repositories"
+        empty={words ? "No repository's name has these words." : "The connection reaches none."}
+      >
+        {(found) => (
+          <ul className="things" aria-label="Repositories">
+            {found.map((repository) => (
+              <li key={repository.id}>
+                <GitBranch size={16} aria-hidden />
+                <div className="thing">
+                  <OutLink to={repository.webUrl}>{visible(repository.fullName)}</OutLink>
+                  <span className="sub">
+                    {repository.visibility}
+                    {repository.archived ? " · archived" : ""}
+                    {repository.mayPush ? "" : " · read only: nothing can be published there"}
+                  </span>
+                </div>
+                {repository.hasIssues && !repository.archived ? (
+                  <Only scope="write">
+                    <Link
+                      className="button"
+                      to="/new"
+                      search={{ connection: connectionId, repo: repository.fullName }}
+                      aria-label={`Issues of ${visible(repository.fullName)}`}
+                    >
+                      Issues
+                    </Link>
+                  </Only>
+                ) : null}
+              </li>
+            ))}
+          </ul>
+        )}
+      </PagedList>
     </div>
   );
 }
