@@ -1,5 +1,6 @@
 import { newId, row, rows, sql, storableJson, type Tx } from "@x1agent/kernel";
 import type { FollowUpKind, FollowUpState, PullRequestOutcome } from "./model.ts";
+import { type PullRequestRecord, type PullRequestRow, presentPullRequest } from "./pull-requests.ts";
 
 /** One thing that happened to a published change, as it was seen. `text` and `author` are their author's words. */
 export type FollowUpBody = {
@@ -104,46 +105,12 @@ export async function moveFollowUps(
   return moved.length;
 }
 
-/** A job's pull request, as what follows needs it. */
-export type OpenPullRequest = {
-  jobId: string;
-  connectionId: string;
-  repository: string;
-  number: number;
-  url: string | null;
-  headBranch: string;
-  baseBranch: string;
-  headCommit: string | null;
-  readUntil: string | null;
-  followUps: number;
-  checkWanted: number;
-  checkSent: number;
-};
-type PullRequestRow = {
-  job_id: string;
-  connection_id: string;
-  repository: string;
-  number: number;
-  url: string | null;
-  head_branch: string;
-  base_branch: string;
-  head_commit: string | null;
-  read_until: string | null;
-  follow_ups: number;
-  check_wanted: number;
-  check_sent: number;
-};
-const presentPullRequest = (found: PullRequestRow): OpenPullRequest => ({
-  jobId: found.job_id,
-  connectionId: found.connection_id,
-  repository: found.repository,
+/** A job's pull request while it is open, and how far its check is behind: `checkWanted` counts reasons, `checkSent` what was put. */
+export type OpenPullRequest = PullRequestRecord & { number: number; checkWanted: number; checkSent: number };
+type OpenRow = PullRequestRow & { number: number; check_wanted: number; check_sent: number };
+const presentOpen = (found: OpenRow): OpenPullRequest => ({
+  ...presentPullRequest(found),
   number: found.number,
-  url: found.url,
-  headBranch: found.head_branch,
-  baseBranch: found.base_branch,
-  headCommit: found.head_commit,
-  readUntil: found.read_until,
-  followUps: found.follow_ups,
   checkWanted: found.check_wanted,
   checkSent: found.check_sent,
 });
@@ -158,21 +125,21 @@ export async function pullRequestsToLookAt(
   return (
     await rows(
       tx,
-      sql<PullRequestRow>`select * from pull_request p where connection_id = ${connectionId} and state = 'open' and number is not null
+      sql<OpenRow>`select * from pull_request p where connection_id = ${connectionId} and state = 'open' and number is not null
       and (look_at <= now() or exists (select 1 from jsonb_to_recordset(${JSON.stringify(named)}::jsonb) as n(repository text, number int, commits jsonb)
         where n.repository = p.repository and (n.number = p.number or n.commits ? p.head_commit or (n.number is null and n.commits = '[]'::jsonb))))
       order by look_at limit ${limit}`,
     )
-  ).map(presentPullRequest);
+  ).map(presentOpen);
 }
 
 /** Locks the pull request's row for the length of the transaction; null when it is not open. */
 export async function lockPullRequest(tx: Tx, jobId: string): Promise<OpenPullRequest | null> {
   const found = await row(
     tx,
-    sql<PullRequestRow>`select * from pull_request where job_id = ${jobId} and state = 'open' and number is not null for update`,
+    sql<OpenRow>`select * from pull_request where job_id = ${jobId} and state = 'open' and number is not null for update`,
   );
-  return found && presentPullRequest(found);
+  return found && presentOpen(found);
 }
 
 /** Notes what a look found, and when the next one is due. */

@@ -15,8 +15,6 @@ export type PullRequestRecord = {
   headCommit: string | null;
   state: PullRequestState;
   draft: boolean;
-  checkId: string | null;
-  checkState: unknown;
   outcome: PullRequestOutcome | null;
   mergeCommit: string | null;
   readUntil: string | null;
@@ -26,7 +24,7 @@ export type PullRequestRecord = {
   updatedAt: string;
   endedAt: string | null;
 };
-type PullRequestRow = {
+export type PullRequestRow = {
   job_id: string;
   organization_id: string;
   connection_id: string;
@@ -38,8 +36,6 @@ type PullRequestRow = {
   head_commit: string | null;
   state: PullRequestState;
   draft: boolean;
-  check_id: string | null;
-  check_state: unknown;
   outcome: PullRequestOutcome | null;
   merge_commit: string | null;
   read_until: string | null;
@@ -49,7 +45,7 @@ type PullRequestRow = {
   updated_at: Date;
   ended_at: Date | null;
 };
-const present = (found: PullRequestRow): PullRequestRecord => ({
+export const presentPullRequest = (found: PullRequestRow): PullRequestRecord => ({
   jobId: found.job_id,
   organizationId: found.organization_id,
   connectionId: found.connection_id,
@@ -61,8 +57,6 @@ const present = (found: PullRequestRow): PullRequestRecord => ({
   headCommit: found.head_commit,
   state: found.state,
   draft: found.draft,
-  checkId: found.check_id,
-  checkState: found.check_state,
   outcome: found.outcome,
   mergeCommit: found.merge_commit,
   readUntil: found.read_until,
@@ -100,10 +94,10 @@ export async function savePullRequest(
       state = excluded.state, draft = excluded.draft, facts = pull_request.facts || excluded.facts, updated_at = now() returning *`,
   );
   if (!made) throw new Error("An insert returned nothing.");
-  return present(made);
+  return presentPullRequest(made);
 }
 
 export async function getPullRequest(tx: Tx, jobId: string): Promise<PullRequestRecord | null> {
   const found = await row(tx, sql<PullRequestRow>`select * from pull_request where job_id = ${jobId}`);
-  return found && present(found);
+  return found && presentPullRequest(found);
 }
