@@ -29,26 +29,6 @@ for (const number of [1, 2, 3] as const) {
 const app = github.app({
   name: "x1agent",
   owner: "acme",
-  permissions: {
-    issues: "write",
-    pull_requests: "write",
-    contents: "write",
-    checks: "write",
-    actions: "read",
-    statuses: "read",
-  },
-  events: [
-    "issues",
-    "issue_comment",
-    "pull_request",
-    "pull_request_review",
-    "pull_request_review_comment",
-    "check_run",
-    "check_suite",
-    "status",
-    "push",
-    "repository",
-  ],
   ...(values.webhook ? { webhook: { url: values.webhook, secret: "standin" } } : {}),
 });
 const installation = await github.install(app, "acme");

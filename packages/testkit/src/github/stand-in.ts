@@ -54,6 +54,27 @@ export type Files = Readonly<Record<string, string | Buffer | null>>;
 /** `owner/name`, or the repository itself. */
 export type RepositoryName = string | Repository;
 
+const usualPermissions = {
+  issues: "write",
+  pull_requests: "write",
+  contents: "write",
+  checks: "write",
+  statuses: "read",
+  actions: "read",
+} satisfies Permissions;
+const usualEvents = [
+  "issues",
+  "issue_comment",
+  "pull_request",
+  "pull_request_review",
+  "pull_request_review_comment",
+  "check_run",
+  "check_suite",
+  "status",
+  "push",
+  "repository",
+];
+
 /**
  * A made-up GitHub on loopback: REST (`<url>/api/v3` and `<url>`), GraphQL as far as `gh` needs it, git over smart HTTP
  * (`<url>/<owner>/<name>.git`), webhooks, and methods by which a test plays the people around it.
@@ -374,18 +395,19 @@ export class GithubStandIn {
 
   // Apps and tokens ---------------------------------------------------------------------------------------------------
 
+  /** Registers an app. Without permissions or events it has those that a product for pull requests asks for. */
   app(options: {
     name: string;
     owner: string;
-    permissions: Permissions;
+    permissions?: Permissions;
     events?: readonly string[];
     webhook?: { url: string; secret?: string };
   }): App {
     return this.world.addApp({
       name: options.name,
       owner: this.account(options.owner),
-      permissions: options.permissions,
-      events: [...(options.events ?? [])],
+      permissions: options.permissions ?? usualPermissions,
+      events: [...(options.events ?? usualEvents)],
       ...(options.webhook ? { webhook: options.webhook } : {}),
     });
   }

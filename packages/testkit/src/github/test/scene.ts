@@ -14,27 +14,6 @@ afterEach(async () => {
   for (const end of ended.splice(0).reverse()) await end();
 });
 
-const permissions = {
-  issues: "write",
-  pull_requests: "write",
-  contents: "write",
-  checks: "write",
-  statuses: "read",
-  actions: "read",
-} as const;
-const events = [
-  "issues",
-  "issue_comment",
-  "pull_request",
-  "pull_request_review",
-  "pull_request_review_comment",
-  "check_run",
-  "check_suite",
-  "status",
-  "push",
-  "repository",
-];
-
 /** An organization with a repository, an App installed on it, people inside and outside. */
 export async function scene(options: { webhook?: { url: string; secret: string }; private?: boolean } = {}) {
   const github = await GithubStandIn.start();
@@ -50,8 +29,6 @@ export async function scene(options: { webhook?: { url: string; secret: string }
   const app = github.app({
     name: "x1 test",
     owner: "acme",
-    permissions,
-    events,
     ...(options.webhook ? { webhook: options.webhook } : {}),
   });
   const installation = await github.install(app, "acme", ["acme/tool"]);
