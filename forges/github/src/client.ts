@@ -2,8 +2,7 @@ import { createAppAuth } from "@octokit/auth-app";
 import { Octokit } from "@octokit/core";
 import { retry } from "@octokit/plugin-retry";
 import { throttling } from "@octokit/plugin-throttling";
-import { accept, type Outcome, refuse } from "@x1agent/contract";
-import type { ForgeLimits } from "@x1agent/forges";
+import { accept, type ForgeLimits, type Outcome, refuse } from "@x1agent/contract";
 import type { z } from "zod";
 import { boundedFetch, TooLarge } from "./http.ts";
 

@@ -1,17 +1,18 @@
 import { accept, type Outcome, refuse } from "@x1agent/contract";
-import type {
-  CheckRequest,
-  Forge,
-  ForgeCheck,
-  ForgeIssue,
-  ForgePermission,
-  ForgePullRequest,
-  ForgeRepository,
-  ForgeReviewItem,
-  ForgeText,
-  Page,
-  PageRequest,
-  PullRequestRequest,
+import {
+  type CheckRequest,
+  type Forge,
+  type ForgeCheck,
+  type ForgeIssue,
+  type ForgePullRequest,
+  type ForgeRepository,
+  type ForgeReviewItem,
+  type ForgeText,
+  isPermission,
+  isPermitted,
+  type Page,
+  type PageRequest,
+  type PullRequestRequest,
 } from "@x1agent/forges";
 import { z } from "zod";
 import { type Answer, createClient, type GithubClient, type GithubOptions, pageOf } from "./client.ts";
@@ -43,8 +44,6 @@ const ANNOTATIONS = 50;
 const MAX_ANNOTATIONS = 500;
 /** Failed checks whose logs are read. */
 const MAX_LOGS = 5;
-
-const rank: Record<string, number> = { none: 0, read: 1, triage: 2, write: 3, maintain: 4, admin: 5 };
 
 /** GitHub, or GitHub Enterprise Server, for one connection. See the port for what each method promises. */
 export function createGithubForge(options: GithubOptions): Forge {
@@ -238,8 +237,8 @@ export function createGithubForge(options: GithubOptions): Forge {
       if (!found.ok) return found.code === "forge_not_found" ? accept("none" as const) : found;
       const { permission, role_name: role } = found.value.value;
       // A role of the organization's own making has a name of its own: then the permission under it counts.
-      const known = role !== undefined && role in rank ? role : permission;
-      return accept((known in rank ? known : "none") as ForgePermission);
+      const known = role !== undefined && isPermission(role) ? role : permission;
+      return accept(isPermission(known) ? known : "none");
     },
 
     async gitCredential(at, purpose) {
@@ -409,7 +408,10 @@ const ownStatus = "x1agent";
 /** What the connection needs and has not, one sentence each. Pure. */
 export function missingPermissions(held: Readonly<Record<string, string>>): string[] {
   return Object.entries(neededPermissions)
-    .filter(([name, level]) => (rank[held[name] ?? "none"] ?? 0) < (rank[level] ?? 0))
+    .filter(([name, level]) => {
+      const given = held[name] ?? "none";
+      return !isPermission(given) || !isPermitted(given, level);
+    })
     .map(([name, level]) => `The installation lacks ${name}: ${level}.`);
 }
 

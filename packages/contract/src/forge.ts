@@ -16,6 +16,7 @@ export const ForgeLimits = z.object({
   resetAt: time,
   retryAt: time.nullable(),
 });
+export type ForgeLimits = z.infer<typeof ForgeLimits>;
 
 /** A way into a forge: an installation of an app, or one person's token. */
 export const ForgeConnection = z.object({

@@ -38,14 +38,8 @@ export function stripHidden(text: string): { text: string; hidden: Hidden[] } {
     note("characters", character);
     return "";
   });
-  // To the end of the text where it is not closed, as browsers read it. Again until none is left: taking one out may make one.
-  for (let again = true; again; ) {
-    again = false;
-    out = cutBetween(out, "<!--", "-->", (what) => {
-      again = true;
-      note("comment", what);
-    });
-  }
+  // To the end of the text where it is not closed, as browsers read it.
+  out = withoutComments(out, (what) => note("comment", what));
   out = out.replace(/<(details)\b[^<>]{0,1000}>/gi, (tag) => {
     note("collapsed", tag);
     return "[collapsed on the page:] ";
@@ -81,14 +75,21 @@ export function stripHidden(text: string): { text: string; hidden: Hidden[] } {
     return "";
   });
   // Taking tags out may have put together what was apart.
+  out = withoutComments(out, (what) => note("comment", what));
+  return { text: out, hidden: hiddenKinds.flatMap((kind) => found.get(kind) ?? []) };
+}
+
+/** Again until none is left: taking one out may make one. */
+function withoutComments(text: string, onCut: (what: string) => void): string {
+  let out = text;
   for (let again = true; again; ) {
     again = false;
     out = cutBetween(out, "<!--", "-->", (what) => {
       again = true;
-      note("comment", what);
+      onCut(what);
     });
   }
-  return { text: out, hidden: hiddenKinds.flatMap((kind) => found.get(kind) ?? []) };
+  return out;
 }
 
 function cutBetween(text: string, open: string, close: string, onCut: (what: string) => void): string {

@@ -1,4 +1,4 @@
-import type { Outcome } from "@x1agent/contract";
+import type { ForgeLimits, Outcome } from "@x1agent/contract";
 
 /**
  * The forge port: all that the control plane knows of a place where repositories, issues and pull requests live. An adapter
@@ -79,9 +79,6 @@ export interface Forge {
 
 export type PageRequest = { limit: number; cursor?: string };
 export type Page<Item> = { items: Item[]; cursor: string | null };
-
-/** Rate limit as the forge states it. `resetAt` is ISO 8601; `retryAt` is set while a secondary limit holds. */
-export type ForgeLimits = { limit: number; remaining: number; resetAt: string; retryAt: string | null };
 
 export type ForgeIdentity = {
   /** Account whose repositories the connection reaches: an organization or a person. */

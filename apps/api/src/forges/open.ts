@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { accept, type Outcome, refuse } from "@x1agent/contract";
+import { accept, type ForgeLimits, type Outcome, refuse } from "@x1agent/contract";
 import {
   appSecretNames,
   type Connection,
@@ -10,7 +10,7 @@ import {
 } from "@x1agent/domain-forges";
 import { openSecret } from "@x1agent/domain-secrets";
 import { createGithubForge, githubAddresses } from "@x1agent/forge-github";
-import type { Forge, ForgeLimits } from "@x1agent/forges";
+import type { Forge } from "@x1agent/forges";
 import type { Database } from "@x1agent/kernel";
 
 /** Ways into the forges that the organization is connected to. */
