@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Client, createClient } from "@x1agent/client";
 import type { JobState, StoredEvent } from "@x1agent/contract";
-import { createRepository, createServerDatabase, type ModelServer, startModelServer } from "@x1agent/testkit";
+import { createRepository, createServerDatabase, type ModelServer, runSql, startModelServer } from "@x1agent/testkit";
 import { GithubStandIn } from "@x1agent/testkit/github";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -329,6 +329,22 @@ function postmaster(): number {
   expect(readlinkSync(`/proc/${pid}/exe`)).toMatch(/postgres$/);
   return pid;
 }
+
+// The agent has its goal before the job is said to run: what it does in between is work as well.
+if (process.env.DATABASE_URL)
+  it("is killed when the agent works already and the job is not yet said to run", async () => {
+    const id = await create({ goal: `${edit}[[calls 1]][[sleep 20]]`, setup: "sleep 2" });
+    await begun(id, "setup");
+    const url = served?.url ?? "";
+    const held = runSql(url, "begin; lock table x1.job in share mode; select pg_sleep(60)").catch(() => {});
+    await seen(id, "model.call");
+    expect(await job(id)).toMatchObject({ state: "provisioning" });
+    await service.kill();
+    await runSql(url, "select pg_terminate_backend(pid) from pg_locks where mode = 'ShareLock' and granted");
+    await held;
+    await service.start();
+    await endsRight(id);
+  });
 
 if (process.env.DATABASE_URL)
   it("is taken over within 30 s by another service on the same database", async () => {

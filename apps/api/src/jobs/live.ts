@@ -59,6 +59,8 @@ export class Live {
   /** Words of the agent's last message, for the pull request. */
   summary: string | null = null;
   lastEventAt = Date.now();
+  /** The agent was given a message: from here on there is work, and a conversation, to keep. */
+  turnBegan = false;
   budgetRefused = false;
   readonly #options: LiveOptions;
   readonly #abort = new AbortController();
@@ -146,7 +148,11 @@ export class Live {
       case "agent.text":
         this.summary = String(payload.text).slice(0, 8_000);
         break;
+      case "turn.started":
+        this.turnBegan = true;
+        break;
       case "turn.ended":
+        this.turnBegan = true;
         this.mailbox.put({ kind: "turn_ended", ...(event.payload as { stopReason: StopReason }) });
         break;
       case "permission.requested":

@@ -321,7 +321,7 @@ export class JobRun {
     // What was done until then stays for a retry; nothing more is done, or paid for, meanwhile.
     const kept = end.to === "failed" || end.to === "timed_out" || end.to === "cancelled";
     if (live && kept) await this.#stopHost(live);
-    if (live && kept && this.#job.state !== "provisioning")
+    if (live && kept)
       await saveProgress(this.#deps, this.#job, live, AbortSignal.timeout(this.#timing.stopMs)).catch(
         (error: unknown) => this.#deps.log.warn("progress could not be saved", { error, jobId: this.#job.id }),
       );
@@ -384,7 +384,7 @@ export class JobRun {
     // What a dead process left is for whoever takes the job over next.
     if (this.#workingSince === null) return false;
     if (live) await this.#stopHost(live);
-    if (live && this.#job.state !== "provisioning")
+    if (live)
       await saveProgress(deps, this.#job, live, AbortSignal.timeout(this.#timing.stopMs)).catch((error: unknown) =>
         deps.log.warn("progress could not be saved", { error, jobId: this.#job.id }),
       );

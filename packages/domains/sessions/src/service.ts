@@ -94,6 +94,17 @@ export async function readEvents(tx: Tx, jobId: string, after: number, limit: nu
   ).map(present);
 }
 
+/** Whether the attempt's agent was given a message: what it leaves before that is the platform's own, and no work. */
+export async function turnBegan(tx: Tx, jobId: string, attemptId: string): Promise<boolean> {
+  const found = await row(
+    tx,
+    sql<{
+      seq: number;
+    }>`select seq from event where job_id = ${jobId} and attempt_id = ${attemptId} and type = 'turn.started' and source = 'reported' limit 1`,
+  );
+  return found !== null;
+}
+
 /** Blobs that a job's events name: what may be read through the job. */
 export async function eventNamesBlob(tx: Tx, jobId: string, digest: string): Promise<boolean> {
   return (

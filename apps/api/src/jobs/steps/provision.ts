@@ -225,7 +225,9 @@ export function firstMessage(
   if (resumed.cliSession)
     return (
       said.join("\n\n") ||
-      "Your workspace was replaced and your files were put back. Go on with the goal where you stopped."
+      `Your workspace was replaced and ${
+        resumed.work ? "your files were put back" : "its files are the base's again, without any change of yours"
+      }. Go on with the goal where you stopped.`
     );
   const parts = [goal];
   if (resumed.work) parts.push("An earlier attempt left changes in /workspace; build on them.");

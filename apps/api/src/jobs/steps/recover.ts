@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { EventEnvelope } from "@x1agent/contract";
 import { loseLeases } from "@x1agent/domain-budgets";
 import { type AttemptRecord, endAttempt, type JobRecord, runningAttempt } from "@x1agent/domain-jobs";
-import { saveSession } from "@x1agent/domain-sessions";
+import { saveSession, turnBegan } from "@x1agent/domain-sessions";
 import type { WorkspaceInfo } from "@x1agent/workspaces";
 import { collectChange } from "../../git/index.ts";
 import type { LoopDeps } from "../deps.ts";
@@ -75,6 +75,9 @@ async function salvage(deps: LoopDeps, job: JobRecord, attempt: AttemptRecord, i
       await storeReported(deps, job, job.runtime, await Promise.all(events.map((event) => shorten(event, deps.blobs))));
     }
   });
+  // By the record, not by the job's state: the agent is given its goal a moment before the job is said to run.
+  const began = await deps.db.tenant(job.organizationId, (tx) => turnBegan(tx, job.id, attempt.id));
+  if (!began) return;
   const manifest = deps.manifestOf(job.runtime);
   await attemptPart("session", async () => {
     const home = manifest ? await saveSessionFiles(workspace, manifest.sessionFiles) : null;
@@ -88,7 +91,7 @@ async function salvage(deps: LoopDeps, job: JobRecord, attempt: AttemptRecord, i
       );
   });
   const base = job.baseCommit;
-  if (base === null || job.state === "provisioning") return;
+  if (base === null) return;
   await attemptPart("work", async () => {
     const folder = join(deps.dataDir, "jobs");
     await mkdir(folder, { recursive: true });

@@ -44,6 +44,8 @@ export async function saveProgress(
   signal?: AbortSignal,
 ): Promise<Outcome<{ file: string; named: string[] } | null>> {
   await live.flush();
+  // What set-up leaves is made again by the next attempt's.
+  if (!live.turnBegan) return accept(null);
   const { attempt, manifest, workspace, base } = live;
   const folder = join(deps.dataDir, "jobs");
   await mkdir(folder, { recursive: true });
