@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Client, createClient } from "@x1agent/client";
 import { isTerminal, type Job, type JobState, type RuntimeManifest } from "@x1agent/contract";
 import { createSampleRepository, type ModelServer, startModelServer } from "@x1agent/testkit";
-import { type Part, pause, root, startPart } from "./lib.ts";
+import { type Part, root, startPart } from "./lib.ts";
 
 /** The whole product as a process of its own, with the scripted model server and the sample project. */
 export type Stage = {
@@ -72,13 +72,23 @@ export async function install(client: Client, manifest: RuntimeManifest): Promis
   }
 }
 
-/** Waits for one of these states. A job that ends in another says so. */
+/**
+ * Waits for one of these states, by the job's events as a person's client does: asking again and again would take from the
+ * two cores what is measured on them. A job that ends in another state says so.
+ */
 export async function reach(client: Client, jobId: string, ...states: JobState[]): Promise<Job> {
-  for (const end = performance.now() + 120_000; performance.now() < end; ) {
+  const stop = AbortSignal.timeout(120_000);
+  const there = async () => {
     const job = await client.getJob({ params: { jobId } });
     if (states.includes(job.state)) return job;
     if (isTerminal(job.state)) throw new Error(`The job ended ${job.state}: ${job.reason}, ${job.reasonDetail}`);
-    await pause(10);
+    return null;
+  };
+  for await (const event of client.events(jobId, { signal: stop })) {
+    const to = event.type === "job.state" ? (event.payload.to as JobState) : null;
+    if (to === null || !(states.includes(to) || isTerminal(to))) continue;
+    const job = await there();
+    if (job) return job;
   }
   throw new Error(`The job did not reach ${states.join(" or ")} within two minutes.`);
 }

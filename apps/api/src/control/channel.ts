@@ -41,13 +41,15 @@ import { sidecarPolicy, usableGrants } from "./policy.ts";
 export type ChannelRepository = SidecarRepository & {
   /** Unsealed or minted for this purpose now; null where none is stored. A Fault carries a sentence that may be shown. */
   credential(purpose: GitPurpose): Promise<GitCredentialReply | null>;
-  /** Absent: it is never pushed to from a workspace. */
-  push?: {
-    /** Branches that never are, its default branch and the one that the job stands on among them. */
-    protected: readonly string[];
-    /** Whether the forge protects a branch now. */
-    isProtected?(branch: string): Promise<boolean>;
-  };
+  /** Absent: it is never pushed to from a workspace. Read for each policy that is sent, so it may become known later. */
+  push?:
+    | {
+        /** Branches that never are, its default branch and the one that the job stands on among them. */
+        protected: readonly string[];
+        /** Whether the forge protects a branch now. */
+        isProtected?(branch: string): Promise<boolean>;
+      }
+    | undefined;
 };
 
 export type Registration = {

@@ -50,6 +50,7 @@ export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
   const deps = { git, dataDir: options.dataDir, local };
   const jobRepositoryPath = (jobId: string) => join(options.dataDir, "jobs", `${jobId.replaceAll(/[^\w-]/g, "_")}.git`);
   return {
+    remote: (repository) => parseRemote(repository, local),
     resolveBase: (request) => resolveBase(deps, request),
     jobRepositoryPath,
     async jobRepository(jobId, base) {

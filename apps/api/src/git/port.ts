@@ -113,6 +113,8 @@ export type PublishRequest = {
 export type PullRequestText = { title: string; body: string };
 
 export interface PlatformGit {
+  /** A repository's address taken apart, as `resolveBase` does it. Asks nobody. */
+  remote(repository: string): Outcome<Remote>;
   /** Lists the remote's refs with the job's own credential, then brings the base into the mirror. Refuses `repository_invalid`, `base_unknown`. */
   resolveBase(request: BaseRequest): Promise<Outcome<Base>>;
   /** The job's clean bare repository with the base commit; idempotent, rebuilt when it is gone. Mounted read-only at /x1/base.git. */

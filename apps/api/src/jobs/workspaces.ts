@@ -36,14 +36,49 @@ export type WorkspaceRequest = {
   agent?: {
     manifest: RuntimeManifest;
     appDir: string;
-    base: Pick<Base, "remote" | "branch" | "defaultBranch">;
-    /** Branch that the platform publishes the job to. */
-    targetBranch: string | null;
+    remote: Remote;
+    /** What the job stands on and is published to; null until that is known, and nothing is pushed before. */
+    standing(): Standing | null;
     onBudgetRefused(reply: BudgetRefusal): void;
   };
 };
 
+/** What decides which branches no agent pushes to. */
+export type Standing = {
+  base: Pick<Base, "branch" | "defaultBranch">;
+  /** Branch that the platform publishes the job to. */
+  targetBranch: string | null;
+};
+
 export type OpenedWorkspace = { workspace: Workspace; close(): Promise<void> };
+
+/** A workspace on its way. Neither promise must be awaited by anybody. */
+export type OpeningWorkspace = {
+  /** As soon as commands without network and the host can run: earlier than the sidecar is ready. */
+  first: Promise<Workspace>;
+  /** Rejects when it could not be launched; nothing of it is left then. */
+  ready: Promise<OpenedWorkspace>;
+  /** Ends it, also while it is still on its way. */
+  close(): Promise<void>;
+};
+
+/** Begins to launch a workspace while other things are still found out. */
+export function beginWorkspace(deps: LoopDeps, request: WorkspaceRequest): OpeningWorkspace {
+  const first = Promise.withResolvers<Workspace>();
+  const ready = openWorkspace(deps, { ...request, opened: first.resolve });
+  // One that was there already is not told of.
+  ready.then(({ workspace }) => first.resolve(workspace), first.reject);
+  first.promise.catch(() => {});
+  return {
+    first: first.promise,
+    ready,
+    close: () =>
+      ready.then(
+        (opened) => opened.close(),
+        () => {},
+      ),
+  };
+}
 
 /** Launches one workspace of a job, with its sidecar announced first. `close` ends both, whatever happened. */
 export async function openWorkspace(deps: LoopDeps, request: WorkspaceRequest): Promise<OpenedWorkspace> {
@@ -75,7 +110,7 @@ async function sidecarBoot(
   workspaceId: string,
   owner: { organizationId: string; projectId: string; jobId: string; attemptId: string; memberId: string },
 ): Promise<SidecarBoot> {
-  const remote = agent?.base.remote;
+  const remote = agent?.remote;
   const trusted = trustOf(job) === trustedLabel;
   const git = remote?.kind === "http" || remote?.kind === "https" ? [{ name: "origin", url: remote.url }] : [];
   const enrolmentToken = deps.control.register({
@@ -85,29 +120,34 @@ async function sidecarBoot(
       ...repository,
       credential: async (purpose: GitPurpose) =>
         (await deps.gitCredential?.(job.organizationId, job.id, job.repository, purpose)) ?? null,
-      ...(agent && protectedBranches(agent)
-        ? {
-            push: {
-              protected: protectedBranches(agent) ?? [],
+      get push() {
+        const standing = agent?.standing();
+        const names = standing ? protectedBranches(standing) : null;
+        return names === null
+          ? undefined
+          : {
+              protected: names,
               isProtected: async (branch: string) =>
                 (await deps.isProtectedBranch?.(job.organizationId, job.repository, branch)) ?? false,
-            },
-          }
-        : {}),
+            };
+      },
     })),
     ...(agent ? { onBudgetRefused: agent.onBudgetRefused } : {}),
     ...(onEvents ? { onEvents } : {}),
   });
   const [repository] = git;
-  const forge = repository && (await deps.forgeOf?.(job.organizationId, job));
+  // A verification gets no key at all: what is not there cannot be used.
+  const [forge, routes, prices] = await Promise.all([
+    repository && deps.forgeOf?.(job.organizationId, job),
+    agent ? deps.routes(job.organizationId) : [],
+    agent ? deps.prices(job.organizationId) : {},
+  ]);
   return {
-    ...(forge ? { forge: { ...forge, repository: repository.name } } : {}),
+    ...(repository && forge ? { forge: { ...forge, repository: repository.name } } : {}),
     ...{ workspaceId, attemptId: attempt.id, jobId: job.id, controlUrl: deps.control.url, enrolmentToken, phase, git },
     jobToken: token(),
-    // A verification gets no key at all: what is not there cannot be used.
-    routes: agent ? await deps.routes(job.organizationId) : [],
+    ...{ routes, prices },
     registries: [...deps.registries],
-    prices: agent ? await deps.prices(job.organizationId) : {},
     sliceTokens: 4_000,
     limits: {
       maxBodyBytes: 32 * 1024 ** 2,
@@ -127,10 +167,7 @@ async function sidecarBoot(
  * that the platform publishes to, the job's own and other jobs': what is there was approved. Null where the default one is not
  * known: then nobody can say that it is not the one pushed to. Pure.
  */
-export function protectedBranches({
-  base,
-  targetBranch,
-}: Pick<NonNullable<WorkspaceRequest["agent"]>, "base" | "targetBranch">): string[] | null {
+export function protectedBranches({ base, targetBranch }: Standing): string[] | null {
   if (base.defaultBranch === null) return null;
   return [base.defaultBranch, base.branch, targetBranch, platformBranches].filter((name) => name !== null);
 }
@@ -144,7 +181,7 @@ export function workspaceSpec(
   const { memoryBytes, processes, diskBytes } = job.limits;
   return {
     ...{ id, organizationId: job.organizationId, jobId: job.id, attemptId: attempt.id, purpose },
-    env: gitEnvironment(agent?.base.remote),
+    env: gitEnvironment(agent?.remote),
     minIsolation: isolationRank(job.isolation) > 0 ? job.isolation : "process",
     mounts: [{ source: jobRepository, target: "/x1/base.git" }],
     limits: { memoryBytes, processes, diskBytes },

@@ -1,17 +1,25 @@
-import { type Approval, accept, Fault, type Outcome, type ReasonCode, refuse } from "@x1agent/contract";
+import assert from "node:assert/strict";
+import {
+  type Approval,
+  accept,
+  Fault,
+  type Outcome,
+  type ReasonCode,
+  type RuntimeManifest,
+  refuse,
+} from "@x1agent/contract";
 import { listApprovals } from "@x1agent/domain-approvals";
 import { listFollowUps } from "@x1agent/domain-forges";
-import { type JobRecord, setAttemptFacts, setJobFacts, startAttempt } from "@x1agent/domain-jobs";
+import { type AttemptRecord, type JobRecord, setAttemptFacts, setJobFacts, startAttempt } from "@x1agent/domain-jobs";
 import { resumableSession } from "@x1agent/domain-sessions";
 import { followUpMessage } from "@x1agent/forges";
-import type { Workspace } from "@x1agent/workspaces";
 import { type Base, checkout, describe, type InstructionFile, targetBranchName } from "../../git/index.ts";
 import type { BudgetRefusal, LoopDeps } from "../deps.ts";
 import { Live, type Notice } from "../live.ts";
 import type { Mailbox } from "../mailbox.ts";
 import { observe, phase, transition } from "../record.ts";
 import { restoreSessionFiles, restoreWork } from "../saved-files.ts";
-import { openWorkspace, sidecarOrigin } from "../workspaces.ts";
+import { beginWorkspace, type OpeningWorkspace, type Standing, sidecarOrigin } from "../workspaces.ts";
 import { trustOf } from "./trust.ts";
 
 /** Why an attempt ended before any paid call. */
@@ -30,10 +38,8 @@ export async function provision(
   signal: AbortSignal,
   onLive: (live: Live) => void,
 ): Promise<Provisioned> {
-  let attemptId: string | null = null;
   const attempt = await deps.db.tenant(queued.organizationId, (tx) => startAttempt(tx, queued, null));
-  attemptId = attempt.id;
-  let job = await transition(deps, queued, { to: "provisioning", reason: "claimed", attemptId });
+  const job = await transition(deps, queued, { to: "provisioning", reason: "claimed", attemptId: attempt.id });
   const fail = (reason: ReasonCode, detail: string): Provisioned => ({ ok: false, job, reason, detail });
 
   const manifest = deps.manifestOf(job.runtime);
@@ -41,68 +47,93 @@ export async function provision(
   if (!manifest || !appDir.ok)
     return fail("installation_failed", appDir.ok ? `Unknown runtime ${job.runtime}.` : appDir.detail);
 
-  await observe(deps, job, attempt.id, {
-    type: "attempt.started",
-    payload: { attemptId: attempt.id, number: attempt.number, runtime: job.runtime, model: job.model },
-  });
-  const prepared = await phase(
-    deps,
-    job,
-    attempt.id,
-    "checkout",
-    () => prepareBase(deps, job, signal),
-    (value) => (value.ok ? "ok" : "failed"),
-  );
-  if (!prepared.ok)
-    return fail(prepared.code === "repository_invalid" ? "repository_invalid" : "checkout_failed", prepared.detail);
-  const { base, jobRepository } = prepared.value;
-  await deps.db.tenant(job.organizationId, (tx) =>
-    setJobFacts(tx, job.id, {
-      baseCommit: base.commit,
-      targetBranch: job.targetBranch ?? targetBranchName(job.id, job.title),
-    }),
-  );
-  job = {
-    ...job,
-    baseCommit: base.commit,
-    targetBranch: job.targetBranch ?? targetBranchName(job.id, job.title),
-    attempt: attempt.number,
-  };
-
+  const remote = deps.git.remote(job.repository);
   let live: Live | null = null;
+  let standing: Standing | null = null;
+  // Volume and sidecar need nothing of the base: they are made while it is looked for.
+  const opening = !remote.ok
+    ? null
+    : beginWorkspace(deps, {
+        ...{ job, attempt, purpose: "agent", jobRepository: deps.git.jobRepositoryPath(job.id), phase: "setup" },
+        agent: {
+          ...{ manifest, appDir: appDir.value, remote: remote.value, standing: () => standing },
+          onBudgetRefused: (_reply: BudgetRefusal) => {
+            if (!live || live.budgetRefused) return;
+            live.budgetRefused = true;
+            mailbox.put({ kind: "budget" });
+          },
+        },
+      });
+  try {
+    await observe(deps, job, attempt.id, {
+      type: "attempt.started",
+      payload: { attemptId: attempt.id, number: attempt.number, runtime: job.runtime, model: job.model },
+    });
+    const prepared = await phase(
+      deps,
+      job,
+      attempt.id,
+      "checkout",
+      async () => (remote.ok ? prepareBase(deps, job, signal) : remote),
+      (value) => (value.ok ? "ok" : "failed"),
+    );
+    if (!prepared.ok)
+      return fail(prepared.code === "repository_invalid" ? "repository_invalid" : "checkout_failed", prepared.detail);
+    assert(opening, "a base was found for a repository without an address");
+    const { base } = prepared.value;
+    const targetBranch = job.targetBranch ?? targetBranchName(job.id, job.title);
+    standing = { base, targetBranch };
+    return await equip(
+      deps,
+      { ...job, baseCommit: base.commit, targetBranch, attempt: attempt.number },
+      { attempt, manifest, mailbox, signal, opening, ...prepared.value },
+      (made) => {
+        live = made;
+        onLive(made);
+      },
+    );
+  } finally {
+    if (!live) await opening?.close();
+  }
+}
+
+type Equipment = Prepared & {
+  attempt: AttemptRecord;
+  manifest: RuntimeManifest;
+  mailbox: Mailbox<Notice>;
+  signal: AbortSignal;
+  opening: OpeningWorkspace;
+};
+
+/** From a base and a workspace on its way to a session that has its goal. */
+async function equip(
+  deps: LoopDeps,
+  job: JobRecord,
+  { attempt, manifest, mailbox, signal, opening, base, jobRepository }: Equipment,
+  onLive: (live: Live) => void,
+): Promise<Provisioned> {
+  const fail = (reason: ReasonCode, detail: string): Provisioned => ({ ok: false, job, reason, detail });
   const instructions = deps.git.readInstructions(jobRepository, base.commit);
   instructions.catch(() => {});
   const { commit, branch, remote } = base;
   const origin = remote.kind === "http" || remote.kind === "https" ? sidecarOrigin : null;
-  const fill = (workspace: Workspace) => checkout(workspace, { commit, branch: branch ?? "work", signal, origin });
-  let filled: Promise<void> | null = null;
-  const opened = await openWorkspace(deps, {
-    ...{ job, attempt, purpose: "agent", jobRepository, phase: "setup" },
-    // While the sidecar gets ready, the work tree is written and, where no set-up comes between, the host starts.
-    opened(workspace) {
-      filled = fill(workspace);
-      filled.catch(() => {});
-      if (job.setup === null) workspace.startHost().catch(() => {});
-    },
-    agent: {
-      ...{ manifest, appDir: appDir.value, base, targetBranch: job.targetBranch },
-      onBudgetRefused: (_reply: BudgetRefusal) => {
-        if (!live || live.budgetRefused) return;
-        live.budgetRefused = true;
-        mailbox.put({ kind: "budget" });
-      },
-    },
-  });
-  live = new Live({ deps, job, attempt, manifest, base, jobRepository, opened, mailbox });
+  const workspace = await opening.first;
+  // While the sidecar gets ready, the work tree is written and, where no set-up comes between, the host starts.
+  const filled = checkout(workspace, { commit, branch: branch ?? "work", signal, origin });
+  filled.catch(() => {});
+  if (job.setup === null) workspace.startHost().catch(() => {});
+  const [saved] = await deps.db.tenant(job.organizationId, async (tx) => [
+    await resumableSession(tx, job.id, job.runtime),
+    await setJobFacts(tx, job.id, { baseCommit: base.commit, targetBranch: job.targetBranch }),
+    await setAttemptFacts(tx, attempt.id, { workspaceId: workspace.id, isolation: workspace.report }),
+  ]);
+  const opened = await opening.ready;
+  const live = new Live({ deps, job, attempt, manifest, base, jobRepository, opened, mailbox });
   onLive(live);
-  const { workspace } = opened;
-  await deps.db.tenant(job.organizationId, (tx) =>
-    setAttemptFacts(tx, attempt.id, { workspaceId: workspace.id, isolation: workspace.report }),
-  );
 
-  await (filled ?? fill(workspace));
+  await filled;
   signal.throwIfAborted();
-  const resumed = await restore(deps, live, job);
+  const resumed = await restore(deps, live, saved);
   if (job.setup !== null) {
     const command = job.setup;
     const result = await phase(
@@ -137,15 +168,13 @@ export async function provision(
   const started = await startSession(deps, live, job, resumed, await instructions);
   if (!started.ok)
     return fail(started.code === "isolation_unavailable" ? "isolation_unavailable" : "runtime_failed", started.detail);
-  job = await transition(deps, job, { to: "running", reason: "workspace_ready", attemptId: attempt.id });
-  return { ok: true, live, job };
+  const running = await transition(deps, job, { to: "running", reason: "workspace_ready", attemptId: attempt.id });
+  return { ok: true, live, job: running };
 }
 
-async function prepareBase(
-  deps: LoopDeps,
-  job: JobRecord,
-  signal: AbortSignal,
-): Promise<Outcome<{ base: Base; jobRepository: string }>> {
+type Prepared = { base: Base; jobRepository: string };
+
+async function prepareBase(deps: LoopDeps, job: JobRecord, signal: AbortSignal): Promise<Outcome<Prepared>> {
   const credential = (await deps.credential?.(job.organizationId, job, "read")) ?? accept(null);
   if (!credential.ok) return credential;
   const base = await deps.git.resolveBase({
@@ -163,8 +192,11 @@ async function prepareBase(
 type Resumed = { cliSession: string | null; work: boolean };
 
 /** Puts back what the newest attempt left: its work always, its conversation where the runtime can resume. */
-async function restore(deps: LoopDeps, live: Live, job: JobRecord): Promise<Resumed> {
-  const saved = await deps.db.tenant(job.organizationId, (tx) => resumableSession(tx, job.id, job.runtime));
+async function restore(
+  deps: LoopDeps,
+  live: Live,
+  saved: Awaited<ReturnType<typeof resumableSession>>,
+): Promise<Resumed> {
   if (!saved) return { cliSession: null, work: false };
   const bundle = saved.workBlob ? await deps.blobs.get(saved.workBlob) : null;
   const work = bundle !== null && (await restoreWork(live.workspace, bundle));
