@@ -30,6 +30,7 @@ import { loadPrices, loadProviderRoute, priceTable, providerDefaults } from "./p
 import { readRegistries } from "./registries.ts";
 import { type CatalogueEntry, loadCatalogue } from "./runtimes/catalogue.ts";
 import { installRuntime, sweepPartialInstalls } from "./runtimes/install.ts";
+import { createSelfTests, type SelfTests } from "./runtimes/self-test.ts";
 import { isSample } from "./sample.ts";
 import { type Assembly, type Foundation, type Parts, VERSION } from "./service.ts";
 import { readInstance } from "./start/files.ts";
@@ -88,6 +89,8 @@ export type LoopDeps = Foundation & {
   registries: readonly SidecarRegistry[];
   /** Address of the service's own API. */
   url: string;
+  /** Whether a workspace of this attempt is at work though no job has it. */
+  keeps(attemptId: string): boolean;
 };
 /** The job loop, as the rest of the service knows it. */
 export type Loop = {
@@ -118,7 +121,8 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
       const network = { upstreamProxy: options.upstreamProxy, ca: machineAuthorities() };
       const forgeFetch = outgoingFetch(network, process.env);
       const forgesInUse = createForges({ db, masterKey, fetch: forgeFetch });
-      const runtimes = await createRuntimes(foundation);
+      const selfTests = createSelfTests({ driver, log, directory: join(options.dataDir, "runtimes") });
+      const runtimes = await createRuntimes(foundation, selfTests);
       const identity = identities.createIdentity(db, {
         // Signs better-auth's own cookies; from the master key, so that it is the same after a restart.
         secret: createHmac("sha256", masterKey).update("x1 identity").digest("hex"),
@@ -263,6 +267,7 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
             network,
             url,
             registries: registries.served,
+            keeps: selfTests.owns,
           });
           watch = await startWatch({
             ...{ db, log, start: forge.startTriggered, instance: await readInstance(options.dataDir) },
@@ -293,6 +298,7 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
         async stop() {
           clearInterval(pruning);
           await watch?.stop();
+          await selfTests.stop();
           await loop?.stop();
         },
       };
@@ -317,7 +323,7 @@ async function createLocal({ options }: Foundation): Promise<WorkspaceDriver> {
   );
 }
 
-async function createRuntimes({ options, log }: Foundation): Promise<RuntimeShelf> {
+async function createRuntimes({ options, log }: Foundation, tests: SelfTests): Promise<RuntimeShelf> {
   const directory = join(options.dataDir, "runtimes");
   const catalogue = await loadCatalogue(join(root, "runtimes"));
   // A folder of its own: it must not replace files under workspaces that are starting.
@@ -325,6 +331,7 @@ async function createRuntimes({ options, log }: Foundation): Promise<RuntimeShel
   const shelf = createRuntimeShelf({
     catalogue,
     directory,
+    tests,
     async install({ runtimeDir }, targetDir, onProgress) {
       await installRuntime({ runtimeDir, targetDir, onProgress, sandbox });
       await buildRuntimeApp({ runtimeDir, outDir: targetDir });

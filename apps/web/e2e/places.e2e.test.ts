@@ -1,3 +1,5 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fix } from "@x1agent/api/test";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { accessibilityFindings, lacksBrowser, sizes, TestSite } from "../test/browser.ts";
@@ -31,6 +33,34 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await page.getByRole("heading", { level: 1, name: "Runtimes" }).waitFor();
     await expect.poll(() => page.title()).toBe("(1) Runtimes · x1agent");
     expect(await page.locator('link[rel="icon"]').getAttribute("href")).toBe("/icon-waiting.svg");
+  });
+
+  it("a runtime is tested on demand: what was measured and when, and why it failed", async () => {
+    const page = await site.signedIn("/runtimes");
+    const tested = page.getByRole("region", { name: /^Self-test of/ }).first();
+    const patient = { timeout: 60_000 };
+    await tested.getByText("not yet").waitFor();
+    await tested.getByRole("button", { name: "Test now" }).click();
+    await tested.getByText("passed", { exact: true }).waitFor(patient);
+    await tested.getByText(/^\d+ MB/).waitFor();
+    await page.reload();
+    await tested.getByText("passed", { exact: true }).waitFor();
+    const [{ test, path } = {}] = (await site.service.client.listRuntimes()).items.filter(({ test }) => test);
+    expect(test).toMatchObject({ ok: true, detail: null });
+    expect(test?.memory?.bytes).toBeGreaterThan(20e6);
+    // A CLI that is there and does not start.
+    const adapter = join(path ?? "", "adapter.mjs");
+    const whole = await readFile(adapter, "utf8");
+    await writeFile(adapter, "throw new Error('broken on purpose')");
+    try {
+      await tested.getByRole("button", { name: "Test now" }).click();
+      await tested.getByText("failed", { exact: true }).waitFor(patient);
+    } finally {
+      await writeFile(adapter, whole);
+    }
+    expect(await tested.getByText("MB").count()).toBe(0);
+    expect(await accessibilityFindings(page)).toEqual([]);
+    await expect.poll(() => site.service.driver.list(), patient).toEqual([]);
   });
 
   it("jobs are filtered by what stands in the address", async () => {

@@ -29,6 +29,13 @@ describe.skipIf(lacksBrowser)(
       const entry = page.getByRole("listitem", { name: "Pi" });
       await entry.getByRole("button", { name: /^Install/ }).click();
       await entry.getByText("installed", { exact: true }).waitFor({ timeout: 240_000 });
+      // Tested by itself afterwards, on this machine: figures of the real CLI.
+      const tested = entry.getByRole("region", { name: "Self-test of Pi" });
+      await tested.getByText("passed", { exact: true }).waitFor({ timeout: 120_000 });
+      expect(await tested.getByRole("definition").allTextContents()).toEqual([
+        expect.stringMatching(/^\d+(ms|s)$/),
+        expect.stringMatching(/^\d+ MB/),
+      ]);
       expect(await accessibilityFindings(page)).toEqual([]);
 
       await page.keyboard.press("g");

@@ -8,6 +8,7 @@ import type {
   ExecSpec,
   HostEndpoint,
   HostExit,
+  HostMemory,
   Workspace,
   WorkspaceDriver,
   WorkspaceInfo,
@@ -17,6 +18,7 @@ import { Capture } from "./capture.ts";
 import { Cgroups, type ProcessGroup } from "./cgroups.ts";
 import { readJournal } from "./journal.ts";
 import { exists, findTools, makeEtc, tryProgram, usrEntries } from "./machine.ts";
+import { treeMemory } from "./memory.ts";
 import { entering, findOutside, type Outside, outerUid, ownAccount } from "./outside.ts";
 import { ProcessLevelWorkspace } from "./process-level.ts";
 import {
@@ -760,6 +762,11 @@ class LocalWorkspace implements Workspace {
     await host.exited;
     await host.closeDir();
     this.#host = null;
+  }
+
+  async hostMemory(): Promise<HostMemory | null> {
+    const host = await this.#host?.catch(() => null);
+    return host ? treeMemory(host.sandbox.pid) : null;
   }
 
   /** All journal files of the host, oldest first. They are the agent's: bounded here and believed nowhere. */

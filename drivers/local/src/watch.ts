@@ -62,7 +62,8 @@ export function sumTrees(rows: readonly ProcessRow[], roots: readonly number[]):
   return sums;
 }
 
-async function readProcesses(): Promise<ProcessRow[]> {
+/** Every process with its private resident memory. */
+export async function readProcesses(): Promise<ProcessRow[]> {
   const names = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const rows = await Promise.all(
     names.map(async (name): Promise<ProcessRow | null> => {

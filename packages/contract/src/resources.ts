@@ -367,10 +367,28 @@ export const Publication = z.object({
 });
 export type Publication = z.infer<typeof Publication>;
 
+/** What the last self-test of a runtime found: its CLI was started in an empty workspace until it took messages; no model was called. */
+export const RuntimeTest = z.object({
+  at: time,
+  /** Of the CLI that was tested: after an update it is not the manifest's. */
+  version: z.string(),
+  ok: z.boolean(),
+  /** What went wrong. */
+  detail: z.string().nullable(),
+  /** From the order to start to the CLI's readiness, on this machine. */
+  startMs: z.number().int().nullable(),
+  /** Host, CLI and all that it started, idle; shared pages by their share (`pss`) or in full (`rss`). Null where the driver cannot look. */
+  memory: z.object({ bytes: z.number().int(), by: z.enum(["pss", "rss"]) }).nullable(),
+});
+export type RuntimeTest = z.infer<typeof RuntimeTest>;
+
 export const Runtime = z.object({
   manifest: RuntimeManifest,
   installed: z.boolean(),
   installing: z.boolean(),
+  /** A self-test is under way. */
+  testing: z.boolean(),
+  test: RuntimeTest.nullable(),
   path: z.string().nullable(),
 });
 export type Runtime = z.infer<typeof Runtime>;

@@ -492,6 +492,17 @@ export const routes = defineRoutes({
     status: 200,
     errors: ["runtime_unknown"],
   },
+  testRuntime: {
+    method: "POST",
+    path: "/api/v1/runtimes/:name/test",
+    summary:
+      "Start an installed runtime's CLI in an empty workspace until it takes messages, without a model call, and measure start and memory; text lines of progress, the last one is JSON {ok, detail}.",
+    kind: "text",
+    scope: "admin",
+    response: z.string(),
+    status: 200,
+    errors: ["runtime_unknown", "runtime_not_installed"],
+  },
 
   listGrants: {
     method: "GET",

@@ -65,6 +65,9 @@ export type HostEndpoint =
   | { kind: "unix"; eventsPath: string; inputPath: string; token: string }
   | { kind: "http"; eventsUrl: string; inputUrl: string; token: string };
 
+/** Bytes, with shared pages by their share (`pss`) or, where that may not be read, in full (`rss`). */
+export type HostMemory = { bytes: number; by: "pss" | "rss" };
+
 export type HostExit = { exitCode: number | null; signal: string | null; limitHit: string | null };
 
 export interface Workspace {
@@ -77,6 +80,8 @@ export interface Workspace {
   startHost(): Promise<{ endpoint: HostEndpoint; exited: Promise<HostExit> }>;
   /** Ends host and CLI with everything they started; the volume stays for `exec`. */
   stopHost(): Promise<void>;
+  /** Memory of the host and of all that it started, now; null when it does not run. A driver that cannot look leaves it out. */
+  hostMemory?(): Promise<HostMemory | null>;
   /** Resolves when the sidecar process has ended; never rejects. */
   readonly sidecarExited: Promise<{ exitCode: number | null; signal: string | null }>;
   /** The host's on-disk event journal of the last run, for events that were written and not yet fetched. */

@@ -66,6 +66,8 @@ export type LoopDeps = {
   pullRequest?(job: JobRecord, published: PullRequestOf): Promise<Outcome<OpenedPullRequest | null>>;
   /** Address of a job's page, where others than this machine reach it. */
   jobLink?(jobId: string): string | null;
+  /** Whether a workspace of this attempt is at work though no job has it; the sweep leaves it alone. */
+  keeps?(attemptId: string): boolean;
   /** Every organization, for the sweep. */
   organizations(): Promise<string[]>;
   /** Our own listeners: no sidecar ever dials them. */

@@ -116,7 +116,12 @@ export async function startLoop(deps: LoopDeps): Promise<Loop> {
         (await db.tenant(organizationId, (tx) => ownedWorkspaces(tx))).map(({ attemptId }) => attemptId),
       );
       for (const info of found) {
-        if (info.organizationId !== organizationId || owned.has(info.attemptId) || trials.owns(info.attemptId))
+        if (
+          info.organizationId !== organizationId ||
+          owned.has(info.attemptId) ||
+          trials.owns(info.attemptId) ||
+          deps.keeps?.(info.attemptId)
+        )
           continue;
         log.info("a workspace that nobody owns is ended", { workspaceId: info.id, jobId: info.jobId });
         deps.control.revoke(info.id);

@@ -25,6 +25,7 @@ export async function startJobs(
     network: NetworkFacts;
     registries: readonly SidecarRegistry[];
     url: string;
+    keeps?: LoopDeps["keeps"];
     forges: Forges;
     /** Tests step in here, between the loop and its git. */
     aroundGit?: (git: PlatformGit) => PlatformGit;
@@ -86,6 +87,7 @@ export async function startJobs(
           : null;
       },
       forbidden: () => forbidden,
+      ...(deps.keeps ? { keeps: deps.keeps } : {}),
       ...(network.upstreamProxy ? { upstreamProxy: network.upstreamProxy } : {}),
       ...(network.ca ? { ca: network.ca } : {}),
     });

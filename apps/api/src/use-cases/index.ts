@@ -144,7 +144,7 @@ export type UseCases = {
   installation: InstallationUseCases;
   /** Writes an audit entry of what was done beside the database. */
   noted(caller: Caller, action: string, subject: string): Promise<void>;
-  runtimes: Pick<RuntimeShelf, "list" | "install">;
+  runtimes: Pick<RuntimeShelf, "list" | "install" | "test">;
   gc(caller: Caller, body: RouteBody<"collectGarbage">): Promise<Outcome<RouteResponse<"collectGarbage">>>;
   doctor(): Promise<Doctor>;
 };

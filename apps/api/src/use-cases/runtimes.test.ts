@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Fault, RuntimeManifest } from "@x1agent/contract";
+import { Fault, RuntimeManifest, type RuntimeTest } from "@x1agent/contract";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createRuntimeShelf } from "./runtimes.ts";
 
@@ -25,6 +25,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
+const tests = { run: () => Promise.reject(new Error("Nobody asked for a test.")), last: async () => null };
+
 async function all(lines: AsyncIterable<string>): Promise<string[]> {
   const found: string[] = [];
   for await (const line of lines) found.push(line);
@@ -38,6 +40,7 @@ describe("the shelf of runtimes", () => {
     const shelf = createRuntimeShelf({
       catalogue: [{ manifest, runtimeDir: "/r" }],
       directory,
+      tests,
       async install(_entry, target, say) {
         runs += 1;
         say("fetching");
@@ -63,6 +66,7 @@ describe("the shelf of runtimes", () => {
     const shelf = createRuntimeShelf({
       catalogue: [{ manifest, runtimeDir: "/r" }],
       directory,
+      tests,
       install: () => Promise.reject(new Fault("unavailable", "The registry cannot be reached.")),
     });
     for (const _ of [1, 2]) {
@@ -71,5 +75,41 @@ describe("the shelf of runtimes", () => {
     }
     expect(shelf.install("other")).toMatchObject({ ok: false, code: "runtime_unknown" });
     expect(await shelf.appDir("toy")).toMatchObject({ ok: false, code: "runtime_not_installed" });
+  });
+
+  it("tests a CLI by itself after it was fetched, and again when asked, but none that is not installed", async () => {
+    const fetched = { ...manifest, install: { kind: "npm" as const, package: "toy", lock: "cli/package-lock.json" } };
+    const target = join(directory, "toy", "1");
+    let last: RuntimeTest | null = null;
+    const outcomes = [true, false];
+    const shelf = createRuntimeShelf({
+      catalogue: [{ manifest: fetched, runtimeDir: "/r" }],
+      directory,
+      async install() {
+        await mkdir(join(target, "node_modules/toy"), { recursive: true });
+        await writeFile(join(target, "runtime.json"), JSON.stringify(fetched));
+        await writeFile(join(target, "node_modules/toy/package.json"), '{"version":"1"}');
+      },
+      tests: {
+        async run(_manifest, appDir, say) {
+          say(`testing ${appDir}`);
+          const ok = outcomes.shift() ?? false;
+          const detail = ok ? null : "It did not start.";
+          last = { at: "2026-01-01T00:00:00.000Z", version: "1", ok, detail, startMs: null, memory: null };
+          return last;
+        },
+        last: async () => last,
+      },
+    });
+    expect(await shelf.test("toy")).toMatchObject({ ok: false, code: "runtime_not_installed" });
+    expect(await shelf.test("other")).toMatchObject({ ok: false, code: "runtime_unknown" });
+    const run = shelf.install("toy");
+    if (!run.ok) throw new Error("refused");
+    await all(run.value);
+    await expect.poll(() => shelf.list()).toMatchObject([{ installed: true, testing: false, test: { ok: true } }]);
+    const again = await shelf.test("toy");
+    if (!again.ok) throw new Error("refused");
+    expect(await all(again.value)).toEqual([`testing ${target}\n`, '{"ok":false,"detail":"It did not start."}\n']);
+    expect(await shelf.list()).toMatchObject([{ testing: false, test: { ok: false } }]);
   });
 });

@@ -1,6 +1,7 @@
 import { accept, Fault, type Outcome, type Runtime, refuse } from "@x1agent/contract";
 import { type CatalogueEntry, installedDirectory } from "../runtimes/catalogue.ts";
 import { isInstalled } from "../runtimes/install.ts";
+import type { SelfTests } from "../runtimes/self-test.ts";
 import type { RuntimeChoice } from "./job-settings.ts";
 
 /** The catalogue with what is installed here, and the way to install. */
@@ -11,6 +12,8 @@ export type RuntimeShelf = {
   appDir(name: string): Promise<Outcome<string>>;
   /** Progress as text lines; the last one is JSON `{ok, detail}`. Two requests for the same runtime share one run. */
   install(name: string): Outcome<AsyncIterable<string>>;
+  /** Tests an installed one, told like an installation. A CLI that was fetched is tested by itself afterwards. */
+  test(name: string): Promise<Outcome<AsyncIterable<string>>>;
 };
 
 export type RuntimeShelfDeps = {
@@ -19,13 +22,15 @@ export type RuntimeShelfDeps = {
   directory: string;
   /** Fetches the CLI if it has one, and puts adapter and manifest beside it. */
   install(entry: CatalogueEntry, targetDir: string, onProgress: (line: string) => void): Promise<void>;
+  tests: Pick<SelfTests, "run" | "last">;
 };
 
 type Run = { lines: string[]; ended: boolean; waiting: Set<() => void> };
 
 /** Makes the shelf of one service. */
-export function createRuntimeShelf({ catalogue, directory, install }: RuntimeShelfDeps): RuntimeShelf {
-  const running = new Map<string, Run>();
+export function createRuntimeShelf({ catalogue, directory, install, tests }: RuntimeShelfDeps): RuntimeShelf {
+  const installing = new Map<string, Run>();
+  const testing = new Map<string, Run>();
   const targetOf = (entry: CatalogueEntry) => installedDirectory(directory, entry.manifest);
 
   async function list(): Promise<Runtime[]> {
@@ -36,32 +41,57 @@ export function createRuntimeShelf({ catalogue, directory, install }: RuntimeShe
         return {
           manifest: entry.manifest,
           installed,
-          installing: running.has(entry.manifest.name),
+          installing: installing.has(entry.manifest.name),
+          testing: testing.has(entry.manifest.name),
+          test: await tests.last(entry.manifest.name),
           path: installed ? path : null,
         };
       }),
     );
   }
 
-  function start(entry: CatalogueEntry): Run {
+  /** Begins work whose lines many may read; `work` answers with the last sentence. */
+  function start(
+    runs: Map<string, Run>,
+    name: string,
+    work: (say: (line: string) => void) => Promise<{ ok: boolean; detail: string }>,
+  ): Run {
     const run: Run = { lines: [], ended: false, waiting: new Set() };
     const say = (line: string) => {
       run.lines.push(line);
       for (const wake of run.waiting) wake();
     };
-    const end = (ok: boolean, detail: string) => {
+    const end = (result: { ok: boolean; detail: string }) => {
       run.ended = true;
-      running.delete(entry.manifest.name);
-      say(JSON.stringify({ ok, detail }));
+      runs.delete(name);
+      say(JSON.stringify(result));
     };
-    running.set(entry.manifest.name, run);
-    install(entry, targetOf(entry), say).then(
-      () => end(true, `${entry.manifest.title} ${entry.manifest.version} is installed.`),
-      (error: unknown) =>
-        end(false, error instanceof Fault ? error.message : `The installation broke: ${String(error)}`),
-    );
+    runs.set(name, run);
+    work(say).then(end, (error: unknown) => end({ ok: false, detail: (error as Error).message }));
     return run;
   }
+
+  const startInstall = (entry: CatalogueEntry): Run =>
+    start(installing, entry.manifest.name, async (say) => {
+      const { title, version } = entry.manifest;
+      try {
+        await install(entry, targetOf(entry), say);
+      } catch (error) {
+        const detail = error instanceof Fault ? error.message : `The installation broke: ${String(error)}`;
+        return { ok: false, detail };
+      }
+      // Where nothing was fetched, nothing is new that a test could find broken.
+      if (entry.manifest.install) testOf(entry);
+      return { ok: true, detail: `${title} ${version} is installed.` };
+    });
+
+  const testOf = (entry: CatalogueEntry): Run =>
+    testing.get(entry.manifest.name) ??
+    start(testing, entry.manifest.name, async (say) => {
+      const { title, version } = entry.manifest;
+      const test = await tests.run(entry.manifest, targetOf(entry), say);
+      return { ok: test.ok, detail: test.detail ?? `${title} ${version} starts here.` };
+    });
 
   return {
     list,
@@ -78,7 +108,14 @@ export function createRuntimeShelf({ catalogue, directory, install }: RuntimeShe
     install(name) {
       const entry = catalogue.find(({ manifest }) => manifest.name === name);
       if (!entry) return refuse("runtime_unknown", `There is no runtime "${name}".`);
-      return accept(follow(running.get(name) ?? start(entry)));
+      return accept(follow(installing.get(name) ?? startInstall(entry)));
+    },
+    async test(name) {
+      const entry = catalogue.find(({ manifest }) => manifest.name === name);
+      if (!entry) return refuse("runtime_unknown", `There is no runtime "${name}".`);
+      if (!(await isInstalled(targetOf(entry), entry.manifest)))
+        return refuse("runtime_not_installed", `${entry.manifest.title} is not installed.`);
+      return accept(follow(testOf(entry)));
     },
   };
 }

@@ -6,7 +6,7 @@ import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { AuditEntry, auditStart, auditText, type RouteResponse } from "@x1agent/contract";
 import { type Command, InvalidArgumentError } from "commander";
-import { contextOf, readSecret } from "../context.ts";
+import { type Context, contextOf, readSecret } from "../context.ts";
 import { exitCodes, UsageError } from "../exit.ts";
 import type { SetExit } from "../program.ts";
 import { table, visible, visibleLine } from "../render/index.ts";
@@ -33,6 +33,20 @@ const usdPerMTok = (option: string) => (text: string) => {
     throw new UsageError(`${option} takes USD per million tokens, such as 0.25, not "${text}".`);
   return usd;
 };
+
+/** Says each line of progress; gives the last one, which is the result. */
+async function followed(
+  context: Context,
+  route: "installRuntime" | "testRuntime",
+  name: string,
+): Promise<{ ok: boolean; detail: string }> {
+  let last = "";
+  for await (const line of context.client.lines(route, { params: { name } })) {
+    if (line.trim()) last = line;
+    if (line.trim() && !line.startsWith("{")) context.say(visibleLine(line));
+  }
+  return JSON.parse(last) as { ok: boolean; detail: string };
+}
 
 /** `up`, `doctor`, `runtimes`, `providers`, `secrets`, `audit`: the installation itself. */
 export function addServiceCommands(program: Command, setExit: SetExit): void {
@@ -111,16 +125,25 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
       );
     });
   runtimes
+    .command("test <name>")
+    .description("start an installed one in an empty workspace, without a model call, and measure it")
+    .action(async (name: string, _, command: Command) => {
+      const context = contextOf(command);
+      const result = await followed(context, "testRuntime", name);
+      const test = (await context.client.listRuntimes()).items.find(({ manifest }) => manifest.name === name)?.test;
+      const figures = [
+        test?.startMs == null ? [] : [`ready after ${test.startMs} ms`],
+        test?.memory ? [`${Math.round(test.memory.bytes / 1e6)} MB of memory`] : [],
+      ].flat();
+      context.print({ ...result, test: test ?? null }, visible([result.detail, ...figures].join("\n")));
+      if (!result.ok) setExit(exitCodes.failed.code);
+    });
+  runtimes
     .command("install <name>")
     .description("install one at its exact version")
     .action(async (name: string, _, command: Command) => {
       const context = contextOf(command);
-      let last = "";
-      for await (const line of context.client.lines("installRuntime", { params: { name } })) {
-        if (line.trim()) last = line;
-        if (line.trim() && !line.startsWith("{")) context.say(visibleLine(line));
-      }
-      const result = JSON.parse(last) as { ok: boolean; detail: string };
+      const result = await followed(context, "installRuntime", name);
       context.print(result, visible(result.detail));
       if (!result.ok) setExit(exitCodes.failed.code);
     });

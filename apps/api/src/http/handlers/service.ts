@@ -10,6 +10,7 @@ type Names =
   | "doctor"
   | "listRuntimes"
   | "installRuntime"
+  | "testRuntime"
   | "listProviders"
   | "setProvider"
   | "testProvider"
@@ -41,6 +42,7 @@ export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names
     doctor: async () => accept(await useCases.doctor()),
     listRuntimes: async () => accept(wholePage(await runtimes.list())),
     installRuntime: async (call) => runtimes.install(call.params.name),
+    testRuntime: (call) => runtimes.test(call.params.name),
     listProviders: async (call) => accept(wholePage(await providers.list(callerOf(call)))),
     async setProvider(call) {
       if (!providerName.test(call.params.name))

@@ -1,12 +1,13 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import type { Capability, RouteResponse } from "@x1agent/contract";
-import { CircleCheck, CircleDashed } from "lucide-react";
-import { useState } from "react";
+import { CircleCheck, CircleDashed, CircleX } from "lucide-react";
+import { useEffect, useState } from "react";
+import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Only } from "../../../components/only.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
-import { visible } from "../../../lib/format.ts";
+import { formatBytes, formatDuration, visible } from "../../../lib/format.ts";
 import { runtimesQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
 import "../runtimes.css";
@@ -58,13 +59,14 @@ export function Runtimes() {
   );
 }
 
-function Entry({ runtime: { manifest, installed, installing } }: { runtime: Runtime }) {
+/** Follows a long call line by line to its end; rejects with the sentence of a failure. */
+function useFollowed(route: "installRuntime" | "testRuntime", name: string) {
   const [lines, setLines] = useState<string[]>([]);
-  const install = useMutation({
+  const work = useMutation({
     mutationFn: async () => {
       setLines([]);
       let last = "";
-      for await (const line of client.lines("installRuntime", { params: { name: manifest.name } })) {
+      for await (const line of client.lines(route, { params: { name } })) {
         last = line;
         setLines((before) => [...before, line].slice(-200));
       }
@@ -76,6 +78,11 @@ function Entry({ runtime: { manifest, installed, installing } }: { runtime: Runt
     },
     onSettled: () => queryClient.invalidateQueries(runtimesQuery),
   });
+  return { work, lines };
+}
+
+function Entry({ runtime: { manifest, installed, installing, testing, test } }: { runtime: Runtime }) {
+  const { work: install, lines } = useFollowed("installRuntime", manifest.name);
   const busy = install.isPending || installing;
   return (
     <li className="card" aria-label={manifest.title}>
@@ -111,6 +118,7 @@ function Entry({ runtime: { manifest, installed, installing } }: { runtime: Runt
           </div>
         ) : null}
       </dl>
+      {installed ? <SelfTest manifest={manifest} testing={testing} test={test} /> : null}
       <ul className="capabilities" aria-label="Capabilities">
         {capabilities.map((name) => {
           const has = manifest.capabilities.includes(name);
@@ -138,5 +146,86 @@ function Entry({ runtime: { manifest, installed, installing } }: { runtime: Runt
       ) : null}
       {install.isError ? <Failure error={install.error} retry={() => install.mutate()} /> : null}
     </li>
+  );
+}
+
+/** What the last self-test found, and the button for the next one. A failure is the test's result, told like any other. */
+function SelfTest({ manifest, testing, test }: Pick<Runtime, "manifest" | "testing" | "test">) {
+  const { work, lines } = useFollowed("testRuntime", manifest.name);
+  const busy = work.isPending || testing;
+  return (
+    <section className="self-test" aria-label={`Self-test of ${manifest.title}`}>
+      <div className="head">
+        <h3>Self-test</h3>
+        <span role="status">{busy ? <Busy line={lines.at(-1)} /> : <Verdict test={test} />}</span>
+        <Only scope="admin">
+          <Button disabled={busy} onClick={() => work.mutate()}>
+            Test now
+          </Button>
+        </Only>
+      </div>
+      {test?.ok === false && !busy ? (
+        <p className="state bad">{visible(test.detail ?? "No reason was given.")}</p>
+      ) : null}
+      {test?.ok ? (
+        <dl className="figures">
+          <div>
+            <dt>Ready after</dt>
+            <dd className="mono">{test.startMs === null ? "not measured" : formatDuration(test.startMs)}</dd>
+          </div>
+          <div>
+            <dt>Memory when idle</dt>
+            <dd className="mono">
+              {test.memory === null ? "not measured" : formatBytes(test.memory.bytes)}
+              {test.memory?.by === "rss" ? <span className="quiet"> shared pages counted in full</span> : null}
+            </dd>
+          </div>
+        </dl>
+      ) : null}
+      {test && test.version !== manifest.version ? (
+        <p className="quiet">
+          That was version <span className="mono">{visible(test.version)}</span>.
+        </p>
+      ) : null}
+      <p className="quiet small">
+        Starts the CLI here in an empty workspace without network, until it takes messages. No model is called.
+      </p>
+      {work.isError && test?.ok !== false ? <Failure error={work.error} retry={() => work.mutate()} /> : null}
+    </section>
+  );
+}
+
+function Verdict({ test }: Pick<Runtime, "test">) {
+  if (!test)
+    return (
+      <span className="state neutral">
+        <CircleDashed size={16} aria-hidden /> not yet
+      </span>
+    );
+  return (
+    <>
+      <span className={test.ok ? "state good" : "state bad"}>
+        {test.ok ? <CircleCheck size={16} aria-hidden /> : <CircleX size={16} aria-hidden />}
+        {test.ok ? "passed" : "failed"}
+      </span>{" "}
+      <span className="quiet">
+        <Age at={test.at} />
+      </span>
+    </>
+  );
+}
+
+/** The step it is at and for how long: its end is not countable. */
+function Busy({ line }: { line: string | undefined }) {
+  const [seconds, setSeconds] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => setSeconds((before) => before + 1), 1_000);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <span className="state running">
+      {line && !line.startsWith("{") ? visible(line) : "testing"}
+      <span className="mono quiet"> {seconds}s</span>
+    </span>
   );
 }
