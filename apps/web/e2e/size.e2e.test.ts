@@ -22,6 +22,8 @@ it("loads its shell in under 250 KB, and every screen with its own page only", (
     .map((path) => readFileSync(join(dist, path), "utf8"))
     .join("");
   expect(entry).not.toContain("recharts-wrapper");
+  // And the terminal with the output that somebody plays.
+  expect(entry).not.toContain("windowsPty");
   expect(readdirSync(join(dist, "assets")).filter((name) => name.endsWith(".js")).length).toBeGreaterThan(8);
   // Nothing from elsewhere, nothing inline: the page's policy would stop it.
   expect(html).not.toMatch(/https?:\/\/(?!www\.w3\.org)/);

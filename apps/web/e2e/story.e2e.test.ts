@@ -48,6 +48,42 @@ describe.skipIf(lacksBrowser)(`a job's story${lacksBrowser ? ` (${lacksBrowser})
     expect(await accessibilityFindings(page)).toEqual([]);
   });
 
+  it("plays output that moves the cursor on demand, and lets it reach nothing beyond its screen", async () => {
+    const oscs = ["0;stolen", "52;c;c3RvbGVu", "8;;http://127.0.0.1:9/", "1337;File=inline=1:AAAA", "9;told"];
+    const printed = [
+      ...oscs.map((osc) => `\\033]${osc}\\007`),
+      ...[
+        "working 10%%",
+        "\\rworking 99%%",
+        "\\r\\033[2Kdone\\nold line\\n",
+        "\\033[1A\\033[2K",
+        "\\033[32mnew line\\033[0m\\n",
+      ],
+      ...["\\033[8mconcealed\\033[0m", "\\033[6n\\033[c\\033[21t", "<b>bold</b>\\n"],
+    ].join("");
+    const job = await site.service.create({ goal: `[[shell printf '${printed}']] [[claim-success]]` });
+    await site.service.reach(job.id, "no_changes");
+    const page = await site.signedIn(`/jobs/${job.id}`, { permissions: ["clipboard-read", "clipboard-write"] });
+    const story = page.getByRole("region", { name: "Story" });
+    await page.getByRole("searchbox", { name: "Search this story" }).fill("printf");
+    await story.locator("summary").first().click();
+    // First all that was printed, hidden from nobody.
+    await story.locator("pre.terminal").getByText("working 10%").waitFor();
+    const title = await page.title();
+    await page.evaluate(() => navigator.clipboard.writeText("mine"));
+    await story.getByRole("button", { name: "Play it as a terminal" }).click();
+    const screen = story.getByRole("region", { name: "Terminal screen" });
+    await screen.getByText("done").waitFor();
+    expect(((await screen.textContent()) ?? "").trimEnd()).toBe("done\nnew line\nconcealed<b>bold</b>");
+    await screen.locator(".ansi-green", { hasText: "new line" }).waitFor();
+    expect(await screen.locator("a, b, img").count()).toBe(0);
+    expect(await page.title()).toBe(title);
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe("mine");
+    expect(await accessibilityFindings(page)).toEqual([]);
+    await story.getByRole("button", { name: "Show all that was printed" }).click();
+    await story.locator("pre.terminal").getByText("working 10%").waitFor();
+  });
+
   it("is searched, copied, saved, and opened at its first error", async () => {
     const job = await site.service.create({
       goal: "Look for a needle [[say a needle in hay]] [[shell exit 3]] [[claim-success]]",

@@ -1,5 +1,5 @@
 import Anser from "anser";
-import { useState } from "react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
 import { visible } from "../lib/format.ts";
 import "./terminal.css";
 
@@ -11,6 +11,36 @@ const MAX = 200_000;
 /** Taken over from the output. "Hidden" and "blink" are not: nothing that was printed goes out of sight. */
 const weights: ReadonlySet<string> = new Set(["bold", "italic", "underline", "dim"]);
 
+const Screen = lazy(() => import("./screen.tsx"));
+
+/** Anything that a terminal takes as more than text, a line's end and a colour: it would show something else than what came. */
+const moving = /\r(?!\n)|[\b\v\f]|\u001b(?!\[[\d;:]*m)/;
+
+/** Output as it came, and on demand as a terminal would show it after all that it overwrote and erased. */
+export function Played({ text, children }: { text: string; children: ReactNode }) {
+  const [played, setPlayed] = useState(false);
+  if (!moving.test(text)) return children;
+  return (
+    <>
+      <p className="played">
+        <button type="button" className="more" aria-pressed={played} onClick={() => setPlayed(!played)}>
+          {played ? "Show all that was printed" : "Play it as a terminal"}
+        </button>{" "}
+        <span className="quiet">
+          {played ? "What was overwritten or erased does not stand here." : "It moves the cursor or erases."}
+        </span>
+      </p>
+      {played ? (
+        <Suspense fallback={<p className="quiet">Playing…</p>}>
+          <Screen text={text.slice(-MAX)} />
+        </Suspense>
+      ) : (
+        children
+      )}
+    </>
+  );
+}
+
 /**
  * Output of a command as a terminal would colour it. Colours and weight are all that is taken from it: every other
  * sequence, and every character that cannot be seen, is shown as what it is.
@@ -21,7 +51,7 @@ export function Terminal({ text }: { text: string }) {
   const hidden = all ? 0 : Math.max(0, lines.length - LAST);
   const shown = lines.slice(hidden).join("\n").slice(-MAX);
   return (
-    <>
+    <Played text={text}>
       {hidden > 0 ? (
         <button type="button" className="more" onClick={() => setAll(true)}>
           Show {hidden} earlier lines
@@ -40,6 +70,6 @@ export function Terminal({ text }: { text: string }) {
           </span>
         ))}
       </pre>
-    </>
+    </Played>
   );
 }

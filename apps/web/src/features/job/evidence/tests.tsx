@@ -3,6 +3,7 @@ import { CircleAlert, CircleCheck, CircleDashed, MessageSquareQuote } from "luci
 import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Failure, Loading } from "../../../components/states.tsx";
+import { Played } from "../../../components/terminal.tsx";
 import { client } from "../../../lib/client.ts";
 import { formatDuration, visible } from "../../../lib/format.ts";
 import type { Evidence } from "../review.ts";
@@ -178,20 +179,22 @@ function Log({ title, command, text, isPending, error }: LogText & { title: stri
       </h2>
       {error ? <Failure error={error} /> : null}
       {isPending ? <Loading /> : null}
-      <div className="buttons">
-        {start > 0 ? <Button onClick={() => setFrom(Math.max(0, start - WINDOW))}>Earlier lines</Button> : null}
-        {start + WINDOW < lines.length ? <Button onClick={() => setFrom(start + WINDOW)}>Later lines</Button> : null}
-      </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling box must be reachable by keyboard */}
-      <pre ref={box} tabIndex={0}>
-        {lines.slice(start, start + WINDOW).map((line, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a log never changes
-          <span key={start + index} className={start + index === at ? "at-failure" : ""}>
-            {visible(line.slice(0, 5_000))}
-            {"\n"}
-          </span>
-        ))}
-      </pre>
+      <Played text={text}>
+        <div className="buttons">
+          {start > 0 ? <Button onClick={() => setFrom(Math.max(0, start - WINDOW))}>Earlier lines</Button> : null}
+          {start + WINDOW < lines.length ? <Button onClick={() => setFrom(start + WINDOW)}>Later lines</Button> : null}
+        </div>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling box must be reachable by keyboard */}
+        <pre ref={box} tabIndex={0}>
+          {lines.slice(start, start + WINDOW).map((line, index) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: a log never changes
+            <span key={start + index} className={start + index === at ? "at-failure" : ""}>
+              {visible(line.slice(0, 5_000))}
+              {"\n"}
+            </span>
+          ))}
+        </pre>
+      </Played>
     </section>
   );
 }
