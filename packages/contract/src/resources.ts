@@ -387,8 +387,9 @@ export const Runtime = z.object({
   installed: z.boolean(),
   installing: z.boolean(),
   /** A self-test is under way. */
-  testing: z.boolean(),
-  test: RuntimeTest.nullable(),
+  testing: z.boolean().optional(),
+  /** Absent until there was one. */
+  test: RuntimeTest.optional(),
   path: z.string().nullable(),
 });
 export type Runtime = z.infer<typeof Runtime>;

@@ -37,13 +37,16 @@ export function createRuntimeShelf({ catalogue, directory, install, tests }: Run
     return Promise.all(
       catalogue.map(async (entry) => {
         const path = targetOf(entry);
-        const installed = await isInstalled(path, entry.manifest);
+        const [installed, test] = await Promise.all([
+          isInstalled(path, entry.manifest),
+          tests.last(entry.manifest.name),
+        ]);
         return {
           manifest: entry.manifest,
           installed,
           installing: installing.has(entry.manifest.name),
           testing: testing.has(entry.manifest.name),
-          test: await tests.last(entry.manifest.name),
+          ...(test ? { test } : {}),
           path: installed ? path : null,
         };
       }),

@@ -1,5 +1,5 @@
 import type { Terminal as Emulator, IBufferCell } from "@xterm/headless";
-import * as headless from "@xterm/headless/lib-headless/xterm-headless.mjs";
+import { Terminal } from "@xterm/headless/lib-headless/xterm-headless.mjs";
 import { useEffect, useState } from "react";
 import { visible } from "../lib/format.ts";
 
@@ -20,7 +20,7 @@ export default function Screen({ text }: { text: string }) {
   const [lines, setLines] = useState<Line[] | null>(null);
   useEffect(() => {
     let gone = false;
-    const emulator: Emulator = new (headless as unknown as { Terminal: new (options: object) => Emulator }).Terminal({
+    const emulator = new Terminal({
       ...{ cols: COLUMNS, rows: ROWS, scrollback: SCROLLBACK },
       // A pipe has no terminal driver in front that would add the carriage returns.
       ...{ convertEol: true, allowProposedApi: true, logLevel: "off" },

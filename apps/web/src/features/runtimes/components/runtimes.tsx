@@ -81,7 +81,7 @@ function useFollowed(route: "installRuntime" | "testRuntime", name: string) {
   return { work, lines };
 }
 
-function Entry({ runtime: { manifest, installed, installing, testing, test } }: { runtime: Runtime }) {
+function Entry({ runtime: { manifest, installed, installing, testing = false, test } }: { runtime: Runtime }) {
   const { work: install, lines } = useFollowed("installRuntime", manifest.name);
   const busy = install.isPending || installing;
   return (
@@ -149,8 +149,9 @@ function Entry({ runtime: { manifest, installed, installing, testing, test } }: 
   );
 }
 
+type Tested = { test: Runtime["test"] };
 /** What the last self-test found, and the button for the next one. A failure is the test's result, told like any other. */
-function SelfTest({ manifest, testing, test }: Pick<Runtime, "manifest" | "testing" | "test">) {
+function SelfTest({ manifest, testing, test }: Tested & { manifest: Runtime["manifest"]; testing: boolean }) {
   const { work, lines } = useFollowed("testRuntime", manifest.name);
   const busy = work.isPending || testing;
   return (
@@ -195,7 +196,7 @@ function SelfTest({ manifest, testing, test }: Pick<Runtime, "manifest" | "testi
   );
 }
 
-function Verdict({ test }: Pick<Runtime, "test">) {
+function Verdict({ test }: Tested) {
   if (!test)
     return (
       <span className="state neutral">
