@@ -30,6 +30,8 @@ export default defineConfig({
           exclude,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          // By default one less than the machine has cores, and a machine of two would have one idle half of the time.
+          maxWorkers: 2,
         },
       },
       {
