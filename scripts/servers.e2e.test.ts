@@ -1,10 +1,12 @@
 import { execFileSync, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readdirSync } from "node:fs";
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createRepository, createServerDatabase, type ModelServer, runSql, startModelServer } from "@x1agent/testkit";
+import type { JobState } from "@x1agent/contract";
+import { createRepository, createServerDatabase, type ModelServer, startModelServer } from "@x1agent/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commandOf, treeOf } from "./test/processes.ts";
 import { type Served, startServed } from "./test/served.ts";
@@ -92,6 +94,32 @@ describe.skipIf(lacks !== null)(`services on a PostgreSQL server${lacks ? ` (ski
     );
     return claims.filter((claim) => claim.startsWith(`${pid} `));
   };
+  /** Approves what waits: it is published once, as it was, with events and money in order. */
+  const publish = async (jobId: string, at: ServiceProcess) => {
+    // Beside an answer there may be none: the server may just be back.
+    const reach = (state: JobState) =>
+      expect
+        .poll(async () => (await at.job(jobId).catch(() => null))?.state, { timeout: 120_000, interval: 200 })
+        .toBe(state);
+    await reach("awaiting_approval");
+    const { approvalDigest } = await at.job(jobId);
+    const { items } = await at.client.listEvidence({ params: { jobId } });
+    const { commit } = items.find((one) => one.approvalDigest === approvalDigest)?.record ?? {};
+    await at.client.decide({ params: { jobId }, body: { decision: "approve", digest: approvalDigest ?? "" } });
+    await reach("succeeded");
+    const done = await at.job(jobId);
+    const git = (...argv: string[]) => execFileSync("git", ["-C", repository, ...argv], { encoding: "utf8" }).trim();
+    expect(git("rev-parse", done.targetBranch ?? "")).toBe(commit);
+    const events = await at.events(jobId);
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
+    expect(events.filter(({ type }) => type === "publication.ended").map(({ payload }) => payload.outcome)).toEqual([
+      "published",
+    ]);
+    const { items: calls } = await at.client.listCalls({ params: { jobId } });
+    const cost = calls.reduce((sum, { costMicros }) => sum + costMicros, 0);
+    expect(done).toMatchObject({ spentMicros: cost, reservedMicros: 0 });
+    return { done, events, calls, cost };
+  };
   /** A workspace is swept when it is a minute old; this makes it so. */
   const age = async (spec: string) => {
     const stored = JSON.parse(await readFile(spec, "utf8"));
@@ -107,6 +135,7 @@ describe.skipIf(lacks !== null)(`services on a PostgreSQL server${lacks ? ` (ski
     const living = treeOf(two.pid).filter((pid) => /host\.mjs|sidecar\.mjs|sleep 600/.test(commandOf(pid)));
     expect(living.length).toBeGreaterThanOrEqual(3);
     const livingGroups = groupsOf(two.pid);
+    const killed = Date.now();
     await one.end("SIGKILL");
     const { uid } = await age(left);
     await age(kept);
@@ -117,9 +146,9 @@ describe.skipIf(lacks !== null)(`services on a PostgreSQL server${lacks ? ` (ski
         : null;
     const orphanEnded = orphan && once(orphan, "exit");
 
-    // The other takes the job over, in a workspace of its own; that it does so by itself within 30 s is another test's.
-    await runSql(databaseUrl, `update x1.job set owner_until = now() where id = '${mine}'`);
-    await expect.poll(async () => (await two.job(mine)).attempts.length, { timeout: 60_000 }).toBe(2);
+    // The other takes the job over, in a workspace of its own.
+    await expect.poll(async () => (await two.job(mine)).attempts.length, { timeout: 90_000, interval: 100 }).toBe(2);
+    expect(Date.now() - killed).toBeLessThan(30_000);
     expect((await two.job(mine)).attempts[0]).toMatchObject({ outcome: "lost", reason: "service_lost" });
     expect(await workspaces(one)).toHaveLength(1);
     await one.start();
@@ -134,9 +163,14 @@ describe.skipIf(lacks !== null)(`services on a PostgreSQL server${lacks ? ` (ski
     expect(existsSync(kept)).toBe(true);
     expect(groupsOf(two.pid)).toEqual(expect.arrayContaining(livingGroups));
     expect(await two.job(theirs)).toMatchObject({ state: "running", attempts: [{ state: "running" }] });
-    for (const jobId of [mine, theirs]) await two.client.cancelJob({ params: { jobId } });
-    for (const jobId of [mine, theirs])
-      await expect.poll(async () => (await two.job(jobId)).state, { timeout: 60_000 }).toBe("cancelled");
+    await two.client.cancelJob({ params: { jobId: theirs } });
+    // What was taken over ends like any other, once.
+    await two.client.injectMessage({
+      params: { jobId: mine },
+      body: { id: randomUUID(), content: edit, mode: "interrupt" },
+    });
+    await publish(mine, two);
+    await expect.poll(async () => (await two.job(theirs)).state, { timeout: 60_000 }).toBe("cancelled");
   });
 
   it("answers a clear error while the server is away, and goes on when it is back", { timeout: 240_000 }, async () => {
@@ -157,26 +191,30 @@ describe.skipIf(lacks !== null)(`services on a PostgreSQL server${lacks ? ` (ski
     await expect.poll(() => existsSync(join(spec, "../work/second.txt")), { timeout: 60_000 }).toBe(true);
     await expect.poll(() => at.log, { timeout: 60_000 }).toMatch(/the sidecar channel broke.*settle/);
     server.up();
-    await expect
-      .poll(async () => (await two.job(id).catch(() => null))?.state, { timeout: 120_000 })
-      .toBe("awaiting_approval");
-    const waiting = await two.job(id);
-    expect(waiting.attempts, at.log).toHaveLength(1);
-    const digest = waiting.approvalDigest ?? "";
-    await two.client.decide({ params: { jobId: id }, body: { decision: "approve", digest } });
-    await expect.poll(async () => (await two.job(id)).state, { timeout: 60_000 }).toBe("succeeded");
-    const events = await two.events(id);
-    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, at) => at + 1));
-    expect(events.filter(({ type }) => type === "publication.ended")).toHaveLength(1);
+    const { done, events, calls, cost } = await publish(id, two);
+    expect(done.attempts, at.log).toHaveLength(1);
     expect(events.filter(({ type }) => type === "turn.ended")).toHaveLength(1);
-    // Both calls are charged, once each, by what they really used; nothing stays booked.
-    const { items: calls } = await two.client.listCalls({ params: { jobId: id } });
+    // Both calls are charged, once each, by what they really used.
     expect(calls.map(({ outcome, estimated }) => [outcome, estimated])).toEqual(Array(2).fill(["completed", false]));
     expect(events.filter(({ type }) => type === "model.call")).toHaveLength(2);
-    const cost = calls.reduce((sum, { costMicros }) => sum + costMicros, 0);
     expect(cost).toBeGreaterThan(0);
-    expect(await two.job(id)).toMatchObject({ spentMicros: cost, reservedMicros: 0 });
     // The service that had nothing to do is there again too.
     expect(await one.job(id)).toMatchObject({ state: "succeeded" });
+  });
+
+  it("publishes what waited for approval at one that is gone with its data directory", {
+    timeout: 240_000,
+  }, async () => {
+    await two.end();
+    const id = await create(one, edit);
+    await expect.poll(async () => (await one.job(id)).state, { timeout: 120_000 }).toBe("awaiting_approval");
+    const { approvalDigest } = await one.job(id);
+    await one.end("SIGKILL");
+    await rm(one.data, { recursive: true });
+    // Only the database and the blob store are left of it.
+    await two.start();
+    expect((await two.job(id)).approvalDigest).toBe(approvalDigest);
+    const { done } = await publish(id, two);
+    expect(done.attempts).toHaveLength(1);
   });
 });
