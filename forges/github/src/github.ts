@@ -530,6 +530,8 @@ const pullRequest = (found: z.infer<typeof s.PullRequest>, notes: string[] = [])
   },
   base: { branch: found.base.ref, commit: found.base.sha },
   mergeable: found.mergeable ?? null,
+  // Said only where the base's rule asks for branches that are up to date.
+  ...(found.mergeable_state === "behind" ? { behind: true } : {}),
   mergeCommit: found.merged || found.merged_at ? (found.merge_commit_sha ?? null) : null,
   title: found.title,
   author: found.user?.login ?? "ghost",

@@ -122,6 +122,7 @@ export const PullRequest = z.object({
   merged_at: time.nullish(),
   merged: z.boolean().optional(),
   mergeable: z.boolean().nullish(),
+  mergeable_state: z.string().max(100).nullish(),
   merge_commit_sha: z.string().max(64).nullish(),
   head: Side,
   base: Side,

@@ -108,6 +108,8 @@ export const EvidenceRecord = z.object({
   round: z.number().int(),
   repository: z.string(),
   base: Hex,
+  /** First parent of a commit that brings the base into the branch that is published already; the base is the second. */
+  onto: Hex.optional(),
   commit: Hex,
   tree: Hex,
   targetBranch: z.string(),

@@ -26,7 +26,7 @@ export type JobState = z.infer<typeof JobState>;
 
 /**
  * Legal moves. The database holds the same table and refuses any other. A move back to `queued` starts another attempt
- * (loss of a workspace, changes asked for, retry). `succeeded` is reached from `publishing` only: it needs an observed
+ * (loss of a workspace, changes asked for, retry; from `publishing`: what was approved no longer fits its branch). `succeeded` is reached from `publishing` only: it needs an observed
  * work product, and leaves for another round only while its pull request is open.
  */
 export const jobTransitions: Readonly<Record<JobState, readonly JobState[]>> = {
@@ -57,7 +57,7 @@ export const jobTransitions: Readonly<Record<JobState, readonly JobState[]>> = {
     "lost",
   ],
   awaiting_approval: ["publishing", "queued", "rejected", "failed", "cancelled", "timed_out"],
-  publishing: ["succeeded", "awaiting_approval", "failed"],
+  publishing: ["succeeded", "awaiting_approval", "queued", "failed"],
   succeeded: ["queued"],
   no_changes: ["queued"],
   rejected: ["queued"],

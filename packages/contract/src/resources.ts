@@ -78,7 +78,7 @@ export const FollowPolicy = z.object({
   /** Label that starts a job. */
   label: z.string().min(1).max(50),
   who: z.enum(["write", "maintain", "admin"]),
-  /** What begins another round while the pull request is open; a conflict with the base (`base`) is only told. */
+  /** What begins another round while the pull request is open; `base` is a conflict with the base, or being behind it where the forge asks for more. */
   rounds: z.array(z.enum(["review", "checks", "base"])),
   /** Rounds that begin by themselves; further ones need a person. */
   maxRounds: z.number().int().min(0).max(50),

@@ -64,8 +64,13 @@ describe("what follows a published change", () => {
     expect(names([check({ name: "slow", state: "pending" })])).toEqual([]);
   });
 
-  it("shows a conflict without a round, and takes no answer for none", () => {
-    expect(plan({ pull: { mergeable: false, head, base } })).toMatchObject([{ kind: "base", state: "dropped" }]);
+  it("begins a round on a conflict and where it has to hold its base, and takes no answer for none", () => {
+    expect(plan({ pull: { mergeable: false, head, base } })).toMatchObject([
+      { kind: "base", state: "waiting", starts: true, body: { commit: base.commit } },
+    ]);
+    expect(plan({ pull: { mergeable: true, behind: true, head, base } })).toMatchObject([
+      { detail: expect.stringContaining("behind") },
+    ]);
     expect(plan({ pull: { mergeable: null, head, base } })).toEqual([]);
   });
 

@@ -34,7 +34,7 @@ const MAX_MESSAGE = 120_000;
 const OURS = /<!-- x1\b/;
 
 export type Seen = {
-  pull: Pick<ForgePullRequest, "mergeable" | "head" | "base">;
+  pull: Pick<ForgePullRequest, "mergeable" | "behind" | "head" | "base">;
   items: readonly ForgeReviewItem[];
   /** Of the head commit, without our own. */
   checks: readonly ForgeCheck[];
@@ -77,11 +77,13 @@ export function planFollowUps(seen: Seen): FollowUpItem[] {
           commit: pull.head.commit,
         },
       });
-  if (policy.rounds.includes("base") && pull.mergeable === false)
+  if (policy.rounds.includes("base") && (pull.mergeable === false || pull.behind))
     planned.push({
-      ...{ kind: "base", key: `base:${pull.head.commit}:${pull.base.commit}`, starts: false },
-      // To end it takes a merge, which is a commit with two parents: what is pushed here has one.
-      ...{ state: "dropped", detail: "It conflicts with its base: merge or rebase the branch by hand." },
+      ...{ kind: "base", key: `base:${pull.head.commit}:${pull.base.commit}`, starts: true },
+      ...{
+        state: "waiting",
+        detail: pull.mergeable === false ? "It conflicts with its base." : "It is behind its base.",
+      },
       body: {
         ...{ author: pull.base.branch.slice(0, 200), url: null, path: null, line: null, side: null },
         ...{ text: "", commit: pull.base.commit },

@@ -170,6 +170,8 @@ export type ForgePullRequest = {
   base: { branch: string; commit: string };
   /** Whether it could be merged now; null while the forge has not said. */
   mergeable: boolean | null;
+  /** The forge takes it only when it holds all of its base, and it does not. */
+  behind?: boolean;
   mergeCommit: string | null;
   title: string;
   author: string;

@@ -130,12 +130,12 @@ export function collectCommand(base: string, limits: Partial<CollectLimits> = {}
 }
 
 const Report = z.object({
-  kind: z.enum(["nested", "dotgit", "special", "ignored", "submodule", "limit", "tree", "done"]),
+  kind: z.enum(["nested", "dotgit", "special", "ignored", "submodule", "limit", "tree", "done", "conflict", "said"]),
   text: z.string(),
 });
 
 /** Reads the report lines; anything else on standard error is git talking and is left out. Pure. */
-export function parseCollectReport(stderr: Buffer): z.infer<typeof Report>[] {
+export function parseReport(stderr: Buffer): z.infer<typeof Report>[] {
   const lines: z.infer<typeof Report>[] = [];
   for (const line of stderr.toString("latin1").split("\n")) {
     const match = /^x1 ([a-z]+) ([A-Za-z0-9+/=]*)$/.exec(line);
@@ -179,7 +179,7 @@ export async function collectChange(
     await rm(file, { force: true });
     return refuse("conflict", `The work could not be collected: ${detail}`);
   };
-  const report = parseCollectReport(result.output);
+  const report = parseReport(result.output);
   const of = (kind: string) => report.find((line) => line.kind === kind)?.text;
   const limit = of("limit");
   if (limit) return drop(`${visible(limit)}.`);

@@ -86,7 +86,7 @@ set -eu -o pipefail
 export GIT_DIR=$1
 commit=$(git hash-object -t commit -w --stdin)
 [ "$commit" = "$2" ] || { echo 'another commit came out' >&2; exit 66; }
-printf '%s\\n^%s\\n' "$commit" "$3" | git pack-objects --quiet --revs --stdout --window=0 --threads=1
+{ printf '%s\\n^%s\\n' "$commit" "$3"; if [ -n "$4" ]; then printf '^%s\\n' "$4"; fi; } | git pack-objects --quiet --revs --stdout --window=0 --threads=1
 `;
 
 type ObjectInfo = { id: string; type: string; size: number };
@@ -205,6 +205,7 @@ export function commitObject(tree: string, base: string, text: CommitText): Buff
   return Buffer.from(
     [
       `tree ${tree}`,
+      ...(text.onto ? [`parent ${text.onto}`] : []),
       `parent ${base}`,
       `author x1agent <x1agent@localhost> ${when}`,
       `committer x1agent <x1agent@localhost> ${when}`,
@@ -342,7 +343,7 @@ export async function importChange(
   const pack = join(folder, `${randomUUID()}.pack`);
   await mkdir(folder, { recursive: true });
   try {
-    const moved = await run(tool, bash(moveScript, repository, commit, base), {
+    const moved = await run(tool, bash(moveScript, repository, commit, base, request.text.onto ?? ""), {
       maxOutputBytes: limits.maxPackBytes * 2,
       timeoutMs: limits.timeoutMs,
       memoryBytes: limits.memoryBytes,
@@ -407,9 +408,25 @@ async function lookAt(
       named.push(`${shown}: link out of the tree to ${visible(text).slice(0, 200)}`);
     if (text.startsWith("version https://git-lfs.github.com/spec/"))
       named.push(`${shown}: Git LFS pointer, its content is not part of the change`);
+    if (hasMarkers(text)) named.push(`${shown}: ${unresolved}`);
     if (looksSecret(text)) secrets.add(entry.path.toString("latin1"));
   }
   return { secrets, named: named.slice(0, 500) };
+}
+
+/** What is said of a file in which a conflict was left. */
+export const unresolved = "conflict markers, not resolved";
+
+/** One pass, whatever the text: a file of nothing but openings is as cheap as any. */
+function hasMarkers(text: string): boolean {
+  if (!text.includes("<<<<<<< ")) return false;
+  let part = 0;
+  for (const line of text.split("\n")) {
+    if (part === 0 && line.startsWith("<<<<<<< ")) part = 1;
+    else if (part === 1 && line.trimEnd() === "=======") part = 2;
+    else if (part === 2 && line.startsWith(">>>>>>> ")) return true;
+  }
+  return false;
 }
 
 type Taken = ExecResult & { stdout: Buffer };

@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { accept } from "@x1agent/contract";
 import { importChange } from "./import.ts";
+import { mergeChange } from "./merge.ts";
 import { listRefs, makeJobRepository, readFiles, readInstructions, resolveBase, withLock } from "./mirror.ts";
 import type { PlatformGit } from "./port.ts";
 import { publish } from "./publish.ts";
@@ -23,7 +24,8 @@ export {
   targetBranchName,
   verificationSentence,
 } from "./evidence.ts";
-export { defaultImportLimits } from "./import.ts";
+export { defaultImportLimits, unresolved } from "./import.ts";
+export { type Merged, type MergeRequest, mergeSides } from "./merge.ts";
 export { isBranchName, isCommitId } from "./mirror.ts";
 export { diffPage } from "./patch.ts";
 export { decideByPolicy, type PolicyDecision } from "./policy.ts";
@@ -61,6 +63,7 @@ export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
     readInstructions: (repository, commit) => readInstructions(git, repository, commit),
     readFiles: (repository, commit, paths) => readFiles(git, repository, commit, paths),
     importChange: (request) => importChange(deps, request),
+    mergeChange,
     publish: (request) => publish(deps, request),
     packOf: (jobRepository, commit, base) => packOf(git, jobRepository, commit, base),
     rebuild: (jobId, commit, base, pack) => rebuild(deps, jobRepositoryPath(jobId), commit, base, pack),

@@ -290,17 +290,30 @@ async function linkObjects(from: string, to: string): Promise<void> {
   for (const folder of await readdir(from)) {
     if (folder !== "pack" && !/^[0-9a-f]{2}$/.test(folder)) continue;
     await mkdir(join(to, folder), { recursive: true });
-    for (const name of await readdir(join(from, folder))) {
-      if (name.startsWith("tmp_") || name.startsWith(".")) continue;
+    const present = new Set(await readdir(join(to, folder)));
+    // A pack is found by its index, which therefore comes last.
+    const names = (await readdir(join(from, folder))).sort((a, b) => rank(a) - rank(b));
+    for (const name of names) {
+      if (present.has(name) || name.startsWith("tmp_") || name.startsWith(".")) continue;
       const [source, target] = [join(from, folder, name), join(to, folder, name)];
       await link(source, target).catch(() => copyFile(source, target));
     }
   }
 }
 
-/** Makes the job's repository from the mirror: its objects, one ref on the base, no configuration but git's own. */
+const rank = (name: string): number => (name.endsWith(".idx") ? 1 : 0);
+
+/**
+ * Makes the job's repository from the mirror: its objects, one ref on the base, no configuration but git's own. One that is
+ * there gets what the mirror has fetched since.
+ */
 export async function makeJobRepository(git: GitRunner, dir: string, base: Base): Promise<void> {
-  await withLock(base.mirror, () => makeBareRepository(git, dir, { from: base.mirror }));
+  await withLock(base.mirror, async () => {
+    await makeBareRepository(git, dir, { from: base.mirror });
+    if (isFetched(dir, base.commit)) return;
+    await linkObjects(join(base.mirror, "objects"), join(dir, "objects"));
+    await writeFile(fetchedMark(dir, base.commit), "");
+  });
   // The agent's own `git` shows a familiar branch name; the ref stands on the base whatever the mirror does later.
   const branch = `refs/heads/${base.branch ?? "base"}`;
   const refs = `update refs/x1/base ${base.commit}\nupdate ${branch} ${base.commit}\n`;

@@ -1,5 +1,6 @@
 import type { ApprovalSubject, DiffFile, EvidenceRecord, Outcome } from "@x1agent/contract";
 import type { Workspace } from "@x1agent/workspaces";
+import type { Merged, MergeRequest } from "./merge.ts";
 
 /**
  * What the job loop and the use-cases know of git. Stages of one change and their invariants:
@@ -63,6 +64,8 @@ export type CommitText = {
   title: string;
   body: string;
   jobId: string;
+  /** Head of the published branch into which the base is brought: first parent, and the base is the second. */
+  onto?: string | null;
   /** Fixed by the caller so that a repeated import makes the same commit: the round's stored start. */
   at: Date;
   /** People who asked for it, as trailers of the commit. Stored before the work begins, for the same reason. */
@@ -135,6 +138,8 @@ export interface PlatformGit {
     limits?: Partial<ImportLimits>;
     signal?: AbortSignal;
   }): Promise<Outcome<Imported>>;
+  /** Lays one commit's change on another, as a bundle like that of a collection; see `merge.ts`. */
+  mergeChange(tool: Workspace, request: MergeRequest): Promise<Outcome<Merged>>;
   /** Pushes exactly what was approved, or refuses `digest_mismatch`, `publish_moved`, `verification_failed`. */
   publish(request: PublishRequest): Promise<Outcome<Published>>;
   /** The commit and what it adds to its base, as a pack for `rebuild`. */

@@ -60,7 +60,7 @@ export async function publish(deps: MirrorDeps, request: PublishRequest): Promis
         `${branch} is at ${present ?? "nothing"}, ${subject.expectedOld ?? "nothing"} was expected.`,
       );
     // The branch holds work already: what is pushed must stand on all of it, as a change of an earlier round or of people.
-    if (present !== null && present !== subject.base)
+    if (present !== null && present !== (request.record.onto ?? subject.base))
       return refuse("publish_moved", `${branch} is at ${present}, on which the change does not stand.`);
     const standing = await baseStands(deps, request, subject, refs);
     if (!standing.ok) return standing;
@@ -153,10 +153,12 @@ async function load(
     return moved("the commit is not the approved one");
   const lines = found.stdout.toString("utf8").split("\n\n")[0]!.split("\n");
   const parents = lines.filter((line) => line.startsWith("parent "));
-  if (lines[0] !== `tree ${subject.tree}` || parents.length !== 1 || parents[0] !== `parent ${subject.base}`)
+  // The record's own digest is part of what was approved: so is what the base is brought into.
+  const below = [...(request.record.onto ? [request.record.onto] : []), subject.base];
+  if (lines[0] !== `tree ${subject.tree}` || parents.join() !== below.map((id) => `parent ${id}`).join())
     return moved("the commit does not stand on the approved base and tree");
 
-  const range = `${subject.commit}\n^${subject.base}\n`;
+  const range = [subject.commit, ...below.map((id) => `^${id}`), ""].join("\n");
   const max = 2 * 1024 ** 3;
   const packFile = join(fresh, "approved.pack");
   const pack = await git({
@@ -172,7 +174,7 @@ async function load(
   // Hashed again on their way in: an object that was swapped under its old name is not among them now.
   const listed = await git({
     ...within,
-    args: ["rev-list", "--objects", "--no-object-names", subject.commit, `^${subject.base}`],
+    args: ["rev-list", "--objects", "--no-object-names", subject.commit, ...below.map((id) => `^${id}`)],
     maxOutputBytes: 256 * 1024 ** 2,
   });
   if (listed.code !== 0) return moved("objects are missing");

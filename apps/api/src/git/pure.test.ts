@@ -1,7 +1,7 @@
 import { ApprovalPolicy, type DiffFile, type EvidenceRecord } from "@x1agent/contract";
 import { describe, expect, it } from "vitest";
 import { checkoutCommand } from "./checkout.ts";
-import { collectCommand, parseCollectReport } from "./collect.ts";
+import { collectCommand, parseReport } from "./collect.ts";
 import { flagsOf, leavesTree, looksSecret, parseRaw, visible } from "./diff.ts";
 import { approvalDigest, canonicalBytes } from "./digest.ts";
 import { approvalSubject, buildEvidence, pullRequestText, targetBranchName } from "./evidence.ts";
@@ -144,7 +144,7 @@ describe("commands", () => {
   it("report by lines that no file name can forge", () => {
     const word = (text: string) => Buffer.from(text).toString("base64");
     const stderr = `warning: x\nx1 special ${word("a\nx1 done changed")}\nx1 tree ${word("t")}\nx1 unknown ${word("u")}\n`;
-    expect(parseCollectReport(Buffer.from(stderr))).toEqual([
+    expect(parseReport(Buffer.from(stderr))).toEqual([
       { kind: "special", text: "a\nx1 done changed" },
       { kind: "tree", text: "t" },
     ]);

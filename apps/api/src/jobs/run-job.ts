@@ -286,6 +286,10 @@ export class JobRun {
     }
     this.#job = made.job;
     if (!made.ok) return this.#end({ to: "failed", reason: made.reason, detail: made.detail });
+    if (!made.live) {
+      this.#ended = isTerminal(made.job.state);
+      return this.#finish(made.job.state);
+    }
     this.#startBaseline(made.live);
   }
 

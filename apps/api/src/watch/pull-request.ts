@@ -38,8 +38,18 @@ export async function lookAtPullRequest(cycle: Cycle, row: OpenPullRequest): Pro
   const atBase = failed ? (there(await forge.listChecks(repository, pull.base.commit)) ?? []) : [];
   const permissions = await permissionsOf(cycle, repository, authorsToAsk(items, connection.actsAs));
   const policy = await cycle.tenant((tx) => policyOf(tx, job.projectId));
+  // A forge names the base as it was when the branch was pushed: what it is to be merged with is asked for.
+  const asked = pull.mergeable === false || pull.behind ? await forge.getBranch(repository, pull.base.branch) : null;
+  const tip = asked && there(asked)?.commit;
   const plan = planFollowUps({
-    ...{ pull, items, checks, permissions, policy, actsAs: connection.actsAs },
+    ...{
+      pull: tip ? { ...pull, base: { ...pull.base, commit: tip } } : pull,
+      items,
+      checks,
+      permissions,
+      policy,
+      actsAs: connection.actsAs,
+    },
     failingAtBase: new Set(atBase.filter(({ state }) => state === "failed").map(({ name }) => name)),
   });
   await commandsIn(cycle, { repository, number: row.number, policy, permissions, texts: items, jobId: row.jobId });

@@ -9,7 +9,7 @@ import {
   moveFollowUps,
   type OpenPullRequest,
 } from "@x1agent/domain-forges";
-import { getJob, type JobRecord, moveJob, setJobFacts } from "@x1agent/domain-jobs";
+import { getJob, type JobMerge, type JobRecord, moveJob, setJobFacts } from "@x1agent/domain-jobs";
 import { appendEvents, dropSavedWork } from "@x1agent/domain-sessions";
 import { roundBound, roundReason } from "@x1agent/forges";
 import type { Tx } from "@x1agent/kernel";
@@ -58,7 +58,7 @@ export async function beginRound(tx: Tx, { job, items }: NextRound, head: string
   // What an earlier round was told and did not publish is not told again.
   await moveFollowUps(tx, jobId, ["sent"], "done");
   await moveFollowUps(tx, jobId, ["waiting"], "sent", { ids: items.map(({ id }) => id), batch });
-  await setJobFacts(tx, jobId, { baseCommit: head, approvalDigest: null });
+  await setJobFacts(tx, jobId, { ...standsOn(items, head), approvalDigest: null });
   await dropSavedWork(tx, jobId);
   const moved = await moveJob(tx, { jobId, from: job.state, to: "queued", reason, actor });
   // The row was read under the pull request's lock, but others move jobs without it.
@@ -76,6 +76,24 @@ export async function beginRound(tx: Tx, { job, items }: NextRound, head: string
     data: { from: job.state, to: "queued", reason, base: head, followUps: items.map(({ id }) => id) },
   });
   return true;
+}
+
+/**
+ * What a round stands on: the branch's head or, where that has to take its base in, the base with the head laid on it. An
+ * agent is needed only where something else was said too. Pure.
+ */
+export function standsOn(
+  items: readonly Pick<FollowUp, "kind" | "body">[],
+  head: string,
+): { baseCommit: string; merge: JobMerge | null } {
+  // In the order in which they were seen: the last one names where the base is now.
+  const side = items.findLast(({ kind }) => kind === "base")?.body.commit;
+  if (!side) return { baseCommit: head, merge: null };
+  const merge: JobMerge = {
+    ...{ onto: head, work: head, side, from: null, kept: null, baseBranch: null, tries: 0, conflicts: [] },
+    ...{ agent: items.some(({ kind }) => kind !== "base"), feedback: null },
+  };
+  return { baseCommit: side, merge };
 }
 
 /** Holds what waits, because a bound is reached: it is shown, and a person may ask for it. */

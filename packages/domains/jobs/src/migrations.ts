@@ -89,4 +89,10 @@ export const migrations: readonly Migration[] = [
     // A job that waits for something outside is not claimed before its time; `waits` counts since it last moved.
     sql: "alter table job add column not_before timestamptz, add column waits integer not null default 0",
   },
+  {
+    name: "jobs-006",
+    // A change whose branch has moved is laid anew: `merge` says on what, and an approved one may go back for that.
+    sql: `alter table job add column merge jsonb;
+    insert into job_move values ('publishing', 'queued') on conflict do nothing`,
+  },
 ];

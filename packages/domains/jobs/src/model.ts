@@ -27,6 +27,32 @@ export type JobSettings = {
   trust?: TrustLabel;
 };
 
+/**
+ * A change that is laid anew, because the branch it stands on, or is published to, has moved. Commits are whole ids. It
+ * holds for every attempt until the next publication.
+ */
+export type JobMerge = {
+  /** Head of the published branch: first parent of the result, of which the job's base is the second. Null: the base is the only one. */
+  onto: string | null;
+  /** Commit whose change is laid, and the one it is laid on. */
+  work: string;
+  side: string;
+  /** What `work` is compared with to know its change; null: whatever both have in common. */
+  from: string | null;
+  /** How `work` is found again where only database and blobs are shared: it is not published yet. */
+  kept: { base: string; packBlob: string } | null;
+  /** Branch that the change is for, where it is not published yet. */
+  baseBranch: string | null;
+  /** How often it was laid since it was last published. */
+  tries: number;
+  /** An agent is needed whatever the merge comes to: there are remarks too, or the merged tree did not pass. */
+  agent: boolean;
+  /** Paths that did not go together, at most 100, with controls as escapes. */
+  conflicts: string[];
+  /** What the verification of the merged tree said; for the agent. */
+  feedback: string | null;
+};
+
 /** A job as the platform works with it. */
 export type JobRecord = JobSettings & {
   id: string;
@@ -43,6 +69,7 @@ export type JobRecord = JobSettings & {
   approvalDigest: string | null;
   targetBranch: string | null;
   publishedCommit: string | null;
+  merge: JobMerge | null;
   cancelRequested: Actor | null;
   createdBy: Actor;
   createdAt: string;
@@ -71,6 +98,7 @@ export type JobFacts = Partial<{
   approvalDigest: string | null;
   targetBranch: string | null;
   publishedCommit: string | null;
+  merge: JobMerge | null;
 }>;
 
 export type Move = { jobId: string; from: JobState; to: JobState; reason: ReasonCode; actor: Actor; detail?: string };

@@ -11,7 +11,7 @@ import {
   terminalStates,
 } from "@x1agent/contract";
 import { newId, row, rows, sql, storableJson, storableText, type Tx } from "@x1agent/kernel";
-import type { AttemptRecord, JobFacts, JobRecord, JobSettings, Move } from "./model.ts";
+import type { AttemptRecord, JobFacts, JobMerge, JobRecord, JobSettings, Move } from "./model.ts";
 
 type JobRow = {
   id: string;
@@ -31,6 +31,7 @@ type JobRow = {
   approval_digest: string | null;
   target_branch: string | null;
   published_commit: string | null;
+  merge: JobMerge | null;
   cancel_requested: Actor | null;
   created_by: Actor;
   created_at: Date;
@@ -57,6 +58,7 @@ const present = (found: JobRow): JobRecord => ({
   approvalDigest: found.approval_digest,
   targetBranch: found.target_branch,
   publishedCommit: found.published_commit,
+  merge: found.merge,
   cancelRequested: found.cancel_requested,
   createdBy: found.created_by,
   createdAt: found.created_at.toISOString(),
@@ -160,13 +162,17 @@ const factColumns = {
   approvalDigest: "approval_digest",
   targetBranch: "target_branch",
   publishedCommit: "published_commit",
+  merge: "merge",
 } as const satisfies Record<keyof JobFacts, string>;
 
 /** Notes facts of a job without a move; absent keys stay. */
 export async function setJobFacts(tx: Tx, jobId: string, facts: JobFacts): Promise<void> {
   const changes = (Object.keys(facts) as (keyof JobFacts)[])
     .filter((key) => facts[key] !== undefined)
-    .map((key) => sql`${sql.ref(factColumns[key])} = ${facts[key]}`);
+    .map((key) => {
+      const value = facts[key];
+      return sql`${sql.ref(factColumns[key])} = ${typeof value === "object" && value !== null ? storableJson(value) : value}`;
+    });
   if (changes.length > 0)
     await sql`update job set ${sql.join(changes)}, updated_at = now() where id = ${jobId}`.execute(tx);
 }

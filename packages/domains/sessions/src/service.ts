@@ -177,6 +177,17 @@ export async function dropSavedWork(tx: Tx, jobId: string): Promise<void> {
   await sql`update agent_session set work_blob = null where job_id = ${jobId}`.execute(tx);
 }
 
+/** What the job's agent said last, at most 8,000 characters; null where it said nothing. */
+export async function lastWords(tx: Tx, jobId: string): Promise<string | null> {
+  const found = await row(
+    tx,
+    sql<{
+      text: string | null;
+    }>`select left(payload->>'text', 8000) as text from event where job_id = ${jobId} and type = 'agent.text' order by seq desc limit 1`,
+  );
+  return found?.text ?? null;
+}
+
 /** The newest session of a job with this runtime whose files were saved: what the next attempt resumes. Nothing is restored across runtimes. */
 export async function resumableSession(tx: Tx, jobId: string, runtime: string): Promise<SessionRecord | null> {
   const found = await row(

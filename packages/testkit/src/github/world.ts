@@ -60,6 +60,9 @@ export function branchMatches(pattern: string, branch: string): boolean {
   return new RegExp(`^${source.replaceAll("\0", ".*")}$`).test(branch);
 }
 
+/** Why a pull request is not merged under a rule that asks for branches that hold all of their base. */
+const OUT_OF_DATE = "Head branch is out of date with the base branch.";
+
 /**
  * The whole of a made-up GitHub: its people, repositories and what happens to them. Every change goes through a method
  * here, whoever asked for it (the REST or GraphQL interface, git, or a test that plays a person), and announces itself.
@@ -1519,7 +1522,9 @@ export class World {
           : pull.draft
             ? "draft"
             : reason
-              ? "blocked"
+              ? reason === OUT_OF_DATE
+                ? "behind"
+                : "blocked"
               : failing
                 ? "unstable"
                 : "clean";
@@ -1587,8 +1592,7 @@ export class World {
         return `Required status check "${name}" is ${state === "missing" ? "expected" : state === "pending" ? "in progress" : "failing"}.`;
     }
     const base = await repository.git.branch(pull.baseRef);
-    if (protection.strict && base && !(await repository.git.isAncestor(base, pull.headSha)))
-      return "Head branch is out of date with the base branch.";
+    if (protection.strict && base && !(await repository.git.isAncestor(base, pull.headSha))) return OUT_OF_DATE;
     return undefined;
   }
 

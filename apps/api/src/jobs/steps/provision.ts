@@ -10,21 +10,32 @@ import {
 } from "@x1agent/contract";
 import { listApprovals } from "@x1agent/domain-approvals";
 import { listFollowUps } from "@x1agent/domain-forges";
-import { type AttemptRecord, type JobRecord, setAttemptFacts, setJobFacts, startAttempt } from "@x1agent/domain-jobs";
+import {
+  type AttemptRecord,
+  getJob,
+  type JobRecord,
+  setAttemptFacts,
+  setJobFacts,
+  startAttempt,
+} from "@x1agent/domain-jobs";
 import { resumableSession } from "@x1agent/domain-sessions";
 import { followUpMessage } from "@x1agent/forges";
-import { type Base, checkout, describe, type InstructionFile, targetBranchName } from "../../git/index.ts";
+import { type Base, checkout, describe, type InstructionFile, type Remote, targetBranchName } from "../../git/index.ts";
 import type { BudgetRefusal, LoopDeps } from "../deps.ts";
 import { Live, type Notice } from "../live.ts";
 import type { Mailbox } from "../mailbox.ts";
 import { observe, phase, transition } from "../record.ts";
 import { restoreSessionFiles, restoreWork } from "../saved-files.ts";
 import { beginWorkspace, type OpeningWorkspace, type Standing, sidecarOrigin } from "../workspaces.ts";
+import { gatherMerge, type Laid, layChange, mergeMessage } from "./merge.ts";
 import { trustOf } from "./trust.ts";
 
 /** Why an attempt ended before any paid call. */
 export type Unprovisioned = { reason: ReasonCode; detail: string };
-export type Provisioned = { ok: true; live: Live; job: JobRecord } | ({ ok: false; job: JobRecord } & Unprovisioned);
+/** Without a session where no agent was needed: the job has gone on by then. */
+export type Provisioned =
+  | { ok: true; live: Live | null; job: JobRecord }
+  | ({ ok: false; job: JobRecord } & Unprovisioned);
 
 /**
  * From `queued` to a session that has its goal: base, job repository, workspace, checkout, what an earlier attempt left,
@@ -39,7 +50,7 @@ export async function provision(
   onLive: (live: Live) => void,
 ): Promise<Provisioned> {
   const attempt = await deps.db.tenant(queued.organizationId, (tx) => startAttempt(tx, queued, null));
-  const job = await transition(deps, queued, { to: "provisioning", reason: "claimed", attemptId: attempt.id });
+  let job = await transition(deps, queued, { to: "provisioning", reason: "claimed", attemptId: attempt.id });
   const fail = (reason: ReasonCode, detail: string): Provisioned => ({ ok: false, job, reason, detail });
 
   const manifest = deps.manifestOf(job.runtime);
@@ -50,20 +61,20 @@ export async function provision(
   const remote = deps.git.remote(job.repository);
   let live: Live | null = null;
   let standing: Standing | null = null;
-  // Volume and sidecar need nothing of the base: they are made while it is looked for.
-  const opening = !remote.ok
-    ? null
-    : beginWorkspace(deps, {
-        ...{ job, attempt, purpose: "agent", jobRepository: deps.git.jobRepositoryPath(job.id), phase: "setup" },
-        agent: {
-          ...{ manifest, appDir: appDir.value, remote: remote.value, standing: () => standing },
-          onBudgetRefused: (_reply: BudgetRefusal) => {
-            if (!live || live.budgetRefused) return;
-            live.budgetRefused = true;
-            mailbox.put({ kind: "budget" });
-          },
+  const open = (remote: Remote): OpeningWorkspace =>
+    beginWorkspace(deps, {
+      ...{ job, attempt, purpose: "agent", jobRepository: deps.git.jobRepositoryPath(job.id), phase: "setup" },
+      agent: {
+        ...{ manifest, appDir: appDir.value, remote, standing: () => standing },
+        onBudgetRefused: (_reply: BudgetRefusal) => {
+          if (!live || live.budgetRefused) return;
+          live.budgetRefused = true;
+          mailbox.put({ kind: "budget" });
         },
-      });
+      },
+    });
+  // Volume and sidecar need nothing of the base: they are made while it is looked for. A merge may need neither.
+  let opening = remote.ok && job.merge === null ? open(remote.value) : null;
   try {
     await observe(deps, job, attempt.id, {
       type: "attempt.started",
@@ -79,14 +90,21 @@ export async function provision(
     );
     if (!prepared.ok)
       return fail(prepared.code === "repository_invalid" ? "repository_invalid" : "checkout_failed", prepared.detail);
-    assert(opening, "a base was found for a repository without an address");
+    assert(remote.ok, "a base was found for a repository without an address");
     const { base } = prepared.value;
     const targetBranch = job.targetBranch ?? targetBranchName(job.id, job.title);
     standing = { base, targetBranch };
+    job = { ...job, baseCommit: base.commit, targetBranch, attempt: attempt.number };
+    const laid = await layChange(deps, job, attempt, prepared.value, signal);
+    signal.throwIfAborted();
+    if (!laid.ok) return fail("checkout_failed", laid.detail);
+    if (laid.value?.kind === "clean" || laid.value?.kind === "unchanged")
+      return { ok: true, live: null, job: await laid.value.settle(job) };
+    opening ??= open(remote.value);
     return await equip(
       deps,
-      { ...job, baseCommit: base.commit, targetBranch, attempt: attempt.number },
-      { attempt, manifest, mailbox, signal, opening, ...prepared.value },
+      job,
+      { attempt, manifest, mailbox, signal, opening, merged: laid.value, ...prepared.value },
       (made) => {
         live = made;
         onLive(made);
@@ -103,13 +121,15 @@ type Equipment = Prepared & {
   mailbox: Mailbox<Notice>;
   signal: AbortSignal;
   opening: OpeningWorkspace;
+  /** A change laid anew, for the agent. */
+  merged: Extract<Laid, { kind: "agent" }> | null;
 };
 
 /** From a base and a workspace on its way to a session that has its goal. */
 async function equip(
   deps: LoopDeps,
   job: JobRecord,
-  { attempt, manifest, mailbox, signal, opening, base, jobRepository }: Equipment,
+  { attempt, manifest, mailbox, signal, opening, merged, base, jobRepository }: Equipment,
   onLive: (live: Live) => void,
 ): Promise<Provisioned> {
   const fail = (reason: ReasonCode, detail: string): Provisioned => ({ ok: false, job, reason, detail });
@@ -134,6 +154,8 @@ async function equip(
   await filled;
   signal.throwIfAborted();
   const resumed = await restore(deps, live, saved);
+  if (merged?.work && !(await restoreWork(workspace, merged.work)))
+    return fail("checkout_failed", "The change that was laid anew could not be put into the workspace.");
   if (job.setup !== null) {
     const command = job.setup;
     const result = await phase(
@@ -165,7 +187,7 @@ async function equip(
   }
   signal.throwIfAborted();
   await deps.control.setPhase(workspace.id, "agent");
-  const started = await startSession(deps, live, job, resumed, await instructions);
+  const started = await startSession(deps, live, job, resumed, await instructions, merged?.said);
   if (!started.ok)
     return fail(started.code === "isolation_unavailable" ? "isolation_unavailable" : "runtime_failed", started.detail);
   const running = await transition(deps, job, { to: "running", reason: "workspace_ready", attemptId: attempt.id });
@@ -186,6 +208,10 @@ async function prepareBase(deps: LoopDeps, job: JobRecord, signal: AbortSignal):
   });
   signal.throwIfAborted();
   if (!base.ok) return base;
+  if (job.merge) {
+    const gathered = await gatherMerge(deps, job, job.merge, credential.value, signal);
+    if (!gathered.ok) return gathered;
+  }
   return accept({ base: base.value, jobRepository: await deps.git.jobRepository(job.id, base.value) });
 }
 
@@ -212,6 +238,7 @@ async function startSession(
   job: JobRecord,
   resumed: Resumed,
   instructions: readonly InstructionFile[],
+  conflictSaid: readonly string[] = [],
 ): Promise<Outcome<null>> {
   await live.startHost();
   const started = await live.host.post("/start", {
@@ -222,15 +249,22 @@ async function startSession(
     ...(resumed.cliSession ? { resume: resumed.cliSession } : {}),
   });
   if (!started.ok) return started;
-  const [approvals, followUps] = await deps.db.tenant(job.organizationId, async (tx) => [
+  const [approvals, followUps, now] = await deps.db.tenant(job.organizationId, async (tx) => [
     await listApprovals(tx, job.id),
-    await listFollowUps(tx, job.id, ["sent"]),
+    (await listFollowUps(tx, job.id, ["sent"])).filter(({ kind }) => kind !== "base"),
+    await getJob(tx, job.id),
   ]);
+  const merged = now?.merge ? mergeMessage(now.merge, conflictSaid) : null;
   const asked = approvals[0]?.decision === "request_changes" ? changesAsked(approvals[0]) : null;
   const said = followUps.length > 0 ? followUpMessage(followUps.toReversed()) : null;
   const sent = await live.host.post("/inject", {
     id: `goal-${live.attempt.id}`,
-    content: firstMessage(job.goal, resumed, asked, said),
+    content: firstMessage(
+      job.goal,
+      resumed,
+      asked,
+      [merged, said].filter((part) => part !== null).join("\n\n") || null,
+    ),
     mode: "queue",
   });
   return sent.ok ? accept(null) : refuse(sent.code, sent.detail);

@@ -3,9 +3,11 @@ import { getEvidence, pendingApproval, recordPublication, useApproval, voidAppro
 import { moveFollowUps, savePullRequest } from "@x1agent/domain-forges";
 import { type JobRecord, parkJob, setJobFacts } from "@x1agent/domain-jobs";
 import { appendEvents } from "@x1agent/domain-sessions";
+import type { GitCredential } from "../../git/index.ts";
 import { publishApproved } from "../../use-cases/publish.ts";
 import type { LoopDeps } from "../deps.ts";
 import { observed, transition } from "../record.ts";
+import { beginMerge, movedBase, movedTarget } from "./merge.ts";
 import { trustOf } from "./trust.ts";
 
 /** Times that a job waits for its forge in a row: at five minutes each about a week. */
@@ -49,9 +51,11 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
     (deps.pullRequest && isPassing(refusal) && !job.cancelRequested
       ? await park(deps, job, refusal, attemptId)
       : null) ?? refuseApproved(deps, job, refusal, attemptId);
+  const publishing = { job, evidence, credential: null as GitCredential | null };
   const asked = (await deps.credential?.(job.organizationId, job, "push")) ?? accept(null);
   if (!asked.ok) return refused(asked);
   const credential = asked.value;
+  publishing.credential = credential;
   const base = (await deps.baseBranch?.(job, evidence.baseBranch)) ?? accept(evidence.baseBranch);
   if (!base.ok) return refused(base);
   const { packBlob } = evidence;
@@ -80,8 +84,20 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
     },
     ...(credential ? { credential } : {}),
   };
+  const conflicting = rebuilt.ok ? await movedBase(deps, publishing, base.value) : null;
+  if (conflicting) {
+    const at = conflicting.side.slice(0, 12);
+    const refusal = {
+      code: "publish_moved" as const,
+      detail: `${base.value} moved to ${at}, with which the approved change conflicts: it is laid on that and needs another approval.`,
+    };
+    return (await beginMerge(deps, publishing, conflicting, base.value, refusal)) ?? refused(refusal);
+  }
   const published = rebuilt.ok ? await publishApproved(deps, request) : rebuilt;
-  if (!published.ok) return refused(published);
+  if (!published.ok) {
+    const moved = published.code === "publish_moved" ? await movedTarget(deps, publishing) : null;
+    return (moved && (await beginMerge(deps, publishing, moved, base.value, published))) ?? refused(published);
+  }
   const { branch, commit, repository, pullRequest } = published.value;
   const opened =
     (await deps.pullRequest?.(job, {
@@ -105,7 +121,7 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
         url,
         ...pullRequest,
       });
-      await setJobFacts(tx, job.id, { publishedCommit: commit });
+      await setJobFacts(tx, job.id, { publishedCommit: commit, merge: null });
       if (pull) {
         const { notes, ...facts } = pull;
         await savePullRequest(tx, { ...facts, jobId: job.id, organizationId: job.organizationId, facts: { notes } });

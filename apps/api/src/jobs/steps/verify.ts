@@ -12,10 +12,11 @@ import {
 import { recordApproval, storeEvidence, voidApprovals } from "@x1agent/domain-approvals";
 import { jobMoney } from "@x1agent/domain-budgets";
 import { getOrigin, type Origin } from "@x1agent/domain-forges";
-import { findBaseline, type JobRecord, keepBaseline, setJobFacts } from "@x1agent/domain-jobs";
+import { findBaseline, type JobMerge, type JobRecord, keepBaseline, setJobFacts } from "@x1agent/domain-jobs";
 import { getProject } from "@x1agent/domain-projects";
 import { appendEvents, blockedHosts, saveSession } from "@x1agent/domain-sessions";
 import { newId } from "@x1agent/kernel";
+import type { Workspace } from "@x1agent/workspaces";
 import {
   canonicalBytes,
   collectChange,
@@ -23,6 +24,7 @@ import {
   feedbackText,
   type Imported,
   runVerification,
+  unresolved,
   verificationSentence,
 } from "../../git/index.ts";
 import { sealEvidence } from "../../use-cases/evidence.ts";
@@ -33,6 +35,11 @@ import { observe, observed, phase, transition } from "../record.ts";
 import { saveSessionFiles } from "../saved-files.ts";
 import { openWorkspace } from "../workspaces.ts";
 import { trustOf } from "./trust.ts";
+
+/** What a round is about: the attempt, what it stands on, and what its agent said last. */
+export type RoundOf = Pick<Live, "attempt" | "base" | "jobRepository" | "summary"> & {
+  workspace: Pick<Live["workspace"], "report">;
+};
 
 export type RoundEnd = { kind: "moved"; job: JobRecord } | ({ kind: "end" } & End);
 
@@ -76,49 +83,63 @@ async function takeChange(
   round: number,
   signal?: AbortSignal,
 ): Promise<Outcome<Imported | null>> {
-  const { attempt, base, jobRepository } = live;
+  const { attempt, jobRepository } = live;
   const collected = await saveProgress(deps, job, live, signal);
   signal?.throwIfAborted();
   if (!collected.ok || collected.value === null) return collected as Outcome<null>;
-  const origin = await deps.db.tenant(job.organizationId, (tx) => getOrigin(tx, job.id));
   const tool = await openWorkspace(deps, { job, attempt, purpose: "tool", jobRepository });
   try {
-    const imported = await deps.git.importChange({
-      ...{ tool: tool.workspace, jobRepository, base: base.commit, collected: collected.value },
-      // The attempt's start is stored, so that a repeated import makes the same commit.
-      text: {
-        ...{ title: job.title, body: "", jobId: job.id, at: new Date(attempt.startedAt) },
-        coAuthors: origin?.facts.askedBy ? [origin.facts.askedBy] : [],
-      },
-      ...(signal ? { signal } : {}),
-    });
-    signal?.throwIfAborted();
-    if (!imported.ok) return imported;
-    const { commit, tree, files, insertions, deletions, named } = imported.value;
-    await observe(deps, job, attempt.id, {
-      type: "evidence.collected",
-      payload: {
-        round,
-        commit,
-        tree,
-        files: files.length,
-        insertions,
-        deletions,
-        named: named.slice(0, 1_000).map((name) => name.slice(0, 2_000)),
-      },
-    });
-    return imported;
+    return await importCollected(deps, job, live, tool.workspace, collected.value, round, signal);
   } finally {
     await tool.close();
     await rm(collected.value.file, { force: true });
   }
 }
 
+/** Makes the platform's commit of what was collected, or merged, and tells what it holds. */
+export async function importCollected(
+  deps: LoopDeps,
+  job: JobRecord,
+  { attempt, base, jobRepository }: Pick<RoundOf, "attempt" | "base" | "jobRepository">,
+  tool: Workspace,
+  collected: { file: string; named: readonly string[] },
+  round: number,
+  signal?: AbortSignal,
+): Promise<Outcome<Imported>> {
+  const origin = await deps.db.tenant(job.organizationId, (tx) => getOrigin(tx, job.id));
+  const imported = await deps.git.importChange({
+    ...{ tool, jobRepository, base: base.commit, collected },
+    // The attempt's start is stored, so that a repeated import makes the same commit.
+    text: {
+      ...{ title: job.title, body: "", jobId: job.id, at: new Date(attempt.startedAt) },
+      coAuthors: origin?.facts.askedBy ? [origin.facts.askedBy] : [],
+      ...(job.merge?.onto ? { onto: job.merge.onto } : {}),
+    },
+    ...(signal ? { signal } : {}),
+  });
+  signal?.throwIfAborted();
+  if (!imported.ok) return imported;
+  const { commit, tree, files, insertions, deletions, named } = imported.value;
+  await observe(deps, job, attempt.id, {
+    type: "evidence.collected",
+    payload: {
+      round,
+      commit,
+      tree,
+      files: files.length,
+      insertions,
+      deletions,
+      named: named.slice(0, 1_000).map((name) => name.slice(0, 2_000)),
+    },
+  });
+  return imported;
+}
+
 /** Runs set-up and verify command on a commit in workspaces of their own. */
 async function verifyCommit(
   deps: LoopDeps,
   job: JobRecord,
-  live: Live,
+  live: RoundOf,
   purpose: "verify" | "baseline",
   commit: string,
   testPaths: readonly string[],
@@ -165,7 +186,7 @@ async function verifyCommit(
 export async function baseline(
   deps: LoopDeps,
   job: JobRecord,
-  live: Live,
+  live: RoundOf,
   signal: AbortSignal,
 ): Promise<Verification | null> {
   if (job.verify === null) return null;
@@ -219,10 +240,41 @@ export async function verifyRound(
   if (!change.ok) return { kind: "end", to: "failed", reason: "collect_failed", detail: change.detail };
   if (change.value === null) return { kind: "end", to: "no_changes", reason: "no_work_product" };
   const imported = change.value;
+  const tellAgent = async (content: string): Promise<RoundEnd> => {
+    live.lastEventAt = Date.now();
+    const sent = await live.host.post("/inject", { id: `round-${attempt.id}-${round}`, content, mode: "queue" });
+    if (!sent.ok) return { kind: "end", to: "failed", reason: "runtime_failed", detail: sent.detail };
+    return {
+      kind: "moved",
+      job: await transition(deps, job, { to: "running", reason: "verification_failed", attemptId: attempt.id }),
+    };
+  };
+  // A conflict that nobody resolved needs no verification; in the last round a person sees what is left.
+  const open = job.merge ? imported.named.filter((name) => name.endsWith(`: ${unresolved}`)) : [];
+  if (open.length > 0 && round <= job.maxRounds)
+    return tellAgent(`These files still hold conflict markers:\n\n${open.map((name) => `| ${name}`).join("\n")}`);
+  const verification = await verifyChange(deps, job, live, imported, round, signal);
+  const next = afterVerification({ passed: verification.passed, round, maxRounds: job.maxRounds });
+  if (next.kind === "feedback") return tellAgent(feedbackText(verification));
+  const before = await baselineDone;
+  signal.throwIfAborted();
+  return seal(deps, job, live, imported, verification, before, next.reason);
+}
+
+/** Runs the verification of a round's commit in workspaces of its own, and tells what it came to. */
+export async function verifyChange(
+  deps: LoopDeps,
+  job: JobRecord,
+  standing: RoundOf,
+  imported: Imported,
+  round: number,
+  signal: AbortSignal,
+): Promise<Verification> {
+  const { attempt } = standing;
   const testPaths = imported.files.filter(({ flags }) => flags.includes("test")).map(({ path }) => path);
   const verification = await phase(
     ...([deps, job, attempt.id, "verify"] as const),
-    () => verifyCommit(deps, job, live, "verify", imported.commit, testPaths, signal),
+    () => verifyCommit(deps, job, standing, "verify", imported.commit, testPaths, signal),
     (value) => (value.passed === null ? "skipped" : value.passed ? "ok" : "failed"),
     round,
   );
@@ -231,26 +283,8 @@ export async function verifyRound(
     ["verify", verification.verify],
   ] as const)
     if (result) await observe(deps, job, attempt.id, { type: "command.ended", payload: commandPayload(name, result) });
-
-  const next = afterVerification({ passed: verification.passed, round, maxRounds: job.maxRounds });
-  if (next.kind === "feedback") {
-    live.lastEventAt = Date.now();
-    await observeVerification(deps, job, attempt.id, round, verification);
-    const sent = await live.host.post("/inject", {
-      id: `round-${attempt.id}-${round}`,
-      content: feedbackText(verification),
-      mode: "queue",
-    });
-    if (!sent.ok) return { kind: "end", to: "failed", reason: "runtime_failed", detail: sent.detail };
-    return {
-      kind: "moved",
-      job: await transition(deps, job, { to: "running", reason: "verification_failed", attemptId: attempt.id }),
-    };
-  }
   await observeVerification(deps, job, attempt.id, round, verification);
-  const before = await baselineDone;
-  signal.throwIfAborted();
-  return seal(deps, job, live, imported, verification, before, next.reason);
+  return verification;
 }
 
 /** The money is gone: what is there is kept as evidence that nobody verified. */
@@ -270,10 +304,11 @@ export async function keepUnverified(deps: LoopDeps, job: JobRecord, live: Live)
   return seal(deps, { ...job, round }, live, change.value, verification, null, "budget_exceeded");
 }
 
-async function seal(
+/** Seals a round's evidence and moves the job to whoever decides about it. */
+export async function seal(
   deps: LoopDeps,
   job: JobRecord,
-  live: Live,
+  live: RoundOf,
   imported: Imported,
   verification: Verification,
   before: Verification | null,
@@ -296,6 +331,7 @@ async function seal(
   const credential = (await deps.credential?.(job.organizationId, job, "read")) ?? accept(null);
   if (!credential.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: credential.detail };
   const evidenceId = newId("evd");
+  const notes = [...base.notes, ...(job.merge ? [mergeNote(job.merge, base.commit)] : [])];
   const sealed = await sealEvidence(deps, {
     evidence: {
       ...{
@@ -305,6 +341,7 @@ async function seal(
         round: job.round,
         repository: base.remote.url,
         base: base.commit,
+        ...(job.merge?.onto ? { onto: job.merge.onto } : {}),
       },
       ...{
         targetBranch: job.targetBranch ?? `x1/${job.id}`,
@@ -313,7 +350,7 @@ async function seal(
         baseline: before,
         costMicros: money.spentMicros,
         egressBlocked,
-        ...(base.notes.length ? { notes: base.notes } : {}),
+        ...(notes.length ? { notes } : {}),
       },
       policyVersion: createHash("sha256").update(canonicalBytes(policy)).digest("hex"),
     },
@@ -368,7 +405,7 @@ async function seal(
           diffBlob,
           packBlob,
         },
-        baseBranch: base.branch,
+        baseBranch: base.branch ?? job.merge?.baseBranch ?? null,
       });
       await setJobFacts(tx, job.id, { approvalDigest, round: job.round });
       if (decision.kind !== "auto") return;
@@ -390,6 +427,16 @@ async function seal(
   });
   return { kind: "moved", job: moved };
 }
+
+/** One sentence on what the platform laid the change on. Pure. */
+const mergeNote = ({ onto, side, conflicts }: JobMerge, base: string): string => {
+  const what =
+    onto === null
+      ? `The change was laid on ${side.slice(0, 12)}, to which its branch had moved, and verified anew`
+      : `Brings the base ${base.slice(0, 12)} into the branch at ${onto.slice(0, 12)}; what is shown is the whole change on the new base`;
+  const who = `the agent resolved conflicts in ${conflicts.slice(0, 20).join(", ")}`;
+  return conflicts.length > 0 ? `${what}; ${who}.`.slice(0, 2_000) : `${what}.`;
+};
 
 const policyActor: Actor = { kind: "policy", id: "auto" };
 

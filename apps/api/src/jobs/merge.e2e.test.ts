@@ -1,0 +1,180 @@
+import { GithubStandIn } from "@x1agent/testkit/github";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fix, runtime, TestService } from "./test/service.ts";
+
+/** A branch moves while its change waits: what was approved is still what is pushed, and what is laid anew is approved anew. */
+let x1: TestService;
+let github: GithubStandIn;
+beforeAll(async () => {
+  x1 = await TestService.open({ tickMs: 300, pollMs: 1_000, reconcileMs: 1_000, leaseMs: 20_000 });
+  github = await GithubStandIn.start();
+  for (const login of ["alice", "bob"]) github.user(login);
+  github.organization("acme", { owners: ["alice"], members: ["bob"], base: "write" });
+  await x1.client.createForgeConnection({
+    body: { forge: "github", baseUrl: github.url, token: github.personalToken("alice").value },
+  });
+});
+afterAll(async () => {
+  await x1?.close();
+  await github?.close();
+});
+
+const until = { timeout: 90_000, interval: 100 };
+const files = {
+  "add.mjs": "export const add = (a, b) => a - b;\n",
+  "check.sh": "grep -q 'a + b' add.mjs && ! grep -q broken *.txt\n",
+  "notes.txt": "first\n",
+};
+let count = 0;
+async function start(more: object = {}) {
+  count += 1;
+  const name = `acme/moved${count}`;
+  await github.repository(name, { private: true, files });
+  const project = await x1.client.createProject({
+    body: { repository: github.cloneUrl(name), runtime, verify: "bash check.sh", follow: { quietSeconds: 0 } },
+  });
+  const issue = await github.as("alice").openIssue(name, { title: "add subtracts", body: fix });
+  const { id } = await x1.client.createIssueJob({
+    body: { repository: name, number: issue.number, runtime, again: false, ask: false, ...more },
+  });
+  return { name, id, project };
+}
+/** Approves what the job's present evidence is; the digest that a page shows. */
+async function approve(jobId: string): Promise<string> {
+  const { approvalDigest } = await x1.reach(jobId, "awaiting_approval");
+  const digest = approvalDigest ?? "";
+  await x1.client.decide({ params: { jobId }, body: { decision: "approve", digest } });
+  return digest;
+}
+/** The job was taken back and waits for another decision. */
+const laidAnew = (jobId: string, before: string) =>
+  expect
+    .poll(async () => {
+      const { state, approvalDigest, reasonDetail } = await x1.job(jobId);
+      return state === "awaiting_approval" && approvalDigest !== null && approvalDigest !== before
+        ? "anew"
+        : `${state} ${reasonDetail}`;
+    }, until)
+    .toBe("anew");
+const pullOf = (name: string) => {
+  const pull = [...github.repo(name).issues.values()].find((one) => one.pull !== undefined);
+  if (!pull?.pull) throw new Error("There is no pull request.");
+  return { number: pull.number, ...pull.pull };
+};
+const file = (name: string, branch: string, path: string) =>
+  github.repo(name).git.git(["show", `refs/heads/${branch}:${path}`]);
+const parents = async (name: string, commit: string) => (await github.repo(name).git.commit(commit)).parents;
+const shell = (...commands: string[]) => ({
+  rules: [
+    { match: { afterTool: true }, action: { kind: "text" as const, text: "Done." } },
+    { match: { prompt: "<<<<<<< new-base" }, action: { kind: "shell" as const, commands } },
+    { action: { kind: "text" as const, text: "Nothing to do." } },
+  ],
+});
+
+describe("a change that waits for approval", () => {
+  it("is laid on a base that it conflicts with, resolved by the agent, and approved anew", async () => {
+    const { name, id } = await start();
+    const first = await x1.reach(id, "awaiting_approval");
+    const theirs = "export const add = (one, two) => one - two; // ours\n";
+    const moved = await github.as("bob").push(name, "main", { "add.mjs": theirs, "new.txt": "new\n" });
+    // First it leaves the markers: nobody is asked about that.
+    x1.model.setScenario({
+      rules: [
+        { match: { afterTool: true }, action: { kind: "text", text: "Done." } },
+        {
+          match: { prompt: "still hold conflict markers" },
+          action: { kind: "shell", commands: ["printf 'export const add = (a, b) => a + b; // ours\\n' > add.mjs"] },
+        },
+        { match: { prompt: "<<<<<<< new-base" }, action: { kind: "text", text: "It looks well." } },
+      ],
+    });
+    const digest = await approve(id);
+    await laidAnew(id, digest);
+    const job = await x1.job(id);
+    expect(job).toMatchObject({ baseCommit: moved, attempt: 2, pullRequest: null });
+    expect(first.approvalDigest).toBe(digest);
+    const evidence = await x1.evidenceOf(id);
+    expect(evidence.record).toMatchObject({ base: moved, verification: { passed: true } });
+    expect(evidence.record.files.map(({ path }) => path)).toEqual(["add.mjs"]);
+    expect(evidence.record.notes?.join()).toContain("the agent resolved conflicts in add.mjs");
+    // The approval of what was shown before approves nothing now.
+    await expect(
+      x1.client.decide({ params: { jobId: id }, body: { decision: "approve", digest } }),
+    ).rejects.toMatchObject({ code: "digest_mismatch" });
+    await approve(id);
+    const done = await x1.reach(id, "succeeded");
+    expect(await parents(name, done.publishedCommit ?? "")).toEqual([moved]);
+    expect(await file(name, done.targetBranch ?? "", "add.mjs")).toBe("export const add = (a, b) => a + b; // ours\n");
+    expect(await x1.workspacesOf(id)).toEqual([]);
+  });
+
+  it("is pushed as it was approved when the base moved elsewhere", async () => {
+    const { name, id } = await start();
+    const { baseCommit } = await x1.reach(id, "awaiting_approval");
+    await github.as("bob").push(name, "main", { "notes.txt": "second\n" });
+    await approve(id);
+    const done = await x1.reach(id, "succeeded");
+    expect(await parents(name, done.publishedCommit ?? "")).toEqual([baseCommit]);
+    expect(done.attempt).toBe(1);
+  });
+});
+
+describe("a published change", () => {
+  it("takes in people's commits and a base that moved, each verified and approved anew, without an agent", async () => {
+    const { name, id } = await start();
+    await approve(id);
+    const one = await x1.reach(id, "succeeded");
+    const branch = one.targetBranch ?? "";
+    const { number } = pullOf(name);
+    await github.as("bob").commentOnLine(name, number, { path: "add.mjs", line: 1, body: "[[edit more.txt one]]" });
+    await expect.poll(async () => (await x1.job(id)).state, until).toBe("awaiting_approval");
+    const calls = x1.model.requests.length;
+
+    // People push while the round waits.
+    const theirs = await github.as("bob").push(name, branch, { "theirs.txt": "by bob\n" });
+    const second = await approve(id);
+    await laidAnew(id, second);
+    expect((await x1.evidenceOf(id)).record).toMatchObject({ base: theirs, verification: { passed: true } });
+    expect((await x1.evidenceOf(id)).record.files.map(({ path }) => path)).toEqual(["more.txt"]);
+    await approve(id);
+    const two = await x1.reach(id, "succeeded");
+    expect(await parents(name, two.publishedCommit ?? "")).toEqual([theirs]);
+
+    // The base asks for branches that hold all of it.
+    github.protect(name, "main", { strict: true, enforceAdmins: false });
+    const base = await github.as("alice").push(name, "main", { "notes.txt": "second\n" });
+    await expect
+      .poll(async () => [(await x1.job(id)).state, (await x1.evidenceOf(id)).record.base], until)
+      .toEqual(["awaiting_approval", base]);
+    const { record } = await x1.evidenceOf(id);
+    expect(record.onto).toBe(two.publishedCommit);
+    expect(record.files.map(({ path }) => path)).toEqual(["add.mjs", "more.txt", "theirs.txt"]);
+    await approve(id);
+    const three = await x1.reach(id, "succeeded");
+    // Nothing that reviewers spoke of is gone, and no push was forced.
+    expect(await parents(name, three.publishedCommit ?? "")).toEqual([two.publishedCommit, base]);
+    expect(pullOf(name)).toMatchObject({ number, headSha: three.publishedCommit });
+    expect(x1.model.requests.length).toBe(calls);
+    expect(github.misfits).toEqual([]);
+  });
+
+  it("that conflicts with its base is resolved by the agent in a merge, and people's pushes meanwhile go in too", async () => {
+    const { name, id } = await start();
+    await approve(id);
+    const one = await x1.reach(id, "succeeded");
+    x1.model.setScenario(shell("printf 'export const add = (a, b) => a + b; // both\\n' > add.mjs"));
+    const base = await github.as("alice").push(name, "main", { "add.mjs": "export const add = (x, y) => x - y;\n" });
+    await expect.poll(async () => (await x1.job(id)).state, until).toBe("awaiting_approval");
+    expect((await x1.evidenceOf(id)).record).toMatchObject({ base, onto: one.publishedCommit });
+    const theirs = await github.as("bob").push(name, one.targetBranch ?? "", { "theirs.txt": "by bob\n" });
+    const digest = await approve(id);
+    await laidAnew(id, digest);
+    expect((await x1.evidenceOf(id)).record).toMatchObject({ base, onto: theirs });
+    await approve(id);
+    const two = await x1.reach(id, "succeeded");
+    expect(await parents(name, two.publishedCommit ?? "")).toEqual([theirs, base]);
+    expect(await file(name, one.targetBranch ?? "", "add.mjs")).toContain("// both");
+    expect(await file(name, one.targetBranch ?? "", "theirs.txt")).toBe("by bob\n");
+  });
+});
