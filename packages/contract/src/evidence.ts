@@ -95,7 +95,7 @@ export const Verification = z.object({
 });
 export type Verification = z.infer<typeof Verification>;
 
-/** A doubt about the change as a whole. Kinds: tests_fewer, no_summary; a reader keeps those it does not know. */
+/** A doubt about the change as a whole. Kinds: tests_fewer, no_summary, report_differs; a reader keeps those it does not know. */
 export const EvidenceRisk = z.object({ kind: z.string(), reason: z.string() });
 export type EvidenceRisk = z.infer<typeof EvidenceRisk>;
 

@@ -104,6 +104,12 @@ describe("what a report lacks", () => {
     ["a file's tests, as before", run(counts(4, { silent: 1 })), run(counts(4, { silent: 1 })), []],
     ["all", run(null), run(counts(3)), ["no_summary: no test reported, 3 ran at the base"]],
     ["its end", run(null, { noSummary: "jest" }), null, ["no_summary: jest began and did not sum up"]],
+    [
+      "its failures in the exit status",
+      run(counts(2, { failed: 1 })),
+      run(counts(2, { failed: 1 })),
+      ["report_differs: the report tells of 1 failed tests, the command ended with 0"],
+    ],
     ["nothing that was there before", run(null), run(null), []],
     ["what does not matter, as it failed", run(null, { passed: false }), run(counts(3)), []],
   ])("%s", (_, verification, baseline, risks) =>

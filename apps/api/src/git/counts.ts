@@ -104,13 +104,37 @@ function missing(run: Pick<Verification, "counts" | "noSummary">, before: TestCo
   if (noSummary) return [{ kind: "no_summary", reason: `${noSummary} began and did not sum up` }];
   if (!counts)
     return before ? [{ kind: "no_summary", reason: `no test reported, ${ran(before)} ran at the base` }] : [];
+  // Both are read after the command ended with 0: one of the two words is wrong, or failures are let pass on purpose.
+  const differs: EvidenceRisk[] = counts.failed
+    ? [
+        {
+          kind: "report_differs",
+          reason: `the report tells of ${counts.failed} failed tests, the command ended with 0`,
+        },
+      ]
+    : [];
   const found: string[] = [];
   const told = ran(counts) + counts.skipped;
   if ((counts.planned ?? 0) > told) found.push(`the report names ${counts.planned} tests and tells of ${told}`);
   if (before && ran(counts) < ran(before)) found.push(`${ran(counts)} tests ran, ${ran(before)} at the base`);
   if ((counts.silent ?? 0) > (before?.silent ?? 0))
     found.push(`${counts.silent} test files passed without a test, ${before?.silent ?? 0} at the base`);
-  return found.map((reason) => ({ kind: "tests_fewer", reason }));
+  return [...differs, ...found.map((reason) => ({ kind: "tests_fewer", reason }))];
+}
+
+/**
+ * Why nothing can be missed in the tests' report: there is none here or none at the base, so that the exit status, which
+ * code under test can choose, is all there is. Null where the two can be compared, and where the verification did not pass.
+ */
+export function testsUnknown({
+  verification,
+  baseline,
+}: Pick<EvidenceRecord, "verification" | "baseline">): EvidenceRisk | null {
+  if (!verification.passed) return null;
+  const told = (run: Pick<Verification, "counts"> | null) => run?.counts && ran(run.counts) > 0;
+  const kind = "tests_unknown";
+  if (!told(verification)) return { kind, reason: "no test report is known in the output, the exit status is all" };
+  return told(baseline) ? null : { kind, reason: "the base told of no tests that these could be compared with" };
 }
 
 /** What of the tests' own report is missing, with numbers. A verification that did not pass needs no second doubt. */

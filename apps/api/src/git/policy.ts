@@ -1,5 +1,5 @@
 import type { ApprovalPolicy, EvidenceRecord } from "@x1agent/contract";
-import { testRisks } from "./counts.ts";
+import { testRisks, testsUnknown } from "./counts.ts";
 import { verificationSentence } from "./evidence.ts";
 
 /** `auto` publishes without a person; `person` says why not. */
@@ -29,7 +29,9 @@ export function decideByPolicy(record: EvidenceRecord, policy: ApprovalPolicy): 
     reasons.push(`The verification did not pass: ${verificationSentence(verification)}.`);
   if (verification.withBaseTests && !verification.withBaseTests.passed)
     reasons.push("With the base's own tests the verification did not pass.");
-  for (const { kind, reason } of testRisks(record)) reasons.push(`${kind}: ${reason}.`);
+  const unknown = testsUnknown(record);
+  for (const { kind, reason } of [...testRisks(record), ...(unknown ? [unknown] : [])])
+    reasons.push(`${kind}: ${reason}.`);
   if (verification.commit !== record.commit) reasons.push("Another commit was verified.");
   for (const { path, flags } of files.filter((file) => file.flags.length > 0).slice(0, 20))
     reasons.push(`${path} is protected: ${flags.join(", ")}.`);

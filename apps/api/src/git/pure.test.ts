@@ -298,7 +298,7 @@ const record: EvidenceRecord = {
     setup: null,
     verify: command,
     passed: true,
-    counts: null,
+    counts: { passed: 2, failed: 0, skipped: 0, format: "tap" },
     withBaseTests: null,
   },
   baseline: null,
@@ -309,9 +309,15 @@ const record: EvidenceRecord = {
 
 describe("policy", () => {
   const auto = ApprovalPolicy.parse({ mode: "auto", paths: ["src/**"] });
+  const baseline = {
+    ...record.verification,
+    passed: false,
+    counts: { passed: 1, failed: 1, skipped: 0, format: "tap" },
+  };
+  const good: EvidenceRecord = { ...record, baseline };
   it("goes to a person by default and to auto only when everything holds", () => {
     expect(decideByPolicy(record, ApprovalPolicy.parse({})).kind).toBe("person");
-    expect(decideByPolicy(record, auto)).toEqual({ kind: "auto" });
+    expect(decideByPolicy(good, auto)).toEqual({ kind: "auto" });
   });
 
   it.each<[string, Partial<EvidenceRecord>]>([
@@ -329,6 +335,19 @@ describe("policy", () => {
         baseline: { ...record.verification, counts: { passed: 1, failed: 1, skipped: 0, format: "tap" } },
       },
     ],
+    [
+      "failed tests behind a 0",
+      {
+        verification: { ...record.verification, counts: { passed: 1, failed: 1, skipped: 0, format: "tap" } },
+      },
+    ],
+    ["no test report", { verification: { ...record.verification, counts: null }, baseline: null }],
+    [
+      "a report of no test",
+      { verification: { ...record.verification, counts: { ...baseline.counts, passed: 0, failed: 0 } } },
+    ],
+    ["nothing to compare the report with", { baseline: { ...baseline, counts: null } }],
+    ["no baseline", { baseline: null }],
     ["no summary", { verification: { ...record.verification, noSummary: "jest" } }],
     ["flagged path", { files: [file("src/a.test.ts", ["test"])] }],
     ["outside the paths", { files: [file("lib/a.ts")] }],
@@ -338,7 +357,7 @@ describe("policy", () => {
     ["cost", { costMicros: 6_000_000 }],
     ["not taken", { named: ["x: special file, not taken"] }],
     ["no change", { files: [] }],
-  ])("sends to a person: %s", (_, patch) => expect(decideByPolicy({ ...record, ...patch }, auto).kind).toBe("person"));
+  ])("sends to a person: %s", (_, patch) => expect(decideByPolicy({ ...good, ...patch }, auto).kind).toBe("person"));
 
   it("matches globs as whole paths", () => {
     expect([
