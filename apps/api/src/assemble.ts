@@ -34,6 +34,7 @@ import { createSelfTests, type SelfTests } from "./runtimes/self-test.ts";
 import { isSample } from "./sample.ts";
 import { type Assembly, type Foundation, type Parts, VERSION } from "./service.ts";
 import { readInstance } from "./start/files.ts";
+import { jobLink } from "./start/options.ts";
 import { accountUseCases, signInUseCases } from "./use-cases/account.ts";
 import { audited, auditUseCases } from "./use-cases/audit.ts";
 import { examine } from "./use-cases/doctor.ts";
@@ -115,7 +116,7 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
   return {
     migrations,
     async assemble(foundation): Promise<Parts> {
-      const { db, blobs, log, masterKey, options } = foundation;
+      const { db, blobs, log, masterKey, options, publicUrl } = foundation;
       const registries = readRegistries({ env: process.env, home: homedir() });
       const driver = await createDriver(foundation);
       const network = { upstreamProxy: options.upstreamProxy, ca: machineAuthorities() };
@@ -166,7 +167,7 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
       const jobCases = jobUseCases({ db, runtimes: () => runtimes.choices(), kick, makeJob });
       const forge = forgeUseCases({
         ...{ db, masterKey, log, fetch: forgeFetch, forges: forgesInUse, canonicalRepository, makeJob },
-        ownUrl: () => ownUrl,
+        ownUrl: () => publicUrl ?? ownUrl,
       });
 
       return {
@@ -283,7 +284,7 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
               await db.tenant(organizationId, (tx) => forges.linkProject(tx, at, projectId));
             },
             runtimes: () => choices.filter(({ installed }) => installed).map(({ manifest }) => manifest.name),
-            jobUrl: () => null,
+            jobUrl: (jobId) => jobLink(publicUrl, url, jobId),
             timing: watchTiming,
           });
           const prune = async () => {

@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,6 +56,17 @@ const start = async (parts: Assembly, port = 0) => {
   return service;
 };
 
+/** The status that a request under another name gets. */
+const askAs = (url: string, host: string) =>
+  new Promise<number | undefined>((resolve, reject) => {
+    request(new URL("/api/v1/health", url), { headers: { host } }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    })
+      .on("error", reject)
+      .end();
+  });
+
 describe("the service", () => {
   it("starts, answers with the token of its file only, and goes without a trace of itself", async () => {
     const parts = assembly();
@@ -78,18 +89,33 @@ describe("the service", () => {
     await expect(createClient({ baseUrl: service.url, token }).health()).rejects.toThrow();
   });
 
-  it("keeps its token over a restart, and makes a lost one anew", async () => {
+  it("keeps its token and its public address over a restart, and makes a lost token anew", async () => {
     const tokens = new Set<string>();
-    const once = async () => {
-      const service = await start(assembly({}, tokens));
+    const once = async (publicUrl?: string | null) => {
+      const parts = assembly({}, tokens);
+      let seen: string | null = null;
+      const service = await startService(
+        { ...options(), ...(publicUrl === undefined ? {} : { publicUrl }) },
+        {
+          ...parts,
+          assemble: (foundation) => {
+            seen = foundation.publicUrl;
+            return parts.assemble(foundation);
+          },
+        },
+      );
+      running.push(service);
       const token = (await readFile(service.tokenFile, "utf8")).trim();
+      const answer = await askAs(service.url, "x1.example.com");
       await service.close();
       running = [];
-      return token;
+      return [token, seen, answer];
     };
-    expect([await once(), await once()]).toEqual(["first", "first"]);
+    expect(await once()).toEqual(["first", null, 403]);
+    expect(await once("https://x1.example.com")).toEqual(["first", "https://x1.example.com", 200]);
     await rm(join(root, "data/token"));
-    expect(await once()).toBe("again");
+    expect(await once()).toEqual(["again", "https://x1.example.com", 200]);
+    expect(await once(null)).toEqual(["again", null, 403]);
   });
 
   it("names the owner of a data directory that is in use", async () => {

@@ -20,6 +20,7 @@ import { createSignInCodes, readWebFiles } from "./http/web/index.ts";
 import type { WebhookDeps } from "./http/webhooks.ts";
 import {
   prepareDataDir,
+  readLayout,
   readMasterKey,
   readTokenFile,
   refuseHalfRestored,
@@ -41,6 +42,8 @@ export const VERSION = "0.1.0";
 /** What every part of the service stands on. */
 export type Foundation = {
   options: StartOptions;
+  /** Address by which people and forges reach the service; null where the operator named none. */
+  publicUrl: string | null;
   db: Database;
   blobs: BlobStore;
   hub: Hub;
@@ -99,6 +102,8 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     await prepareDataDir(options.dataDir);
     undo.push(await lockDataDir(options.dataDir));
     await refuseHalfRestored(options.dataDir);
+    const publicUrl =
+      options.publicUrl === undefined ? ((await readLayout(options.dataDir))?.publicUrl ?? null) : options.publicUrl;
     const masterKey = options.masterKeyFrom
       ? takeMasterKey(options.masterKeyFrom, process.env)
       : await readMasterKey(options.masterKeyFile);
@@ -110,7 +115,15 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     undo.push(() => db.close());
 
     const hub = createHub();
-    const parts = await assembly.assemble({ options, db, blobs: openBlobs(options.blobsDir), hub, log, masterKey });
+    const parts = await assembly.assemble({
+      options,
+      publicUrl,
+      db,
+      blobs: openBlobs(options.blobsDir),
+      hub,
+      log,
+      masterKey,
+    });
     undo.push(() => parts.stop());
     const tokenFile = await ensureToken(options.dataDir, parts, log);
 
@@ -149,7 +162,7 @@ export async function startService(options: StartOptions, assembly: Assembly): P
       }),
       authenticate: parts.authenticate,
       idempotency: createIdempotency(createIdempotencyStore(db)),
-      hosts: new Set(options.allowHosts),
+      hosts: new Set([...options.allowHosts, ...(publicUrl ? [new URL(publicUrl).hostname] : [])]),
       onError: (error, requestId) => log.error("a request failed", { error, requestId }),
       checkAnswers: process.env.NODE_ENV === "test",
       web: { files, codes, signIn: parts.signIn },
@@ -166,6 +179,7 @@ export async function startService(options: StartOptions, assembly: Assembly): P
       database: options.databaseUrl ? "server" : "embedded",
       blobsDir: options.blobsDir,
       masterKeyFile: options.masterKeyFrom ? null : options.masterKeyFile,
+      publicUrl,
     });
     await writeServiceFile(options.dataDir, { url: listener.url, pid: process.pid });
     undo.push(() => removeServiceFile(options.dataDir));

@@ -12,6 +12,7 @@ import { type NetworkFacts, ownListeners } from "../network.ts";
 import { loadPrices, loadProviderRoutes, priceTable } from "../providers.ts";
 import type { Foundation } from "../service.ts";
 import { readInstance } from "../start/files.ts";
+import { jobLink } from "../start/options.ts";
 import type { RuntimeShelf } from "../use-cases/runtimes.ts";
 import type { LoopDeps } from "./deps.ts";
 import { type Loop, startLoop } from "./loop.ts";
@@ -67,10 +68,7 @@ export async function startJobs(
       isProtectedBranch: (organizationId, repository, branch) =>
         isProtectedBranch(forge, organizationId, repository, branch),
       forgeOf: (organizationId, subject) => forgeOfJob(forge, organizationId, subject),
-      jobLink: (jobId) =>
-        /^(localhost|127\..*|\[::1?\]|0\.0\.0\.0)$/.test(new URL(deps.url).hostname)
-          ? null
-          : `${deps.url}/jobs/${jobId}`,
+      jobLink: (jobId) => jobLink(deps.publicUrl, deps.url, jobId),
       baseBranch: (job, branch) => baseBranchNow(forge, job, branch),
       pullRequest: (job, published) => openJobPullRequest({ ...forge, git }, job, published),
       // A stored secret for git says nothing of what a forge's API may be asked with it.

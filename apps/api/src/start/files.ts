@@ -156,8 +156,14 @@ async function createMasterKey(file: string): Promise<void> {
   }
 }
 
-/** What a backup must know of how the service was started last. Never an address or password of a database. */
-export type Layout = { database: "embedded" | "server"; blobsDir: string; masterKeyFile: string | null };
+/** What a backup, and the next start, must know of how the service was started last. Never an address or password of a database. */
+export type Layout = {
+  database: "embedded" | "server";
+  blobsDir: string;
+  masterKeyFile: string | null;
+  /** Absent in folders of earlier versions. */
+  publicUrl?: string | null;
+};
 
 /** Writes down where the parts of the installation lie. */
 export async function writeLayout(dataDir: string, layout: Layout): Promise<void> {

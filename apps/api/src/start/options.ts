@@ -10,6 +10,8 @@ export type StartOptions = {
   port: number;
   /** Names beside the loopback ones by which the service may be reached. */
   allowHosts: readonly string[];
+  /** Address by which people and forges reach the service, without a slash at its end; null: none; undefined: as at the last start. */
+  publicUrl?: string | null;
   databaseUrl: string | undefined;
   blobsDir: string;
   masterKeyFile: string;
@@ -50,6 +52,7 @@ export function parseStartOptions(
     host: values.host ?? "127.0.0.1",
     port,
     allowHosts: (values["allow-host"] ?? []).map((name) => name.toLowerCase()),
+    ...(values["public-url"] === undefined ? {} : { publicUrl: publicAddress(values["public-url"]) }),
     databaseUrl: env.DATABASE_URL || undefined,
     blobsDir: resolve(values.blobs ?? join(dataDir, "blobs")),
     masterKeyFile,
@@ -58,6 +61,28 @@ export function parseStartOptions(
     upstreamProxy: upstreamProxyOf(env),
     json: values.json ?? false,
   };
+}
+
+/** An origin; `none` takes a stored one away. The web app is served at its root, so that there is no path. */
+function publicAddress(text: string): string | null {
+  if (text === "none") return null;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (!url || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/`)
+    throw new Fault(
+      "invalid_request",
+      `--public-url takes the service's own address, such as https://x1.example.com, or none; not "${text}".`,
+    );
+  return url.origin;
+}
+
+/**
+ * Where people look at a job; null where nobody but this machine would get there. `listening` is the address at which the
+ * service answers. Pure.
+ */
+export function jobLink(publicUrl: string | null, listening: string, jobId: string): string | null {
+  const local = /^(localhost|127\..*|\[::1?\]|0\.0\.0\.0)$/.test(new URL(listening).hostname);
+  const base = publicUrl ?? (local ? null : listening);
+  return base && `${base}/jobs/${jobId}`;
 }
 
 /** `fd:3` or `env:NAME`; anything else is a file. */
@@ -81,6 +106,7 @@ function parse(argv: readonly string[]) {
         port: { type: "string" },
         host: { type: "string" },
         "allow-host": { type: "string", multiple: true },
+        "public-url": { type: "string" },
         blobs: { type: "string" },
         "master-key": { type: "string" },
         toolchain: { type: "string", multiple: true },

@@ -12,7 +12,7 @@ import {
   writeServiceFile,
   writeTokenFile,
 } from "./files.ts";
-import { DEFAULT_PORT, parseStartOptions } from "./options.ts";
+import { DEFAULT_PORT, jobLink, parseStartOptions } from "./options.ts";
 
 let root: string;
 beforeEach(async () => {
@@ -40,6 +40,17 @@ describe("options", () => {
     const from = (text: string) => parseStartOptions(["--master-key", text], {}, user).masterKeyFrom;
     expect([from("/k"), from("fd:3"), from("env:X_KEY")]).toEqual([null, { fd: 3 }, { env: "X_KEY" }]);
   });
+  it("take a public address, or take it away", () => {
+    const from = (...argv: string[]) => parseStartOptions(argv, {}, user).publicUrl;
+    expect([from(), from("--public-url", "none")]).toEqual([undefined, null]);
+    expect(from("--public-url", "https://X1.example.com:8443/")).toBe("https://x1.example.com:8443");
+  });
+  it("lead to a job by the public address, and never by one of this machine", () => {
+    expect(jobLink(null, "http://127.0.0.1:4380", "j")).toBeNull();
+    expect(jobLink(null, "http://[::]:4380", "j")).toBeNull();
+    expect(jobLink(null, "http://x1.lan:4380", "j")).toBe("http://x1.lan:4380/jobs/j");
+    expect(jobLink("https://x1.example.com", "http://127.0.0.1:4380", "j")).toBe("https://x1.example.com/jobs/j");
+  });
   it("take the argument before the environment", () => {
     expect(parseStartOptions(["--data", "/a"], { X1_DATA: "/b" }, user).dataDir).toBe("/a");
     expect(parseStartOptions([], { X1_DATA: "/b" }, user).dataDir).toBe("/b");
@@ -47,6 +58,10 @@ describe("options", () => {
   it.each([
     [["--port", "70000"], /--port/],
     [["--nope"], /--nope/],
+    [["--public-url", "x1.example.com"], /--public-url/],
+    [["--public-url", "https://a:b@x1.example.com"], /--public-url/],
+    [["--public-url", "https://x1.example.com/path"], /--public-url/],
+    [["--public-url", "file:///etc"], /--public-url/],
     [["--master-key", "fd:1"], /fd:<3 to 9>/],
     [["--master-key", "env:A=B"], /env:<name/],
     [["--data", "/d", "--master-key", "/d/master.key"], /master key/],

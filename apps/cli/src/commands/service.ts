@@ -56,6 +56,10 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
     .option("--port <port>", "port to listen on (0: any)", port)
     .option("--host <address>", "address to listen on (default 127.0.0.1)")
     .option("--allow-host <name>", "another name by which it may be reached", collect, [])
+    .option(
+      "--public-url <url>",
+      "address by which people and forges reach it, kept for later starts; none takes it away",
+    )
     .option("--blobs <dir>", "blob store, default in the data directory")
     .option("--master-key <file>", "master key: a file outside the data directory, fd:<3 to 9> or env:<variable>")
     .option("--toolchain <path>", "folder to mount read-only into workspaces", collect, [])
@@ -67,6 +71,7 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
         ...flag("--data", global.data ?? process.env.X1_DATA),
         ...flag("--port", options.port),
         ...flag("--host", options.host),
+        ...flag("--public-url", options.publicUrl),
         ...flag("--blobs", options.blobs),
         ...flag("--master-key", options.masterKey),
         ...(options.allowHost as string[]).flatMap((name) => ["--allow-host", name]),
