@@ -140,6 +140,29 @@ the last line
     expect(await forge.getAccount("nobody-of-this-name")).toMatchObject({ code: "forge_not_found" });
   });
 
+  it("lists what GitHub could not hand over to the app's webhook", async () => {
+    const app = github.app({
+      ...{ name: "x1 hooked", owner: "acme", permissions: neededPermissions, events: ["issues"] },
+      webhook: { url: "http://127.0.0.1:1/webhooks", secret: "s" },
+    });
+    const installation = await github.install(app, "acme");
+    const auth = { kind: "app" as const, appId: String(app.id), privateKey: app.privateKey };
+    const forge = createGithubForge({
+      ...{ apiUrl: github.apiUrl, webUrl: github.url, paced: false },
+      auth: { ...auth, installation: String(installation.id) },
+    });
+    const issue = await github.as("bob").openIssue("acme/minted", { title: "missed", body: "" });
+    await github.settled();
+    const found = await forge.listMissedDeliveries?.(new Date(Date.now() - 60_000).toISOString());
+    const about = { installationId: String(installation.id), repositoryId: String(github.repo("acme/minted").id) };
+    expect(found?.ok && found.value.find(({ event }) => event === "issues")).toMatchObject({
+      ...{ action: "opened", number: null, ...about },
+    });
+    expect(issue.number).toBeGreaterThan(0);
+    const later = new Date(Date.now() + 60_000).toISOString();
+    expect(await forge.listMissedDeliveries?.(later)).toEqual({ ok: true, value: [] });
+  });
+
   it("lists an app's installations", async () => {
     const app = [...github.world.apps.values()].find(({ slug }) => slug === "x1-app");
     const found = await listInstallations({

@@ -3,6 +3,7 @@ import {
   type CheckRequest,
   type Forge,
   type ForgeCheck,
+  type ForgeDelivery,
   type ForgeIssue,
   type ForgePullRequest,
   type ForgeRepository,
@@ -38,6 +39,8 @@ const MAX_PAGES = 3;
 /** Pages that are looked through for a repository by its name. */
 const MAX_SEARCHED = 10;
 const MAX_COMMENT_PAGES = 10;
+/** Pages of missed deliveries: a thousand. */
+const MAX_DELIVERY_PAGES = 10;
 const EXCERPT = 20_000;
 /** Annotations that one request carries. */
 const ANNOTATIONS = 50;
@@ -207,6 +210,8 @@ export function createGithubForge(options: GithubOptions): Forge {
       });
       return gone.ok || gone.code === "forge_not_found" || gone.code === "forge_invalid" ? accept(gone.ok) : gone;
     },
+
+    ...(auth.kind === "app" ? { listMissedDeliveries: (since: string) => listMissed(client, since) } : {}),
 
     async getAccount(login) {
       const found = await client.call("GET /users/{username}", `the account ${login}`, s.Account, { username: login });
@@ -472,6 +477,31 @@ const repository = (found: z.infer<typeof s.Repository>, kind: GithubOptions["au
   mayPush: !found.archived && (kind === "app" || found.permissions?.push === true),
   hasIssues: found.has_issues,
 });
+
+/** Deliveries of the app's webhook that were not taken, down to a time. GitHub keeps them for three days. */
+async function listMissed(client: GithubClient, since: string): Promise<Outcome<ForgeDelivery[]>> {
+  const found: ForgeDelivery[] = [];
+  let cursor: string | null = "";
+  for (let page = 0; page < MAX_DELIVERY_PAGES && cursor !== null; page += 1) {
+    const some: Outcome<Answer<z.infer<typeof s.DeliverySummary>[]>> = await client.call(
+      ...(["GET /app/hook/deliveries", "the app's deliveries", z.array(s.DeliverySummary)] as const),
+      { per_page: 100, status: "failure", ...pageOf(cursor) },
+    );
+    if (!some.ok) return some;
+    const late = some.value.value.filter(({ delivered_at: at }) => Date.parse(at) >= Date.parse(since));
+    // Servers that do not know the filter list all of them.
+    for (const one of late)
+      if (one.status_code < 200 || one.status_code >= 300)
+        found.push({
+          ...{ id: one.guid, event: one.event, action: one.action ?? null, number: null, commits: [] },
+          installationId: one.installation_id ? String(one.installation_id) : null,
+          repositoryId: one.repository_id ? String(one.repository_id) : null,
+        });
+    if (late.length < some.value.value.length) break;
+    cursor = some.value.next;
+  }
+  return accept(found);
+}
 
 const words = (found: z.infer<typeof s.Comment>): ForgeText => ({
   id: String(found.id),

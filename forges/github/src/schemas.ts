@@ -26,6 +26,17 @@ export const User = z.object({ login });
 export const Account = z.object({ id: z.number().int().positive(), login, name: z.string().max(500).nullish() });
 export const Commit = z.object({ sha: z.string().max(64), commit: z.object({ message: z.string() }) });
 
+/** Of a delivery's summary; the payload is not asked for. */
+export const DeliverySummary = z.object({
+  guid: z.string().max(100),
+  delivered_at: time,
+  status_code: z.number().int(),
+  event: z.string().max(100),
+  action: z.string().max(100).nullish(),
+  installation_id: z.number().int().nullish(),
+  repository_id: z.number().int().nullish(),
+});
+
 export const Repository = z.object({
   id: z.number().int(),
   full_name: z.string().max(300),

@@ -71,6 +71,11 @@ export interface Forge {
   ): Promise<Outcome<{ url: string }>>;
   /** Commits of a branch since a time (ISO 8601, by their committers' clocks), newest first, bounded. Absent where the forge does not tell. */
   listCommits?(repository: ForgeRepository, branch: string, since: string): Promise<Outcome<ForgeCommit[]>>;
+  /**
+   * Deliveries that the forge could not hand over since a time (ISO 8601), newest first, bounded: where each says to look, as far
+   * as the forge's list tells. Absent where it keeps none.
+   */
+  listMissedDeliveries?(since: string): Promise<Outcome<ForgeDelivery[]>>;
   /** Deletes a branch that is still at this commit; false when it is gone or has moved. Absent where the forge cannot. */
   deleteBranch?(repository: ForgeRepository, branch: string, commit: string): Promise<Outcome<boolean>>;
   /** What is left of the forge's rate limit, as of the last answer; null before the first. */

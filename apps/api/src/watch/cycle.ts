@@ -29,6 +29,8 @@ export type Cycle = {
   forge: Forge;
   /** When a project's repository was last asked for in vain, by the project's id. */
   tried: Map<string, number>;
+  /** Up to when missed deliveries were asked for, by the connection's id; milliseconds of this process's clock. */
+  asked: Map<string, number>;
   /** Throws when the lease is lost. */
   alive(): void;
   tenant<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
@@ -39,7 +41,7 @@ export type Cycle = {
 };
 
 export function createCycle(
-  parts: Pick<Cycle, "deps" | "timing" | "organizationId" | "connection" | "forge" | "alive" | "tried">,
+  parts: Pick<Cycle, "deps" | "timing" | "organizationId" | "connection" | "forge" | "alive" | "tried" | "asked">,
 ): Cycle {
   const { deps, organizationId, forge, alive } = parts;
   const repositories = new Map<string, Promise<ForgeRepository | null>>();

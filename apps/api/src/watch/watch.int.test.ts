@@ -6,8 +6,10 @@ import {
   createOrigin,
   deliveryHealth,
   getPullRequest,
+  leaveWatch,
   linkProject,
   listFollowUps,
+  notePullRequest,
   saveApp,
   saveConnection,
   savePullRequest,
@@ -386,6 +388,27 @@ describe("deliveries", () => {
     forge.away = null;
     forge.review(1, "ann", "Rename it.");
     await expect.poll(async () => (await job(jobId))?.state, until).toBe("queued");
+  });
+
+  it("that were missed are asked for, and found without any other asking", async () => {
+    const jobId = await published();
+    forge.issue(3);
+    forge.label(3, "ann", "x1");
+    forge.review(1, "ann", "Rename it.");
+    const missed = (id: string, event: string, installationId = connection.installation) => ({
+      ...{ id, event, action: null, installationId, repositoryId: "7", number: null, commits: [] },
+    });
+    forge.missed = [missed("d1", "pull_request_review"), missed("d2", "issues"), missed("d3", "issues", "12")];
+    // Neither is due by itself for an hour.
+    await inOrg((tx) => takeWatch(tx, org, connection.id, "test", 60_000));
+    await inOrg((tx) => leaveWatch(tx, connection.id, "test", { afterMs: 3_600_000, seenUntil: null, error: null }));
+    await inOrg((tx) => notePullRequest(tx, jobId, { nextLookMs: 3_600_000 }));
+    await watch({
+      timing: { tickMs: 100, pollMs: 3_600_000, reconcileMs: 3_600_000, revertMs: 3_600_000, leaseMs: 5_000 },
+    });
+    await expect.poll(async () => (await job(jobId))?.state, until).toBe("queued");
+    await expect.poll(() => started.length, until).toBe(1);
+    expect(await inOrg((tx) => deliveryHealth(tx))).toMatchObject({ handled: 2, open: 0 });
   });
 
   it("are handled by one of two services, and each thing once", async () => {

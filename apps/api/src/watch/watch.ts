@@ -12,6 +12,7 @@ import {
   pullRequestsToLookAt,
   releaseWatches,
   renewWatch,
+  storeDelivery,
   takeDeliveries,
   takeWatch,
 } from "@x1agent/domain-forges";
@@ -43,6 +44,9 @@ const MAX_BATCHES = 20;
 const MAX_LOOKS = 50;
 const MAX_PROJECTS = 1_000;
 const STRAY_MS = 60_000;
+/** How long forges keep deliveries; and how long it may take until one is known to have failed. */
+const KEPT_BY_FORGE_MS = 3 * 86_400_000;
+const OVERLAP_MS = 600_000;
 /** Deliveries are remembered longer than a forge sends one again. */
 const KEEP_DAYS = 30;
 const Notice = z.object({ o: z.string() });
@@ -56,6 +60,7 @@ export async function startWatch(deps: WatchDeps): Promise<Watch> {
   const paused = new Map<string, number>();
   /** When it was last asked for a project's repository in vain. */
   const tried = new Map<string, number>();
+  const asked = new Map<string, number>();
   let stopping = false;
   let again = false;
   let ticking: Promise<void> | null = null;
@@ -107,7 +112,7 @@ export async function startWatch(deps: WatchDeps): Promise<Watch> {
       const alive = () => {
         if (lost || stopping) throw new WatchLost("The connection is another's to follow.");
       };
-      const cycle = createCycle({ deps, timing, organizationId, connection, forge: forge.value, alive, tried });
+      const cycle = createCycle({ deps, timing, organizationId, connection, forge: forge.value, alive, tried, asked });
       const seenUntil = await once(cycle, taken.due, taken.seenUntil);
       if (taken.due) next = { afterMs: pollAfter(forge.value, timing), seenUntil, error: null };
     } catch (error) {
@@ -159,7 +164,8 @@ export async function startWatch(deps: WatchDeps): Promise<Watch> {
 /** One round of looking; returns until when issues were seen, where they were asked for. */
 async function once(cycle: Cycle, due: boolean, seenUntil: string | null): Promise<string | null> {
   await linkProjects(cycle);
-  await handleDeliveries(cycle);
+  await fetchMissed(cycle);
+  await handleDeliveries(cycle, seenUntil);
   for (const row of await cycle.tenant((tx) => pullRequestsToLookAt(tx, cycle.connection.id, [], MAX_LOOKS)))
     await lookAtPullRequest(cycle, row);
   await lookForReverts(cycle);
@@ -169,8 +175,32 @@ async function once(cycle: Cycle, due: boolean, seenUntil: string | null): Promi
   return seen;
 }
 
+/**
+ * Takes in what the forge could not hand over: the service was down, or its address wrong. They are handled like others; one
+ * that had arrived after all is there already. What a process asked for before it ended is asked for again by the next one.
+ */
+async function fetchMissed(cycle: Cycle): Promise<void> {
+  const { connection, forge, asked, timing, organizationId } = cycle;
+  const { appId, installation } = connection;
+  const now = Date.now();
+  const before = asked.get(connection.id);
+  if (appId === null || !forge.listMissedDeliveries || (before !== undefined && before > now - timing.reconcileMs))
+    return;
+  const since = Math.max(Date.parse(connection.createdAt), (before ?? now) - (before ? OVERLAP_MS : KEPT_BY_FORGE_MS));
+  const missed = there(await forge.listMissedDeliveries(new Date(since).toISOString())) ?? [];
+  await cycle.tenant(async (tx) => {
+    for (const { id, event, action, installationId, repositoryId, number, commits } of missed.reverse())
+      if (installationId === installation)
+        await storeDelivery(tx, organizationId, {
+          ...{ appId, id, event, action },
+          about: { installation: installationId, repository: repositoryId, number, commits },
+        });
+  });
+  asked.set(connection.id, now);
+}
+
 /** Looks where deliveries say, once for all that say the same. */
-async function handleDeliveries(cycle: Cycle): Promise<void> {
+async function handleDeliveries(cycle: Cycle, seenUntil: string | null): Promise<void> {
   const { appId, installation } = cycle.connection;
   if (appId === null || installation === null) return;
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
@@ -178,7 +208,7 @@ async function handleDeliveries(cycle: Cycle): Promise<void> {
     if (taken.length === 0) return;
     const ids = taken.map(({ id }) => id);
     try {
-      await look(cycle, taken);
+      await look(cycle, taken, seenUntil);
     } catch (error) {
       if (error instanceof WatchLost) throw error;
       const detail = error instanceof Error ? error.message : String(error);
@@ -189,7 +219,7 @@ async function handleDeliveries(cycle: Cycle): Promise<void> {
   }
 }
 
-async function look(cycle: Cycle, deliveries: readonly Delivery[]): Promise<void> {
+async function look(cycle: Cycle, deliveries: readonly Delivery[], seenUntil: string | null): Promise<void> {
   const { connection, organizationId } = cycle;
   if (deliveries.some(({ event }) => event.startsWith("installation") || event === "repository"))
     await cycle.deps.check(organizationId, connection.id);
@@ -212,6 +242,10 @@ async function look(cycle: Cycle, deliveries: readonly Delivery[]): Promise<void
   const used = await cycle.tenant((tx) => listUsedRepositories(tx, connection.id));
   const pulls = new Set(rows.map(({ repository, number }) => `${repository} ${number}`));
   const issues = new Set<string>();
+  // A missed one names no issue: all that changed in the repository are asked for.
+  const unnamed = deliveries.filter(({ event, about }) => event.startsWith("issue") && about.number === null);
+  if (unnamed.length > 0)
+    await pollIssues(cycle, seenUntil, new Set(unnamed.flatMap(({ about }) => about.repository ?? [])));
   for (const { event, about } of deliveries) {
     const { repository, number } = about;
     if (repository === null || number === null || !event.startsWith("issue")) continue;
@@ -242,11 +276,11 @@ async function linkProjects(cycle: Cycle): Promise<void> {
   }
 }
 
-/** Issues that changed since the last time, in repositories that projects use. */
-async function pollIssues(cycle: Cycle, seenUntil: string | null): Promise<string | null> {
+/** Issues that changed since the last time, in repositories that projects use, or in those of them that are named. */
+async function pollIssues(cycle: Cycle, seenUntil: string | null, only?: ReadonlySet<string>): Promise<string | null> {
   let newest = seenUntil ?? cycle.connection.createdAt;
   for (const known of await cycle.tenant((tx) => listUsedRepositories(tx, cycle.connection.id))) {
-    if (known.state !== "active" || !known.projectId) continue;
+    if (known.state !== "active" || !known.projectId || only?.has(known.externalId) === false) continue;
     const repository = await cycle.repository(known.externalId);
     if (!repository?.hasIssues) continue;
     let cursor: string | undefined;

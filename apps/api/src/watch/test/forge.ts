@@ -4,6 +4,7 @@ import type {
   Forge,
   ForgeCheck,
   ForgeCommit,
+  ForgeDelivery,
   ForgeIssue,
   ForgeIssueEvent,
   ForgePermission,
@@ -36,6 +37,8 @@ export class MemoryForge {
   put = new Map<string, CheckRequest>();
   puts: string[] = [];
   deleted: string[] = [];
+  /** What it could not hand over. */
+  missed: ForgeDelivery[] = [];
   /** Commits of every branch, newest first. */
   commits: ForgeCommit[] = [];
   calls = 0;
@@ -144,6 +147,7 @@ export class MemoryForge {
         this.said.set(key, { number, body });
         return accept({ url: "https://forge.example/said" });
       }),
+      listMissedDeliveries: ask("listMissedDeliveries", () => accept([...this.missed])),
       listCommits: ask("listCommits", () => accept(this.commits)),
       deleteBranch: ask("deleteBranch", (_at: ForgeRepository, branch: string) => {
         this.deleted.push(branch);
