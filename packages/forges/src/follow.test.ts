@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   authorsToAsk,
   followUpMessage,
+  fromOutside,
   outcomeOf,
   planFollowUps,
   revertOf,
@@ -186,4 +187,15 @@ describe("what takes a merged change back", () => {
     expect(revertOf(merged, [second], first.id)).toBeNull();
     expect(revertOf(merged, [], first.id)).toBe(first.id);
   });
+});
+
+it("a round is from outside by the words of one who may not write, or of a program, whoever sent them on", () => {
+  const of = (change: Partial<ForgeReviewItem>) => fromOutside(plan({ items: [item(change)] }));
+  expect(of({})).toBe(false);
+  expect(of({ author: "eve" })).toBe(true);
+  expect(of({ author: "nobody" })).toBe(true);
+  expect(of({ author: "lint[bot]", authorIsBot: true })).toBe(true);
+  // Noted by a version that did not ask.
+  expect(fromOutside([{ kind: "review", body: {} }])).toBe(true);
+  expect(fromOutside([{ kind: "checks", body: {} }])).toBe(false);
 });

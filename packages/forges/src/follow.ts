@@ -22,6 +22,8 @@ export type FollowUpItem = {
     line: number | null;
     side: "old" | "new" | null;
     commit: string | null;
+    /** Said by somebody who may not write to the repository, or by a program that says whoever's words. */
+    outside: boolean;
   };
 };
 
@@ -74,7 +76,7 @@ export function planFollowUps(seen: Seen): FollowUpItem[] {
         body: {
           ...{ author: check.name.slice(0, 200), url: check.url, path: null, line: null, side: null },
           text: [check.summary, check.excerpt].filter(Boolean).join("\n\n").slice(-MAX_TEXT),
-          commit: pull.head.commit,
+          ...{ commit: pull.head.commit, outside: false },
         },
       });
   if (policy.rounds.includes("base") && (pull.mergeable === false || pull.behind))
@@ -86,7 +88,7 @@ export function planFollowUps(seen: Seen): FollowUpItem[] {
       },
       body: {
         ...{ author: pull.base.branch.slice(0, 200), url: null, path: null, line: null, side: null },
-        ...{ text: "", commit: pull.base.commit },
+        ...{ text: "", commit: pull.base.commit, outside: false },
       },
     });
   return planned;
@@ -117,6 +119,7 @@ function reviewItem(item: ForgeReviewItem, { permissions, actsAs, policy }: Seen
       body: {
         ...{ author: item.author.slice(0, 200), text: text.slice(0, MAX_TEXT), url: item.url, path: item.path },
         ...{ line: item.line, side: item.side, commit: item.commit },
+        outside: item.authorIsBot || !mayWrite(permission),
       },
     },
   ];
@@ -176,6 +179,13 @@ export function roundReason(
   if (items.some(({ kind }) => kind === "review")) return "review_received";
   return items.some(({ kind }) => kind === "checks") ? "checks_failed" : "base_moved";
 }
+
+/**
+ * Whether a round with these carries words from outside: then it is run like a job with such words, whoever sent them on. What
+ * does not say by whom it was is from outside. Pure.
+ */
+export const fromOutside = (items: readonly { kind: FollowUpItem["kind"]; body: { outside?: boolean } }[]): boolean =>
+  items.some(({ kind, body }) => kind === "review" && body.outside !== false);
 
 /** What bounds the next round; each a sentence for people. Pure. */
 export function roundBound(facts: {

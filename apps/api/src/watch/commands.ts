@@ -1,13 +1,14 @@
 import { type Actor, type FollowPolicy, formatUsd } from "@x1agent/contract";
 import { appendAudit } from "@x1agent/domain-audit";
 import { jobMoney, setBudget } from "@x1agent/domain-budgets";
-import { answeredTriggers, moveFollowUps, noteTrigger, openJobsOnIssue } from "@x1agent/domain-forges";
+import { answeredTriggers, listFollowUps, moveFollowUps, noteTrigger, openJobsOnIssue } from "@x1agent/domain-forges";
 import { getJob } from "@x1agent/domain-jobs";
 import {
   type Command,
   type ForgePermission,
   type ForgeRepository,
   type ForgeText,
+  fromOutside,
   parseCommand,
 } from "@x1agent/forges";
 import { type Cycle, isSince, mayTrigger, there } from "./cycle.ts";
@@ -123,10 +124,12 @@ async function perform(cycle: Cycle, ask: Ask, command: Command): Promise<string
     }
     case "fix":
     case "retry": {
-      const moved = await cycle.tenant((tx) =>
-        moveFollowUps(tx, jobId, ["held", "waiting"], "waiting", { detail: ASKED, starts: true }),
-      );
-      return moved > 0 ? `${link} goes on with what was said here.` : "Nothing new was said here since the last round.";
+      const { moved, outside } = await cycle.tenant(async (tx) => ({
+        moved: await moveFollowUps(tx, jobId, ["held", "waiting"], "waiting", { detail: ASKED, starts: true }),
+        outside: fromOutside(await listFollowUps(tx, jobId, ["waiting"])),
+      }));
+      if (moved === 0) return "Nothing new was said here since the last round.";
+      return `${link} goes on with what was said here.${outside ? " Some of it is from outside: its agent may no longer push or comment, and a person approves." : ""}`;
     }
     default:
       return statusOf(cycle, jobId);

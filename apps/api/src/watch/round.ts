@@ -9,9 +9,9 @@ import {
   moveFollowUps,
   type OpenPullRequest,
 } from "@x1agent/domain-forges";
-import { getJob, type JobMerge, type JobRecord, moveJob, setJobFacts } from "@x1agent/domain-jobs";
-import { appendEvents, dropSavedWork } from "@x1agent/domain-sessions";
-import { roundBound, roundReason } from "@x1agent/forges";
+import { changeSettings, getJob, type JobMerge, type JobRecord, moveJob, setJobFacts } from "@x1agent/domain-jobs";
+import { appendEvents, dropSavedSessions, dropSavedWork } from "@x1agent/domain-sessions";
+import { fromOutside, roundBound, roundReason } from "@x1agent/forges";
 import type { Tx } from "@x1agent/kernel";
 import { policyOf } from "./cycle.ts";
 
@@ -19,6 +19,9 @@ import { policyOf } from "./cycle.ts";
 const idle: readonly JobRecord["state"][] = ["succeeded", "no_changes", "rejected"];
 /** Why a follow-up that was held waits again. */
 export const ASKED = "A person asked for it.";
+
+const OUTSIDE =
+  "It carries words from outside from now on: no push and no comment by its agent, the narrowest network, a new conversation, and a person approves.";
 
 /** What the next round of a job would be: `bound` is why it does not begin by itself. */
 export type NextRound = { job: JobRecord; pull: OpenPullRequest; items: FollowUp[]; bound: string | null };
@@ -50,6 +53,8 @@ export async function nextRound(tx: Tx, jobId: string, head: string): Promise<Ne
 /**
  * Begins a round on the branch's present head: the job's move, what it is told, its base and the count in one transaction.
  * What the last attempt left in its work tree is in the branch; laid over people's commits it would take them back.
+ * Words from outside make the job one from outside, for this round and those that follow, since its conversation holds them
+ * from then on; and what it had been told before is not part of that conversation.
  */
 export async function beginRound(tx: Tx, { job, items }: NextRound, head: string, actor: Actor): Promise<boolean> {
   const { organizationId, id: jobId } = job;
@@ -59,13 +64,25 @@ export async function beginRound(tx: Tx, { job, items }: NextRound, head: string
   await moveFollowUps(tx, jobId, ["sent"], "done");
   await moveFollowUps(tx, jobId, ["waiting"], "sent", { ids: items.map(({ id }) => id), batch });
   await setJobFacts(tx, jobId, { ...standsOn(items, head), approvalDigest: null });
-  await dropSavedWork(tx, jobId);
+  const turns = job.trust !== "outside" && fromOutside(items);
+  if (turns) {
+    await changeSettings(tx, jobId, { trust: "outside" });
+    await dropSavedSessions(tx, jobId);
+  } else await dropSavedWork(tx, jobId);
   const moved = await moveJob(tx, { jobId, from: job.state, to: "queued", reason, actor });
   // The row was read under the pull request's lock, but others move jobs without it.
   if (!moved.ok) throw new Error(`The job moved meanwhile: ${moved.detail}`);
   const detail = `Round ${batch} on ${head.slice(0, 12)}: ${items.length} ${items.length === 1 ? "remark" : "remarks"}.`;
   await appendEvents(tx, organizationId, jobId, [
     { type: "forge.noted", source: "observed", attemptId: null, payload: { kind: "round", detail } },
+    ...(turns
+      ? [
+          {
+            ...{ type: "forge.noted", source: "observed" as const, attemptId: null },
+            payload: { kind: "outside", detail: OUTSIDE },
+          },
+        ]
+      : []),
     {
       ...{ type: "job.state", source: "observed", attemptId: null },
       payload: { from: job.state, to: "queued", reason, actor: formatActor(actor), detail },
@@ -73,7 +90,14 @@ export async function beginRound(tx: Tx, { job, items }: NextRound, head: string
   ]);
   await appendAudit(tx, organizationId, {
     ...{ actor, action: "job.moved", subject: jobId },
-    data: { from: job.state, to: "queued", reason, base: head, followUps: items.map(({ id }) => id) },
+    data: {
+      from: job.state,
+      to: "queued",
+      reason,
+      base: head,
+      followUps: items.map(({ id }) => id),
+      ...(turns ? { trust: "outside" } : {}),
+    },
   });
   return true;
 }

@@ -13,6 +13,8 @@ export type FollowUpBody = {
   /** Name of a failed check; commit of the base that the change conflicts with. */
   name?: string;
   commit?: string | null;
+  /** Said by somebody without write access, or by a program; absent in rows of earlier versions. */
+  outside?: boolean;
 };
 export type FollowUp = {
   id: string;

@@ -181,7 +181,7 @@ export async function setJobFacts(tx: Tx, jobId: string, facts: JobFacts): Promi
 export async function changeSettings(
   tx: Tx,
   jobId: string,
-  change: Partial<Pick<JobSettings, "runtime" | "model" | "budgetMicros">>,
+  change: Partial<Pick<JobSettings, "runtime" | "model" | "budgetMicros" | "trust">>,
 ): Promise<void> {
   await sql`update job set settings = settings || ${JSON.stringify(change)}::jsonb where id = ${jobId}`.execute(tx);
 }

@@ -188,6 +188,13 @@ export async function lastWords(tx: Tx, jobId: string): Promise<string | null> {
   return found?.text ?? null;
 }
 
+/** Forgets the conversations too: what was said under one trust label is never gone on with under another. */
+export async function dropSavedSessions(tx: Tx, jobId: string): Promise<void> {
+  await sql`update agent_session set work_blob = null, home_blob = null, cli_session = null where job_id = ${jobId}`.execute(
+    tx,
+  );
+}
+
 /** The newest session of a job with this runtime whose files were saved: what the next attempt resumes. Nothing is restored across runtimes. */
 export async function resumableSession(tx: Tx, jobId: string, runtime: string): Promise<SessionRecord | null> {
   const found = await row(

@@ -355,7 +355,11 @@ export async function seal(
       policyVersion: createHash("sha256").update(canonicalBytes(policy)).digest("hex"),
     },
     ...{ evidenceId, title: job.title, agentSummary: live.summary },
-    lead: leadOf(origin, (project?.pullRequests ?? defaultPullRequests).closesIssue, deps.jobLink?.(job.id) ?? null),
+    lead: leadOf(
+      origin && { ...origin, trust: trustOf(job) === "outside" ? "outside" : origin.trust },
+      (project?.pullRequests ?? defaultPullRequests).closesIssue,
+      deps.jobLink?.(job.id) ?? null,
+    ),
     ...(credential.value ? { credential: credential.value } : {}),
   });
   if (!sealed.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: sealed.detail };
