@@ -16,3 +16,4 @@ export * from "./routes.ts";
 export * from "./schema.ts";
 export * from "./sidecar.ts";
 export * from "./version.ts";
+export * from "./withhold.ts";

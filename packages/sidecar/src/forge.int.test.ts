@@ -119,6 +119,9 @@ describe("the forge's API", () => {
     expect(forge.requests[0]?.headers.authorization).toBe(`Bearer ${token}c`);
     expect((await say(path, '{"body":"a","state":"closed"}')).text).toContain("field_refused");
     expect((await say(path, JSON.stringify({ body: "x".repeat(60_001) }))).text).toContain("body_too_large");
+    const key = `ghp_${"aB3dE6gH9j".repeat(4).slice(0, 36)}`;
+    for (const text of [key, Buffer.from(`it is ${key}`).toString("base64")])
+      expect((await say(path, JSON.stringify({ body: `Look: ${text}` }))).text).toContain("it is not sent");
     expect((await say("/github/repos/acme/app/issues/8/comments", '{"body":"a"}')).text).toContain("path_refused");
     expect(forge.requests).toHaveLength(1);
     await until(() => sidecar.control.events.some(({ type }) => type === "forge.commented"), "the record");

@@ -1,5 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Fault, type GitPurpose, repositoryGrants, type SidecarBoot, type SidecarPolicy } from "@x1agent/contract";
+import {
+  Fault,
+  type GitPurpose,
+  repositoryGrants,
+  type SidecarBoot,
+  type SidecarPolicy,
+  withholdSecrets,
+} from "@x1agent/contract";
 import type { Credentials } from "./credentials.ts";
 import { type ForgeCall, parseComment, parseForgeCall, withoutTokens } from "./forge-rules.ts";
 import { readBody, refuse } from "./http.ts";
@@ -10,6 +17,7 @@ import type { Traffic } from "./traffic.ts";
  * The forge's API for the job's own repository, below `/github`. Invariants:
  *
  * - Of a request there go up: a path that the table has, a query and a comment that were written anew. No header of the client's.
+ * - A comment that carries what has the form of a secret is not sent.
  * - An answer is taken whole, bounded, and freed of what is a credential itself, before any of it is handed on.
  * - Calls and comments are counted: a forge's limits are the whole organization's, and its readers are people.
  */
@@ -80,6 +88,10 @@ export class ForgeApi {
       const parsed = bytes === null ? null : parseComment(bytes);
       if (parsed === null) return refuse(response, "body_too_large", undefined, { connection: "close" });
       if ("code" in parsed) return refuse(response, parsed.code, parsed.detail);
+      const { withheld } = withholdSecrets(parsed.text);
+      // Nothing of it goes: an agent that was led to say it is not helped to say the rest.
+      if (withheld.length > 0)
+        return blocked("not_granted", `The comment carries ${withheld.join(", ")}: it is not sent.`);
       comment = parsed.text;
     } else request.resume();
     const full = this.#full(call);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { accept, type ForgeLimits, type Outcome, refuse } from "@x1agent/contract";
+import { accept, type ForgeLimits, type Outcome, refuse, withholdSecrets } from "@x1agent/contract";
 import {
   appSecretNames,
   type Connection,
@@ -54,7 +54,7 @@ export function createForges(deps: { db: Pick<Database, "tenant">; masterKey: Bu
         ? { kind: "app", appId: app.externalId, privateKey: secret, installation }
         : { kind: "token", token: secret },
     });
-    const watched = watch(forge, async (detail) => {
+    const watched = watch(discreet(forge), async (detail) => {
       // Found out by use: the next who opens it is told at once, until somebody checks it again.
       const state = /suspended/.test(detail) ? "suspended" : "unauthorized";
       await db.tenant(organizationId, (tx) => noteConnection(tx, id, { state, detail }));
@@ -105,6 +105,20 @@ export function createForges(deps: { db: Pick<Database, "tenant">; masterKey: Bu
     limits: (connectionId) => open.get(connectionId)?.forge.limits() ?? null,
   };
 }
+
+/** The forge, to which nothing is said that has the form of a secret. A pull request's text was looked through before its approval. */
+const discreet = (forge: Forge): Forge => ({
+  ...forge,
+  putComment: (repository, number, { key, body }) =>
+    forge.putComment(repository, number, { key, body: withhold(body) }),
+  putCheck: (repository, request) =>
+    forge.putCheck(repository, {
+      ...request,
+      ...{ title: withhold(request.title), summary: withhold(request.summary) },
+      annotations: request.annotations.map((one) => ({ ...one, message: withhold(one.message) })),
+    }),
+});
+const withhold = (text: string): string => withholdSecrets(text).text;
 
 /** The forge, with each `forge_unauthorized` told before it is returned. */
 function watch(forge: Forge, onUnauthorized: (detail: string) => Promise<void>): Forge {

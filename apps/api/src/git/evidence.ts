@@ -1,4 +1,10 @@
-import { ApprovalSubject, EvidenceRecord, type Verification } from "@x1agent/contract";
+import {
+  ApprovalSubject,
+  EvidenceRecord,
+  type Verification,
+  withheldSentence,
+  withholdSecrets,
+} from "@x1agent/contract";
 import { testRisks } from "./counts.ts";
 import { visible } from "./diff.ts";
 import { pullRequestDigest, recordDigest } from "./digest.ts";
@@ -69,7 +75,7 @@ const quoted = (text: string, max: number): string => {
 const inline = (text: string): string => `\`${visible(text).replaceAll("`", "'").slice(0, 200)}\``;
 const dollars = (micros: number) => `$${(micros / 1_000_000).toFixed(4)}`;
 
-/** Title and body of the pull request: the platform's facts first, the agent's words framed as such. Pure. */
+/** Title and body of the pull request: the platform's facts first, the agent's words framed as such, no secret by its form in either. Pure. */
 export function pullRequestText(input: {
   title: string;
   record: EvidenceRecord;
@@ -77,7 +83,9 @@ export function pullRequestText(input: {
   /** Lines of ours above the evidence, such as the issue that it closes. */
   lead?: readonly string[];
 }): PullRequestText {
-  const { record, agentSummary } = input;
+  const { record } = input;
+  // Both are part of what is approved: what is withheld is so before anybody looks, and before characters are shown as escapes.
+  const [title, summary] = [withholdSecrets(input.title), withholdSecrets(input.agentSummary?.trim() ?? "")];
   const flagged = record.files.filter(({ flags }) => flags.length > 0);
   const lines = [
     ...(input.lead?.length ? [...input.lead, ""] : []),
@@ -98,11 +106,12 @@ export function pullRequestText(input: {
     "",
     `Digest of the evidence: ${inline(recordDigest(record))}`,
   ];
-  if (agentSummary?.trim())
-    lines.push("", "## The agent's own words (unchecked)", "", quoted(agentSummary.trim(), 4_000));
+  if (summary.text) lines.push("", "## The agent's own words (unchecked)", "", quoted(summary.text, 4_000));
+  const body = withholdSecrets(lines.join("\n"));
+  const said = withheldSentence([...new Set([title, summary, body].flatMap(({ withheld }) => withheld))]);
   return {
-    title: visible(input.title.replaceAll(/\s+/g, " ").trim()).slice(0, 200) || "Change by an agent",
-    body: lines.join("\n"),
+    title: visible(title.text.replaceAll(/\s+/g, " ").trim()).slice(0, 200) || "Change by an agent",
+    body: said === null ? body.text : `${body.text}\n\n${said}`,
   };
 }
 

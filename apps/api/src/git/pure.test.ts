@@ -408,6 +408,21 @@ describe("evidence", () => {
   });
 });
 
+describe("a pull request's text", () => {
+  it("carries nothing that has the form of a secret, and says so", () => {
+    const key = `ghp_${"aB3dE6gH9j".repeat(4).slice(0, 36)}`;
+    const { title, body } = pullRequestText({
+      title: `use ${key}`,
+      record: { ...record, egressBlocked: [{ host: `${key}.example`, port: 443, count: 1 }] },
+      agentSummary: `I found ${key.slice(0, 8)}\u200b${key.slice(8)} and ${Buffer.from(`key ${key}`).toString("base64")}.`,
+    });
+    expect(title).toBe("use [withheld: a GitHub token]");
+    expect(body).not.toContain(key.slice(8));
+    expect(body).toContain("I found [withheld: a GitHub token] and [withheld: a GitHub token, encoded].");
+    expect(body).toMatch(/Withheld by the platform.*a GitHub token/);
+  });
+});
+
 describe("verification plan", () => {
   const request = {
     commit: "b".repeat(40),

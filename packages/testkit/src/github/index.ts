@@ -1,3 +1,4 @@
+export { loopbackCertificate } from "./certificate.ts";
 export type { Fault } from "./faults.ts";
 export type {
   Account,
