@@ -143,6 +143,33 @@ describe("the installation by the command line", () => {
     );
     const set = Project.parse(await x.json("projects", "set", made.id, "--name", "Other", "--setup", "true"));
     expect(set).toMatchObject({ name: "Other", setup: "true" });
+    const pull = ["--pull-draft", "--pull-label", "bot", "--pull-label", "x1", "--no-pull-codeowners"];
+    const follow = [
+      "--follow-trigger",
+      "comment",
+      "--follow-who",
+      "admin",
+      "--follow-closed",
+      "cancel",
+      "--follow-quiet",
+      "5",
+    ];
+    await x.json("projects", "set", made.id, ...pull, ...follow);
+    // What is not named stays as it was.
+    await x.json("projects", "set", made.id, "--follow-round", "none", "--pull-label", "none");
+    expect(Project.parse(await x.json("projects", "show", made.id))).toMatchObject({
+      pullRequests: { draft: true, labels: [], codeowners: false, closesIssue: true },
+      follow: {
+        triggers: ["comment"],
+        who: "admin",
+        onIssueClosed: "cancel",
+        quietSeconds: 5,
+        rounds: [],
+        maxRounds: 5,
+      },
+    });
+    expect((await x.x1(["projects", "show", made.id])).out).toMatch(/begun by comment .*with admin or more/);
+    expect((await x.x1(["projects", "set", made.id, "--follow-trigger", "wind"])).code).toBe(2);
     expect(
       Project.array()
         .parse(await x.json("projects"))

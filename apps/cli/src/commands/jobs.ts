@@ -10,6 +10,7 @@ import type { SetExit } from "../program.ts";
 import { forgeFacts, jobFacts, stateText, table, visibleLine } from "../render/index.ts";
 import { parseIssue } from "./github.ts";
 import { count, jobIdOf, usd } from "./options.ts";
+import { forgeOptions, forgeSettings, projectFacts } from "./project-options.ts";
 
 const state = (text: string): JobState => {
   const parsed = JobState.safeParse(text);
@@ -308,8 +309,16 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
         ),
       );
     });
+  projects
+    .command("show <project>")
+    .description("one project with its settings")
+    .action(async (projectId: string, _, command: Command) => {
+      const context = contextOf(command);
+      const project = await context.client.getProject({ params: { projectId } });
+      context.print(project, () => projectFacts(project, context.style));
+    });
   const projectOptions = (command: Command) =>
-    command
+    forgeOptions(command)
       .option("--name <text>")
       .option("--setup <command>")
       .option("--verify <command>")
@@ -332,7 +341,10 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
       verifyNetwork,
       minIsolation: level,
     };
-    return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+    return {
+      ...Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
+      ...forgeSettings(options),
+    };
   };
   projectOptions(projects.command("create <repository>").description("make one")).action(
     async (repository: string, options, command: Command) => {
