@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,6 +29,22 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
+/** What Node says of a program's compiled form where the folder is seen elsewhere, as it is inside. */
+async function saidOfCompiled(node: string, folder: string, file: string): Promise<string> {
+  const elsewhere = await mkdtemp(join(dir, "elsewhere-"));
+  await cp(folder, elsewhere, { recursive: true });
+  const compiled = join(elsewhere, "compiled");
+  const [name = ""] = await readdir(compiled);
+  expect(name).toMatch(/-1000$/);
+  await rename(join(compiled, name), join(compiled, name.replace(/1000$/, String(process.getuid?.()))));
+  const env = {
+    NODE_COMPILE_CACHE: compiled,
+    NODE_COMPILE_CACHE_PORTABLE: "1",
+    NODE_DEBUG_NATIVE: "COMPILE_CACHE",
+  };
+  return (await run(node, [join(elsewhere, file)], { env })).stderr;
+}
+
 test("builds once, finds it again at once, and builds anew when a source changed", async () => {
   const [first, beside] = await Promise.all([buildOverlay({ root, outDir }), buildOverlay({ root, outDir })]);
   expect(beside.dir).toBe(first.dir);
@@ -42,6 +58,13 @@ test("builds once, finds it again at once, and builds anew when a source changed
     expect(stdout).toBe(`${word} shared function\n`);
   }
   expect((await stat(join(first.dir, "sidecar/node"))).mode & 0o777).toBe(0o111);
+  for (const [folder, file] of [
+    ["agent", "host.mjs"],
+    ["sidecar", "sidecar.mjs"],
+  ] as const)
+    expect(await saidOfCompiled(join(first.dir, "runtime/bin/node"), join(first.dir, folder), file), folder).toContain(
+      "was accepted",
+    );
   const begin = performance.now();
   expect(await buildOverlay({ root, outDir })).toEqual(first);
   expect(performance.now() - begin).toBeLessThan(1_000);

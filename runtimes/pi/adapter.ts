@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { lstat, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { AdapterContext, AdapterSession, CliProcess, RuntimeAdapter } from "@x1agent/agent/adapter";
@@ -31,7 +32,7 @@ async function start(context: AdapterContext): Promise<AdapterSession> {
   const { provider, model } = splitModel(context, context.model ?? context.manifest.defaultModel);
   const argv = [
     process.execPath,
-    join(context.appDir, "node_modules/@earendil-works/pi-coding-agent/dist/bundle/cli.js"),
+    entryOf(context.appDir),
     ...["--mode", "rpc", "--provider", provider, "--model", model],
     // Nothing of the checkout is configuration; instruction files arrive as text.
     ...["--no-approve", "--no-extensions", "--no-skills", "--no-prompt-templates", "--no-themes", "--no-context-files"],
@@ -60,6 +61,12 @@ async function start(context: AdapterContext): Promise<AdapterSession> {
     throw cause;
   }
   return session;
+}
+
+/** `start.ts` as it was bundled beside the adapter; absent where the CLI alone is installed. */
+function entryOf(appDir: string): string {
+  const start = join(appDir, "start.mjs");
+  return existsSync(start) ? start : join(appDir, "node_modules/@earendil-works/pi-coding-agent/dist/bundle/cli.js");
 }
 
 // ---- configuration ----

@@ -29,7 +29,7 @@ import { testRoute } from "./provider-test.ts";
 import { loadPrices, loadProviderRoute, priceTable, providerDefaults } from "./providers.ts";
 import { readRegistries } from "./registries.ts";
 import { type CatalogueEntry, loadCatalogue } from "./runtimes/catalogue.ts";
-import { installRuntime, sweepPartialInstalls } from "./runtimes/install.ts";
+import { installRuntime, precompileRuntime, sweepPartialInstalls } from "./runtimes/install.ts";
 import { createSelfTests, type SelfTests } from "./runtimes/self-test.ts";
 import { isSample } from "./sample.ts";
 import { type Assembly, type Foundation, type Parts, VERSION } from "./service.ts";
@@ -336,6 +336,7 @@ async function createRuntimes({ options, log }: Foundation, tests: SelfTests): P
     async install({ runtimeDir }, targetDir, onProgress) {
       await installRuntime({ runtimeDir, targetDir, onProgress, sandbox });
       await buildRuntimeApp({ runtimeDir, outDir: targetDir });
+      await precompileRuntime({ targetDir, sandbox });
     },
   });
   const installed = (await shelf.list()).filter(({ path }) => path !== null);

@@ -33,6 +33,7 @@ import {
 import { seccompFilter } from "./seccomp.ts";
 import {
   baseEnv,
+  compiledBeside,
   egressEnv,
   forwardedArgv,
   nestedPrefix,
@@ -629,7 +630,10 @@ class LocalWorkspace implements Workspace {
             ...{ usr, alternatives, sock: this.#paths.sock, program: join(options.overlayDir, "sidecar") },
             etc: join(options.runDir, "driver/etc-sidecar"),
           }),
-          env: { PATH: "/usr/bin:/bin", HOME: "/tmp", LANG: "C.UTF-8", TMPDIR: "/tmp" },
+          env: {
+            ...{ PATH: "/usr/bin:/bin", HOME: "/tmp", LANG: "C.UTF-8", TMPDIR: "/tmp" },
+            ...compiledBeside("/x1/sidecar"),
+          },
           cwd: "/",
           argv: [
             "/x1/sidecar/node",
@@ -702,7 +706,7 @@ class LocalWorkspace implements Workspace {
             ...(await this.#mounts({ sock: true, host: true })),
             { kind: "ro", source: machine.filters[kind], target: "/x1/cli.bpf" },
           ],
-          env: baseEnv([], {}),
+          env: baseEnv([], compiledBeside("/x1/agent")),
           cwd: "/",
           argv: ["/x1/runtime/bin/node", "/x1/agent/host.mjs"],
           ownNetwork: true,

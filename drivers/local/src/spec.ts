@@ -479,6 +479,12 @@ export function baseEnv(
   };
 }
 
+/** Variables by which Node reads what was compiled of a program of the overlay; the folder is read-only and may be missing. Pure. */
+export const compiledBeside = (folder: string): Record<string, string> => ({
+  NODE_COMPILE_CACHE: `${folder}/compiled`,
+  NODE_COMPILE_CACHE_PORTABLE: "1",
+});
+
 /** Where the certificates lie inside, for every program with an idea of its own. */
 export const CA_PATH = "/etc/ssl/certs/ca-certificates.crt";
 

@@ -11,7 +11,7 @@ import { LimitWatch } from "./watch.ts";
 
 /**
  * Runs a program that the platform needs and does not trust, such as a package manager: in a sandbox with the machine's
- * network, an environment from nothing, and one folder of the machine that it may write to. No data directory, no home,
+ * network (or none), an environment from nothing, and one folder of the machine that it may write to. No data directory, no home,
  * no process of the service is seen; as root it has an unassigned uid of its own.
  */
 export type ToolRun = {
@@ -21,6 +21,8 @@ export type ToolRun = {
   folder: string;
   /** Read-only; a source that does not exist fails the run. */
   readOnly: readonly { source: string; target: string }[];
+  /** `false`: without any network; the default is the machine's. */
+  network?: false;
   /** Folders of which it gets a copy of its own below `/tmp`, by the path there. */
   copies?: readonly { source: string; path: string }[];
   /** Small files for its home, by name; gone when it ends. */
@@ -76,7 +78,7 @@ export function createToolSandbox(options: LocalDriverOptions): ToolSandbox {
           env: { PATH: "/usr/bin:/bin", HOME: "/home/agent", TMPDIR: "/tmp", LANG: "C.UTF-8", ...request.env },
           cwd: "/workspace",
           argv: request.argv,
-          ownNetwork: false,
+          ownNetwork: request.network === false,
           limits: LIMITS,
         },
         filter: "strict",

@@ -19,6 +19,7 @@ import { warmUp } from "./warm.ts";
  * three sockets -> `ready` on standard output -> serve until told to stop, or until standard input ends with its parent.
  */
 const MAX_BOOT = 16 * 1024 ** 2;
+const WARM_LIMITS = { maxBodyBytes: 1024 ** 2, maxConcurrentCalls: 4, egressBytes: 0, maxTunnels: 0 };
 
 async function readBoot(): Promise<SidecarBoot> {
   const chunks: Buffer[] = [];
@@ -32,7 +33,18 @@ async function readBoot(): Promise<SidecarBoot> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { sock: { type: "string" }, group: { type: "boolean", default: false } } });
+  const { values } = parseArgs({
+    options: {
+      sock: { type: "string" },
+      group: { type: "boolean", default: false },
+      compile: { type: "boolean", default: false },
+    },
+  });
+  // For the overlay, which keeps what was compiled: what a first call needs is part of it.
+  if (values.compile) {
+    await warmUp({ limits: WARM_LIMITS, forbidden: [], sliceTokens: 1_000 });
+    process.exit(0);
+  }
   if (!values.sock) throw new Error("--sock names the folder of the sockets.");
   const folder = values.sock;
   const boot = await readBoot();

@@ -12,6 +12,8 @@ import { readManifest } from "./catalogue.ts";
 /** A registry that does not answer must not hold the caller for ever; a slow line may well take minutes. */
 const INSTALL_MS = 15 * 60_000;
 const MAX_OUTPUT = 64 * 1024;
+/** Folder of a runtime with what V8 made of its CLI. */
+const COMPILED = "compiled";
 
 /**
  * Registry settings of the person who installs: npm needs them. Everything else of the environment stays out, and
@@ -64,6 +66,49 @@ export async function installRuntime(options: InstallOptions): Promise<RuntimeMa
   }
   onProgress(`${manifest.title} ${manifest.version}: installed`);
   return manifest;
+}
+
+const COMPILE_MS = 60_000;
+
+/**
+ * Runs what the manifest's `compile` names (a program below the runtime's folder and its arguments) once, as a workspace
+ * would see it, and keeps what V8 compiled in `compiled/`: the CLI's starts then read that instead. It runs without network
+ * and sees the folder read-only. Does nothing where the manifest names nothing; a failure makes starts slower and is none.
+ * Rejects never.
+ */
+export async function precompileRuntime(options: {
+  /** The installed runtime, complete. */
+  targetDir: string;
+  sandbox: ToolSandbox;
+  signal?: AbortSignal;
+}): Promise<void> {
+  const { targetDir, sandbox } = options;
+  const folder = `${targetDir}.${randomUUID().slice(0, 8)}.partial`;
+  try {
+    const { compile } = await readManifest(join(targetDir, "runtime.json"));
+    const words = Array.isArray(compile) ? compile.filter((word) => typeof word === "string") : [];
+    const [program, ...args] = words;
+    if (program === undefined || existsSync(join(targetDir, COMPILED))) return;
+    await mkdir(folder, { mode: 0o755 });
+    const timeout = AbortSignal.timeout(COMPILE_MS);
+    const { exitCode } = await sandbox({
+      argv: ["/x1/node/bin/node", `/x1/app/${program}`, ...args],
+      env: { NODE_COMPILE_CACHE: "/workspace" },
+      ...{ folder, network: false, home: {}, onText: () => {} },
+      readOnly: [
+        { source: process.execPath, target: "/x1/node/bin/node" },
+        { source: targetDir, target: "/x1/app" },
+      ],
+      signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
+    });
+    if (exitCode !== 0) return;
+    await promisify(execFile)("chmod", ["-R", "a+rX,go-w", folder]);
+    await rename(folder, join(targetDir, COMPILED));
+  } catch {
+    // Said above.
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** Whether this very version is there as a whole. */
