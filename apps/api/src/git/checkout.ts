@@ -5,22 +5,21 @@ import { isBranchName, isCommitId } from "./mirror.ts";
 
 /**
  * Files come from the read-only base repository by reference; only the work tree is written, by several workers. The
- * repository that is left for the agent is an ordinary one with no hook and no filter.
+ * repository that is left for the agent is an ordinary one with no hook and no filter. Each program that is started here
+ * is waited for by the agent's own start.
  */
 const checkoutScript = `
 set -eu
 work=$1 base=$2 commit=$3 branch=$4 remote=$5 address=$6
 cd "$work"
 git init --quiet --template= --initial-branch="$branch" .
-printf '%s\\n' "$base/objects" > .git/objects/info/alternates
 mkdir -p .git/info
-git config gc.auto 0
+printf '%s\\n' "$base/objects" > .git/objects/info/alternates
+printf '[gc]\\n\\tauto = 0\\n' >> .git/config
 if [ -n "$address" ]; then
   git config "remote.$remote.url" "$address"
   git config "remote.$remote.fetch" "+refs/heads/*:refs/remotes/$remote/*"
 fi
-git update-ref "refs/heads/$branch" "$commit"
-git symbolic-ref HEAD "refs/heads/$branch"
 git -c checkout.workers=0 -c checkout.thresholdForParallelism=200 reset --quiet --hard "$commit"
 `;
 
