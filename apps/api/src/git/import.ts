@@ -311,7 +311,7 @@ export async function importChange(
   if (raw.exitCode !== 0) return refused(reason(raw));
   const entries = parseRaw(raw.stdout);
   if (entries.length > limits.maxPaths) return refused(`it has more than ${limits.maxPaths} changed paths`);
-  const [numbers, patch] = await Promise.all([
+  const [numbers, patch, looked] = await Promise.all([
     exec(difference("--numstat"), 64 * 1024 ** 2),
     exec(
       gitIn(
@@ -329,10 +329,10 @@ export async function importChange(
       ),
       limits.maxDiffBytes,
     ),
+    lookAt(entries, blobs, (list, max) => exec(gitIn("cat-file", "--batch"), max, ids(list))),
   ]);
   if (numbers.exitCode !== 0) return refused(reason(numbers));
   if (patch.exitCode !== 0 && patch.limitHit !== "output") return refused(reason(patch));
-  const looked = await lookAt(entries, blobs, (list, max) => exec(gitIn("cat-file", "--batch"), max, ids(list)));
   const described = describeFiles(entries, parseNumstat(numbers.stdout), looked.secrets);
   const files = withRisks(entries, described, patch.stdout.toString("utf8"));
 

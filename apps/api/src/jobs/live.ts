@@ -68,6 +68,8 @@ export class Live {
   #following: Promise<void> = Promise.resolve();
   #intake: Intake | null = null;
   #closing = false;
+  /** Ends of further workspaces of the attempt that nobody had to wait for. */
+  readonly #ending = new Set<Promise<void>>();
 
   constructor(options: LiveOptions) {
     this.#options = options;
@@ -170,11 +172,31 @@ export class Live {
     return this.#intake?.flush() ?? Promise.resolve();
   }
 
-  /** Ends session, workspace and sidecar. Idempotent; never rejects. */
+  /** Ends another workspace of the attempt beside what goes on; `close` waits for it. */
+  endBeside({ workspace, close }: OpenedWorkspace): void {
+    const { deps, job } = this.#options;
+    const ending = close()
+      .catch((error: unknown) =>
+        deps.log.error("a workspace could not be ended", { error, jobId: job.id, workspaceId: workspace.id }),
+      )
+      .finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+  }
+
+  /**
+   * Ends session, workspace and sidecar. Resolves when these and all that `endBeside` was told of until then are gone; may be
+   * called again. Never rejects.
+   */
   async close(): Promise<void> {
-    if (this.#closing) return;
-    this.#closing = true;
-    const { deps, job, opened } = this.#options;
+    if (!this.#closing) {
+      this.#closing = true;
+      await this.#endSession();
+      this.endBeside(this.#options.opened);
+    }
+    while (this.#ending.size > 0) await Promise.all(this.#ending);
+  }
+
+  async #endSession(): Promise<void> {
     try {
       await this.flush();
     } catch {
@@ -182,9 +204,6 @@ export class Live {
     }
     this.#abort.abort();
     await this.#following;
-    await opened
-      .close()
-      .catch((error: unknown) => deps.log.error("a workspace could not be ended", { error, jobId: job.id }));
   }
 }
 

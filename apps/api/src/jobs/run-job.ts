@@ -417,5 +417,7 @@ export class JobRun {
     await live?.close();
     await this.#baseline.catch(() => null);
     this.#baseline = Promise.resolve(null);
+    // The baseline's own workspace may have been left to end by itself meanwhile.
+    await live?.close();
   }
 }

@@ -91,7 +91,7 @@ async function takeChange(
   try {
     return await importCollected(deps, job, live, tool.workspace, collected.value, round, signal);
   } finally {
-    await tool.close();
+    live.endBeside(tool);
     await rm(collected.value.file, { force: true });
   }
 }
@@ -155,7 +155,7 @@ async function verifyCommit(
         ...(needsWay ? { phase: "setup" as const } : {}),
       });
       current = opened.workspace.id;
-      return opened;
+      return { ...opened, close: async () => live.endBeside(opened) };
     },
     {
       ...{
