@@ -1,10 +1,10 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { createLocalDriver, createToolSandbox } from "@x1agent/driver-local";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { installRuntime } from "./install.ts";
+import { installRuntime, precompileRuntime } from "./install.ts";
 
 const options = (dir: string) => ({ runDir: join(dir, "run"), overlayDir: "" });
 const missing =
@@ -101,6 +101,42 @@ fetch(process.env.npm_config_registry).then(async (answer) => fs.writeFileSync("
     const read = (name: string) => readFile(join(given.targetDir, "node_modules", name), "utf8");
     expect(JSON.parse(await read("cache.json"))).toEqual({ cache: "content-v2;index-v5;", wrote: false });
     expect(await read("fetched")).toBe("from the registry");
+  });
+
+  test("a CLI is compiled once, without network, in a folder beside its own; one that fails leaves nothing", async () => {
+    const server = createServer((_, response) => response.end("reached"));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const given = await toy(install);
+    const manifest = await installRuntime(given);
+    const at = (name: string) => join(given.targetDir, name);
+    const names = (words: string[]) =>
+      writeFile(at("runtime.json"), JSON.stringify({ ...manifest, compile: words.length > 0 ? words : undefined }));
+    await writeFile(at("other.mjs"), "export const big = [...Array(100).keys()].map((n) => n * 2);\n");
+    await writeFile(
+      at("start.mjs"),
+      `import { writeFileSync } from "node:fs"; import "./other.mjs";
+let wrote = true; try { writeFileSync(new URL("./planted", import.meta.url), "x") } catch { wrote = false }
+const network = await fetch("http://127.0.0.1:${port}/").then(() => true, () => false);
+writeFileSync(process.env.NODE_COMPILE_CACHE + "/seen.json", JSON.stringify({ wrote, network, args: process.argv.slice(2) }));
+process.exit(Number(process.argv[2]));\n`,
+    );
+    try {
+      await names(["start.mjs", "1"]);
+      await precompileRuntime(given);
+      await expect(stat(at("compiled"))).rejects.toThrow(/ENOENT/);
+      await names(["start.mjs", "0"]);
+      await precompileRuntime(given);
+    } finally {
+      server.close();
+    }
+    const seen = JSON.parse(await readFile(at("compiled/seen.json"), "utf8"));
+    expect(seen).toEqual({ wrote: false, network: false, args: ["0"] });
+    const folder = (await readdir(at("compiled"))).find((name) => name.endsWith("-1000")) ?? "";
+    const files = await readdir(at(join("compiled", folder)));
+    expect(files).toHaveLength(2);
+    expect((await stat(at(join("compiled", folder, files[0] ?? "")))).mode & 0o777).toBe(0o644);
+    expect(await readdir(dirname(given.targetDir))).toEqual([basename(given.targetDir)]);
   });
 
   test("a failure is told by its code, and a stopped one leaves no process and no folder", async () => {
