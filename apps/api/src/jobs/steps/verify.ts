@@ -39,6 +39,8 @@ import { trustOf } from "./trust.ts";
 /** What a round is about: the attempt, what it stands on, and what its agent said last. */
 export type RoundOf = Pick<Live, "attempt" | "base" | "jobRepository" | "summary"> & {
   workspace: Pick<Live["workspace"], "report">;
+  /** Where something takes care that they are gone in the end, further workspaces end beside what goes on. */
+  endBeside?: Live["endBeside"];
 };
 
 export type RoundEnd = { kind: "moved"; job: JobRecord } | ({ kind: "end" } & End);
@@ -155,7 +157,7 @@ async function verifyCommit(
         ...(needsWay ? { phase: "setup" as const } : {}),
       });
       current = opened.workspace.id;
-      return { ...opened, close: async () => live.endBeside(opened) };
+      return { ...opened, close: async () => (live.endBeside ? live.endBeside(opened) : opened.close()) };
     },
     {
       ...{
