@@ -46,6 +46,7 @@ import { inboxUseCases } from "./use-cases/inbox.ts";
 import type { Caller } from "./use-cases/index.ts";
 import { installationUseCases } from "./use-cases/installation.ts";
 import { createJobMaker, jobUseCases, presentJob } from "./use-cases/jobs.ts";
+import { memberUseCases } from "./use-cases/members.ts";
 import { projectUseCases } from "./use-cases/projects.ts";
 import { reviewUseCases } from "./use-cases/review.ts";
 import { createRuntimeShelf, type RuntimeShelf } from "./use-cases/runtimes.ts";
@@ -216,6 +217,7 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
             },
           },
           account: accountUseCases({ db, identity, limit: (key) => confirmations.take(key) }),
+          members: memberUseCases({ db, identity }),
           noted,
           runtimes,
           gc: gcUseCase({

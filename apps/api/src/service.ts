@@ -147,9 +147,9 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     const files = await readWebFiles(join(import.meta.dirname, "../../web/dist"));
     let status: "ok" | "stopping" = "ok";
     // In the fragment: it reaches no server's log and no Referer.
-    const linkFor = (userId: string | null) => {
+    const linkFor = (userId: string | null, use: "sign-in" | "invitation" = "sign-in") => {
       if (!files.has("/index.html")) return null;
-      const { code, expiresAt } = codes.issue(userId);
+      const { code, expiresAt } = codes.issue(userId, use);
       return { path: `/#code=${code}`, expiresAt };
     };
     const app = createApp({

@@ -21,6 +21,7 @@ const hostile = "<img src=x onerror=alert(1)>\u202egnp";
 const shown = "<img src=x onerror=alert(1)>⟨U+202E⟩gnp";
 const screens = [
   ["/settings/account", "Settings"],
+  ["/settings/people", "Settings"],
   ["/settings/tokens", "Settings"],
   ["/settings/installation", "Settings"],
   ["/settings/storage", "Settings"],
@@ -178,6 +179,61 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     const { token: lesser } = await site.service.client.createToken({ body: { name: "less", scopes: ["admin"] } });
     const refused = await run(["sign-in"], { ...env, X1_TOKEN: lesser });
     expect(refused.stderr).toContain("every scope");
+  });
+
+  it("a reviewer is added, signs in by their link, may approve and may not start; the last owner stays", async () => {
+    const page = await signedIn("/settings/people");
+    await page.getByRole("button", { name: "Add a person" }).click();
+    await dialog(page).getByLabel("Name", { exact: true }).fill("Grace");
+    await dialog(page).getByLabel("Sign-in name").fill("grace@example.org");
+    await dialog(page)
+      .getByRole("radio", { name: /^reviewer/ })
+      .check();
+    await dialog(page).getByRole("button", { name: "Add and make a link" }).click();
+    const link = (await page.locator(".token-once code").textContent()) ?? "";
+    const hers = await stranger();
+    await hers.goto(link);
+    await hers.getByRole("navigation", { name: "Main" }).waitFor();
+    const start = () =>
+      hers.evaluate(async () => {
+        const body = JSON.stringify({ goal: "x", repository: "/tmp/x" });
+        const headers = { "content-type": "application/json" };
+        return (await fetch("/api/v1/jobs", { method: "POST", headers, body })).status;
+      });
+    expect(await start()).toBe(403);
+    expect(await hers.getByRole("link", { name: "New job" }).count()).toBe(0);
+    await hers.getByRole("link", { name: /For the ledger/ }).click();
+    await hers.getByRole("button", { name: /^Approve/ }).click();
+    await hers.getByRole("button", { name: /^Confirm/ }).click();
+    await hers.getByRole("region", { name: "State" }).getByText("succeeded").waitFor({ timeout: 60_000 });
+    // By name, whoever looks.
+    await hers
+      .getByRole("region", { name: "Story" })
+      .getByText(/approved by Grace/)
+      .waitFor();
+    // Only owners and admins change anything here.
+    await open(hers, "/settings/people");
+    await hers.getByRole("row", { name: /Grace \(you\)/ }).waitFor();
+    expect(await hers.getByRole("combobox").count()).toBe(0);
+    await page.getByLabel("Role of Grace").selectOption("viewer");
+    await expect
+      .poll(async () => (await site.service.client.listMembers({})).items.map(({ name, role }) => `${name} ${role}`))
+      .toContain("Grace viewer");
+    await page
+      .getByRole("row", { name: /\(you\)/ })
+      .getByRole("combobox")
+      .selectOption("viewer");
+    await page.getByText("This is the last owner: make another one first.").waitFor();
+    expect(await accessibilityFindings(page)).toEqual([]);
+    await page.getByRole("button", { name: "Remove Grace" }).click();
+    await dialog(page).getByRole("button", { name: "Remove", exact: true }).click();
+    await page.getByRole("row", { name: /Grace/ }).waitFor({ state: "detached" });
+    await hers.reload();
+    await hers.getByRole("heading", { name: "Sign in" }).waitFor();
+    const { items } = await site.service.client.listAudit({ query: { action: "member." } });
+    expect(items.map(({ action }) => action)).toEqual(
+      ["added", "invited", "role_changed", "removed"].map((what) => `member.${what}`),
+    );
   });
 
   it("a token is shown once, works, and is revoked", async () => {

@@ -14,8 +14,18 @@ export const SignInName = z
   .max(100)
   .regex(/^[\w.@+-]+$/, "letters, digits and . _ - @ + only");
 
-/** A person of the organization. */
+export const memberRoles = ["owner", "admin", "member", "reviewer", "viewer"] as const;
+export const MemberRole = z.enum(memberRoles);
+export type MemberRole = z.infer<typeof MemberRole>;
+
+/** A person of the organization. Role `former`: who once was one, so that what they did keeps its name. */
 export const Member = z.object({ id: z.string(), name: z.string(), signInName: z.string(), role: z.string() });
+
+export const MemberAdd = z.object({
+  name: z.string().trim().min(1).max(100),
+  signInName: SignInName,
+  role: MemberRole,
+});
 
 /** A browser that is signed in. */
 export const BrowserSession = z.object({

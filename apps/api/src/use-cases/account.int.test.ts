@@ -2,9 +2,10 @@ import { accept } from "@x1agent/contract";
 import * as audit from "@x1agent/domain-audit";
 import { createIdentity, type IdentityService, migrations } from "@x1agent/domain-identity";
 import { type TemporaryDatabase, temporaryDatabase } from "@x1agent/testkit";
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createLimiter } from "../http/web/index.ts";
 import { type AccountCaller, type AccountUseCases, accountUseCases, signInUseCases } from "./account.ts";
+import { type MemberUseCases, memberUseCases } from "./members.ts";
 
 let db: TemporaryDatabase;
 let identity: IdentityService;
@@ -91,9 +92,69 @@ it("writes down who came in, which way, and who went", async () => {
   const signIn = signInUseCases({ db, identity });
   const before = (await actions()).length;
   const session = await signIn.open(null, { method: "link", address: "127.0.0.1", agent: null });
-  await signIn.close(session.token);
-  await signIn.close(session.token);
+  await signIn.close(session!.token);
+  await signIn.close(session!.token);
   expect((await actions()).slice(before)).toEqual(["session.opened", "session.ended"]);
-  expect(await identity.authenticate(session.token)).toBeNull();
+  expect(await identity.authenticate(session!.token)).toBeNull();
   expect(accept(await signIn.methods())).toMatchObject({ value: { password: false, passkey: false } });
+});
+
+describe("people", () => {
+  const mine = () => ({ ...fresh(), scopes: ["read", "write", "approve", "admin"] });
+  const how = { method: "link", address: null, agent: null } as const;
+  let people: MemberUseCases;
+  beforeAll(() => {
+    people = memberUseCases({ db, identity });
+  });
+
+  it("act by their role, at once after it changed, and not at all when they are gone", async () => {
+    const made = await people.add(mine(), { name: "Grace", signInName: "Grace", role: "reviewer" });
+    if (!made.ok) throw new Error(made.detail);
+    const { id } = made.value;
+    expect(await people.add(mine(), { name: "Other", signInName: "GRACE", role: "viewer" })).toMatchObject({
+      code: "conflict",
+    });
+    const session = await identity.openSession(id, how);
+    expect((await identity.authenticate(session!.token))?.scopes).toEqual(["read", "approve"]);
+    expect(await people.setRole(mine(), id, "admin")).toMatchObject({ ok: true });
+    expect((await identity.authenticate(session!.token))?.scopes).toContain("admin");
+    // A token of better days does no more than its maker may now.
+    const { token: apiToken } = await identity.createToken(id, organizationId, "ci", ["read", "admin"]);
+    expect((await identity.authenticate(apiToken))?.scopes).toEqual(["read", "admin"]);
+    await people.setRole(mine(), id, "member");
+    expect((await identity.authenticate(apiToken))?.scopes).toEqual(["read"]);
+    expect(await people.remove(mine(), id)).toMatchObject({ ok: true });
+    for (const shown of [session!.token, apiToken]) expect(await identity.authenticate(shown)).toBeNull();
+    expect(await identity.openSession(id, how)).toBeNull();
+    expect(await people.mayInvite(mine(), id)).toMatchObject({ code: "not_found" });
+    expect(await people.list(mine())).toContainEqual(expect.objectContaining({ name: "Grace", role: "former" }));
+  });
+
+  it("keep their last owner, also when two owners demote each other at once", async () => {
+    expect(await people.setRole(mine(), userId, "admin")).toMatchObject({ code: "conflict" });
+    expect(await people.remove(mine(), userId)).toMatchObject({ code: "conflict" });
+    const second = await people.add(mine(), { name: "Second", signInName: "second", role: "owner" });
+    if (!second.ok) throw new Error(second.detail);
+    const both = await Promise.all([
+      people.setRole(mine(), userId, "viewer"),
+      people.setRole(mine(), second.value.id, "viewer"),
+    ]);
+    expect(both.map(({ ok }) => ok).sort()).toEqual([false, true]);
+    expect((await people.list(mine())).filter(({ role }) => role === "owner")).toHaveLength(1);
+    await people.setRole(mine(), userId, "owner");
+    await people.remove(mine(), second.value.id);
+  });
+
+  it("give nobody more than they hold, and owners only by owners", async () => {
+    const admin = { ...mine(), role: "admin" };
+    const person = { name: "Eve", signInName: "eve" };
+    expect(await people.add(admin, { ...person, role: "owner" })).toMatchObject({ code: "forbidden" });
+    expect(await people.setRole(admin, userId, "viewer")).toMatchObject({ code: "forbidden" });
+    expect(await people.mayInvite(admin, userId)).toMatchObject({ code: "forbidden" });
+    const token = { ...mine(), scopes: ["admin"] };
+    expect(await people.add(token, { ...person, role: "member" })).toMatchObject({ code: "forbidden" });
+    expect(await people.add({ ...mine(), scopes: ["read"] }, { ...person, role: "viewer" })).toMatchObject({
+      code: "forbidden",
+    });
+  });
 });

@@ -26,7 +26,6 @@ const needsName = "Passkeys belong to a name, not to an address: open this page 
 
 /** One's own account: name, password, passkeys, browsers. */
 export type AccountUseCases = {
-  members(caller: Caller): Promise<RouteResponse<"listMembers">["items"]>;
   get(caller: AccountCaller): Promise<Account>;
   update(caller: AccountCaller, body: RouteBody<"updateAccount">): Promise<Outcome<Account>>;
   setPassword(caller: AccountCaller, body: RouteBody<"setPassword">): Promise<Outcome<Account>>;
@@ -91,7 +90,6 @@ export function accountUseCases({ db, identity, limit }: AccountDeps): AccountUs
   }
 
   return {
-    members: (caller) => identity.listMembers(caller.organizationId),
     get,
     async update(caller, body) {
       if (caller.via.kind !== "session") return refuse("forbidden", "Your account is changed in the web app.");
@@ -165,11 +163,11 @@ export type SignIn = {
   byPassword(name: string, password: string): Promise<string | null | "busy">;
   passkeyRequest(origin: string | null): Promise<Record<string, unknown> | null>;
   byPasskey(response: unknown, origin: string | null): Promise<string | null>;
-  /** Opens a session of this user, or of the first owner. */
+  /** Opens a session of this user, or of the first owner; null when they are in no organization (any more). */
   open(
     userId: string | null,
     how: { method: SignInMethod; address: string | null; agent: string | null },
-  ): Promise<{ token: string; expiresInSeconds: number }>;
+  ): Promise<{ token: string; expiresInSeconds: number } | null>;
   /**
    * Writes a refused sign-in down. What was typed as the name is not: people type passwords there. `limited` is a try
    * that was too early to be looked at.
@@ -204,7 +202,7 @@ export function signInUseCases({
     async open(userId, how) {
       const id = userId ?? (await identity.ownerId());
       const session = await identity.openSession(id, how);
-      if (!session) throw new Error("The user is no member of any organization.");
+      if (!session) return null;
       const caller: Caller = { organizationId: session.organizationId, actor: { kind: "user", id } };
       await db.tenant(session.organizationId, (tx) =>
         audited(tx, caller, "session.opened", session.id, { method: how.method, address: how.address }),

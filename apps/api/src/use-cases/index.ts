@@ -28,6 +28,7 @@ import type { AccountUseCases } from "./account.ts";
 import type { FollowUpUseCases } from "./follow-ups.ts";
 import type { ForgeUseCases } from "./forges.ts";
 import type { InstallationUseCases } from "./installation.ts";
+import type { MemberUseCases } from "./members.ts";
 import type { RuntimeShelf } from "./runtimes.ts";
 
 /** For whom a use-case works: every one sees only the caller's organization, and writes the caller down as the actor. */
@@ -139,6 +140,7 @@ export type UseCases = {
     revokeToken(caller: Caller, tokenId: string): Promise<boolean>;
   };
   account: AccountUseCases;
+  members: MemberUseCases;
   followUps: FollowUpUseCases;
   forges: ForgeUseCases;
   installation: InstallationUseCases;

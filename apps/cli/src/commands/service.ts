@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { closeSync, createReadStream } from "node:fs";
 import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
-import { AuditEntry, auditStart, auditText, type RouteResponse } from "@x1agent/contract";
-import { type Command, InvalidArgumentError } from "commander";
+import { AuditEntry, auditStart, auditText, type MemberRole, memberRoles, type RouteResponse } from "@x1agent/contract";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Context, contextOf, readSecret } from "../context.ts";
 import { exitCodes, UsageError } from "../exit.ts";
 import type { SetExit } from "../program.ts";
@@ -311,6 +311,52 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
       const context = contextOf(command);
       await context.client.revokeToken({ params: { tokenId } });
       context.print({ revoked: tokenId }, `${visibleLine(tokenId)} is revoked`);
+    });
+
+  const members = program
+    .command("members")
+    .description("people of the organization and their roles")
+    .action(async (_, command: Command) => {
+      const context = contextOf(command);
+      const items = (await context.client.listMembers()).items.filter(({ role }) => role !== "former");
+      context.print(items, () =>
+        table(
+          [
+            ["ID", "NAME", "SIGNS IN AS", "ROLE"],
+            ...items.map(({ id, name, signInName, role }) => [id, visibleLine(name), visibleLine(signInName), role]),
+          ],
+          context.style,
+        ),
+      );
+    });
+  members
+    .command("add <sign-in-name>")
+    .description("add a person and print a link that signs one browser in as them, once, within a day")
+    .requiredOption("--name <name>", "how others see them")
+    .addOption(new Option("--role <role>", "what they may do").choices(memberRoles).default("member"))
+    .action(async (signInName: string, options: { name: string; role: MemberRole }, command: Command) => {
+      const { client, print } = contextOf(command);
+      const member = await client.addMember({ body: { signInName, name: options.name, role: options.role } });
+      const { path, expiresAt } = await client.inviteMember({ params: { memberId: member.id } });
+      const url = `${client.baseUrl}${path}`;
+      print({ ...member, url, expiresAt }, url);
+    });
+  members
+    .command("role <id>")
+    .description("give a person another role; the last owner stays one")
+    .addOption(new Option("--role <role>", "what they may do").choices(memberRoles).makeOptionMandatory())
+    .action(async (memberId: string, { role }: { role: MemberRole }, command: Command) => {
+      const { client, print } = contextOf(command);
+      const member = await client.setMemberRole({ params: { memberId }, body: { role } });
+      print(member, `${visibleLine(member.name)} is ${member.role} now.`);
+    });
+  members
+    .command("remove <id>")
+    .description("take every role from a person; what they did keeps their name")
+    .action(async (memberId: string, _, command: Command) => {
+      const { client, print } = contextOf(command);
+      await client.removeMember({ params: { memberId } });
+      print({ removed: memberId }, "Removed.");
     });
 
   program

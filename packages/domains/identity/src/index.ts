@@ -1,3 +1,4 @@
+export { decideRole, type MemberFacts, type RoleChanger, scopesOf } from "./members.ts";
 export * from "./migrations.ts";
 export { type PageOrigin, type PasskeyFacts, pageOrigin } from "./passkeys.ts";
 export * from "./service.ts";

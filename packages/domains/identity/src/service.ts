@@ -4,6 +4,7 @@ import { type Actor, Fault } from "@x1agent/contract";
 import { type Database, newId, row, rows, sql, type Tx } from "@x1agent/kernel";
 import { betterAuth } from "better-auth";
 import { organization } from "better-auth/plugins/organization";
+import { type MemberFacts, memberStore, scopesOf } from "./members.ts";
 import { passkeyStore } from "./passkeys.ts";
 import { passwordStore } from "./password.ts";
 import { isSessionToken, type SessionFacts, sessionStore } from "./sessions.ts";
@@ -21,8 +22,6 @@ export type Identity = {
   scopes: Scope[];
   via: Credential;
 };
-/** A person of an organization. `signInName` is what they type beside their password. */
-export type MemberFacts = { id: string; name: string; signInName: string; role: string };
 
 /** A verified token is taken as good for this long: a revoked one dies within it. */
 const CACHE_MS = 5_000;
@@ -75,6 +74,7 @@ export function createIdentity(database: Database, options: { secret: string; ba
   });
   const cache = new Map<string, { until: number; identity: Identity | null }>();
   const sessions = sessionStore(database);
+  const members = memberStore(database);
 
   async function createToken(
     userId: string,
@@ -110,14 +110,14 @@ export function createIdentity(database: Database, options: { secret: string; ba
       return ended;
     },
 
-    /** People of an organization, by name. */
-    listMembers(organizationId: string): Promise<MemberFacts[]> {
-      return database.system((tx) =>
-        rows(
-          tx,
-          sql<MemberFacts>`select u.id, u.name, u.email as "signInName", m.role from member m join "user" u on u.id = m."userId" where m."organizationId" = ${organizationId} order by u.name, u.id limit 1000`,
-        ),
-      );
+    members,
+    /** People of an organization, by name; former ones too. */
+    listMembers: (organizationId: string): Promise<MemberFacts[]> => members.list(organizationId),
+    /** See `memberStore`; what is known of tokens and sessions is asked anew. */
+    async setRole(...change: Parameters<typeof members.setRole>): ReturnType<typeof members.setRole> {
+      const changed = await members.setRole(...change);
+      if (changed.ok) cache.clear();
+      return changed;
     },
 
     /** Changes how a user is called; false when another one signs in by that name. */
@@ -264,7 +264,7 @@ export function createIdentity(database: Database, options: { secret: string; ba
         sql<{
           role: string;
           name: string;
-        }>`select m.role, o.name from member m join organization o on o.id = m."organizationId" where m."userId" = ${held.referenceId} and m."organizationId" = ${held.metadata?.organizationId ?? ""}`,
+        }>`select m.role, o.name from member m join organization o on o.id = m."organizationId" where m."userId" = ${held.referenceId} and m."organizationId" = ${held.metadata?.organizationId ?? ""} and m.role <> 'former'`,
       ),
     );
     if (!member || !held.metadata?.organizationId) return null;
@@ -273,7 +273,8 @@ export function createIdentity(database: Database, options: { secret: string; ba
       organizationId: held.metadata.organizationId,
       organization: member.name,
       role: member.role,
-      scopes: scopes.filter((scope) => held.permissions?.x1?.includes(scope)),
+      // A token outlives a change of its maker's role, and then does no more than they may.
+      scopes: scopesOf(member.role).filter((scope) => held.permissions?.x1?.includes(scope)),
       via: { kind: "token", id: held.id },
     };
   }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type Database, newId, row, rows, sql } from "@x1agent/kernel";
-import type { Identity, Scope } from "./service.ts";
+import { scopesOf } from "./members.ts";
+import type { Identity } from "./service.ts";
 
 /** How a browser's session began. */
 export type SignInMethod = "link" | "password" | "passkey";
@@ -26,16 +27,6 @@ const MAX_SESSIONS = 50;
 /** Tells a session's token from an API token, so that neither is taken where the other is meant. */
 export const isSessionToken = (token: string): boolean => /^x1s_[\w-]{43}$/.test(token);
 const hashOf = (token: string) => createHash("sha256").update(token).digest("base64url");
-
-/** What a role may do in the web app. A role that is not known may look. */
-const roles: Readonly<Record<string, readonly Scope[]>> = {
-  owner: ["read", "write", "approve", "admin"],
-  admin: ["read", "write", "approve", "admin"],
-  member: ["read", "write"],
-  reviewer: ["read", "approve"],
-  viewer: ["read"],
-};
-const scopesOf = (role: string): Scope[] => [...((Object.hasOwn(roles, role) && roles[role]) || ["read" as const])];
 
 type SessionRow = {
   id: string;
@@ -71,7 +62,7 @@ export function sessionStore(database: Pick<Database, "system">) {
           tx,
           sql<{
             organizationId: string;
-          }>`select "organizationId" from member where "userId" = ${userId} order by "createdAt", id limit 1`,
+          }>`select "organizationId" from member where "userId" = ${userId} and role <> 'former' order by "createdAt", id limit 1`,
         );
         if (!member) return null;
         await sql`insert into "session" (id, token, "userId", "activeOrganizationId", "expiresAt", "updatedAt", "ipAddress", "userAgent", method)
@@ -102,7 +93,7 @@ export function sessionStore(database: Pick<Database, "system">) {
             role: string;
           }>`select s.id, s."userId", s."createdAt", s."updatedAt" > now() - make_interval(secs => ${SEEN_SECONDS}) as seen, m."organizationId", o.name as organization, m.role
             from "session" s join member m on m."userId" = s."userId" and m."organizationId" = s."activeOrganizationId" join organization o on o.id = m."organizationId"
-            where s.token = ${hash} and s."expiresAt" > now()`,
+            where s.token = ${hash} and s."expiresAt" > now() and m.role <> 'former'`,
         );
         if (held && !held.seen) await sql`update "session" set "updatedAt" = now() where id = ${held.id}`.execute(tx);
         return held;

@@ -6,7 +6,6 @@ import { callerOf } from "./common.ts";
 import type { HandlerDeps } from "./index.ts";
 
 type Names =
-  | "listMembers"
   | "getAccount"
   | "updateAccount"
   | "setPassword"
@@ -33,7 +32,6 @@ const accountOf = (call: Pick<Call<"getAccount">, "principal" | "origin">): Acco
 export function accountHandlers({ useCases, signInLink }: HandlerDeps): Pick<Handlers, Names> {
   const { account, identity } = useCases;
   return {
-    listMembers: async (call) => accept(wholePage(await account.members(callerOf(call)))),
     getAccount: async (call) => accept(await account.get(accountOf(call))),
     updateAccount: (call) => account.update(accountOf(call), call.body),
     setPassword: (call) => account.setPassword(accountOf(call), call.body),

@@ -7,6 +7,7 @@ import { accountHandlers } from "./account.ts";
 import { followUpHandlers } from "./follow-ups.ts";
 import { forgeHandlers } from "./forges.ts";
 import { jobHandlers } from "./jobs.ts";
+import { memberHandlers } from "./members.ts";
 import { policyHandlers } from "./policy.ts";
 import { projectHandlers } from "./projects.ts";
 import { reviewHandlers } from "./review.ts";
@@ -18,7 +19,7 @@ export type HandlerDeps = {
   version: string;
   status(): z.infer<typeof Health>["status"];
   /** A link that signs one browser in as this user; null when the web app is not built. */
-  signInLink(userId: string): RouteResponse<"createSignInLink"> | null;
+  signInLink(userId: string, use?: "sign-in" | "invitation"): RouteResponse<"createSignInLink"> | null;
 };
 
 /** A handler for every route of the contract. */
@@ -33,5 +34,6 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...accountHandlers(deps),
     ...followUpHandlers(deps),
     ...forgeHandlers(deps),
+    ...memberHandlers(deps),
   };
 }

@@ -68,7 +68,10 @@ export function addWeb(app: Hono<Env>, deps: WebDeps): void {
     });
   const opened = async (c: Ctx, userId: string | null, method: SignInMethod) => {
     const how = { method, address: addressOf(c), agent: c.req.header("user-agent") ?? null };
-    const { token, expiresInSeconds } = await deps.signIn.open(userId, how);
+    const session = await deps.signIn.open(userId, how);
+    if (!session)
+      return refused(c, method, failed(c, "unauthenticated", "You are no longer in the organization: ask an owner."));
+    const { token, expiresInSeconds } = session;
     // The browser's session before this one, if any, is not left open behind it.
     const before = cookieToken(c.req.header("cookie"), c.req.header("host"));
     if (before) await deps.signIn.close(before);

@@ -1,16 +1,16 @@
 import { createHash, randomBytes } from "node:crypto";
 
-/** How long a printed link can be used. */
-const LINK_MS = 5 * 60_000;
+/** How long a link can be used: one's own is at hand, an invitation has its way to go. */
+const lifeMs = { "sign-in": 5 * 60_000, invitation: 24 * 3_600_000 } as const;
 /** Links that may be open at once; the oldest goes first. */
-const MAX_LINKS = 20;
+const MAX_LINKS = 100;
 
 /**
  * One-time sign-in codes. Only their hashes are held, in memory: a restart ends them all. A code is for one user, or for
  * the first owner (null).
  */
 export type SignInCodes = {
-  issue(userId: string | null): { code: string; expiresAt: string };
+  issue(userId: string | null, use?: keyof typeof lifeMs): { code: string; expiresAt: string };
   redeem(code: string): { userId: string | null } | null;
 };
 
@@ -19,9 +19,9 @@ export function createSignInCodes(now: () => number = Date.now): SignInCodes {
   const open = new Map<string, { until: number; userId: string | null }>();
   const hash = (code: string) => createHash("sha256").update(code).digest("base64");
   return {
-    issue(userId) {
+    issue(userId, use = "sign-in") {
       const code = randomBytes(32).toString("base64url");
-      const until = now() + LINK_MS;
+      const until = now() + lifeMs[use];
       if (open.size >= MAX_LINKS) open.delete(open.keys().next().value ?? "");
       open.set(hash(code), { until, userId });
       return { code, expiresAt: new Date(until).toISOString() };

@@ -23,7 +23,7 @@ import { Age } from "../../../components/age.tsx";
 import { Terminal } from "../../../components/terminal.tsx";
 import { formatDuration, visible } from "../../../lib/format.ts";
 import { Edit } from "./edit.tsx";
-import { type Row, type Tool, verbOf } from "./rows.ts";
+import { type Namer, type Row, saidOf, type Tool, verbOf } from "./rows.ts";
 
 const toolIcons: Record<string, LucideIcon> = {
   read: FileSearch,
@@ -53,8 +53,10 @@ const iconOf = (row: Row): LucideIcon => {
   return icons[row.kind];
 };
 
+type Props = { row: Row; jobId: string; name: Namer };
+
 /** One row of the story. A seal marks what the platform saw by itself; all else is the agent's word. */
-export function RowView({ row, jobId, runtime }: { row: Row; jobId: string; runtime: string }) {
+export function RowView({ row, jobId, runtime, name }: Props & { runtime: string }) {
   const Icon = iconOf(row);
   const observed = row.source === "observed";
   const whose = observed ? "Observed by the platform" : `Reported by ${runtime}`;
@@ -65,7 +67,7 @@ export function RowView({ row, jobId, runtime }: { row: Row; jobId: string; runt
         <span className="hidden">{whose}: </span>
       </span>
       <div className="body">
-        <Body row={row} jobId={jobId} />
+        <Body row={row} jobId={jobId} name={name} />
       </div>
       {observed && row.kind !== "silence" ? (
         <BadgeCheck size={14} className="seal" aria-hidden />
@@ -77,7 +79,7 @@ export function RowView({ row, jobId, runtime }: { row: Row; jobId: string; runt
   );
 }
 
-function Body({ row, jobId }: { row: Row; jobId: string }): ReactNode {
+function Body({ row, jobId, name }: Props): ReactNode {
   switch (row.kind) {
     case "text":
       return <p className="text">{visible(row.text)}</p>;
@@ -156,14 +158,15 @@ function Body({ row, jobId }: { row: Row; jobId: string }): ReactNode {
     case "state":
       return (
         <span>
-          <strong>{visible(row.text)}</strong> <span className="quiet">{visible(row.detail)}</span>
+          <strong>{visible(row.text)}</strong>
+          {row.by ? visible(` by ${name(row.by)}`) : ""} <span className="quiet">{visible(row.detail)}</span>
         </span>
       );
     case "silence":
       return <span className="quiet">{formatDuration(row.ms)} without an event</span>;
     case "mark":
       return (
-        <Folded summary={visible(row.text)}>
+        <Folded summary={visible(saidOf(row, name))}>
           {row.detail ? (
             row.detail.length > 160 || row.detail.includes("\n") ? (
               <pre>{visible(row.detail)}</pre>

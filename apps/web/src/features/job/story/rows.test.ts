@@ -26,6 +26,22 @@ const read = (id: string, ended: object = { status: "completed" }) => [
 ];
 
 describe("a story", () => {
+  it("names who decided, granted and stopped, and the platform nowhere", () => {
+    const rows = fold([
+      event("approval.recorded", { decision: "request_changes", actor: "user:usr_1", detail: "More tests." }),
+      event("grant.changed", { change: "granted", type: "egress", actor: "user:usr_1" }),
+      event("job.state", { from: "running", to: "cancelled", reason: "cancelled", actor: "user:usr_1" }),
+      event("job.state", { from: "queued", to: "running", reason: "claimed", actor: "platform:x1" }),
+    ]);
+    const name = (by: string) => (by === "user:usr_1" ? "Ada" : "nobody");
+    expect(rows.map((row) => wordsOf(row, name))).toEqual([
+      "changes asked for by Ada More tests.",
+      "permission granted egress by Ada",
+      "State: cancelled by Ada (cancelled)",
+      "State: running (claimed)",
+    ]);
+  });
+
   it("has one line for a tool call, whatever came between its start and its end", () => {
     const rows = fold([
       event("tool.started", { toolCallId: "t", kind: "execute", title: "npm test", rawInput: { command: "npm test" } }),

@@ -36,10 +36,12 @@ export type Row = { seq: number; ts: string; source: Source } & (
       output: string;
       blob: string | null;
     }
-  | { kind: "state"; text: string; detail: string }
+  | { kind: "state"; text: string; detail: string; by: string }
   | { kind: "silence"; ms: number }
-  | { kind: "mark"; tone: "quiet" | "waiting" | "bad" | "good"; text: string; detail: string }
+  | { kind: "mark"; tone: "quiet" | "waiting" | "bad" | "good"; text: string; detail: string; by: string }
 );
+/** `by` of a row is an actor as events have it; empty where nobody is to be named. This turns it into a name. */
+export type Namer = (by: string) => string;
 
 /** A pause this long between two events is shown as one. */
 const SILENCE_MS = 30_000;
@@ -163,6 +165,7 @@ export class StoryRows {
         tone: "bad",
         text: words("model call failed:", plain(p.outcome), status),
         detail: model,
+        by: "",
       });
     } else if (last?.kind === "calls") {
       last.count += 1;
@@ -184,12 +187,20 @@ export class StoryRows {
 }
 
 type Shown = Row extends infer R ? (R extends Row ? Omit<R, "seq" | "ts" | "source"> : never) : never;
-const mark = (tone: "quiet" | "waiting" | "bad" | "good", line: string, detail: unknown = ""): Shown => ({
+const mark = (tone: "quiet" | "waiting" | "bad" | "good", line: string, detail: unknown = "", by = ""): Shown => ({
   kind: "mark",
   tone,
   text: line,
   detail: text(detail),
+  by,
 });
+const decisions: Record<string, string> = {
+  approve: "approved",
+  reject: "rejected",
+  request_changes: "changes asked for",
+};
+/** A person behind a move of the job; what the platform did by itself needs no name. */
+const personIn = (actor: unknown): string => (text(actor).startsWith("user:") ? text(actor) : "");
 
 /** The row of an event that stands for itself; null for those that other places show. */
 function rowOf({ type, payload: p }: LiveEvent): Shown | null {
@@ -203,7 +214,7 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
     case "plan.updated":
       return { kind: "plan", entries: (p.entries ?? []) as { content: string; status: string }[] };
     case "job.state":
-      return { kind: "state", text: plain(p.to), detail: words(plain(p.reason), p.detail) };
+      return { kind: "state", text: plain(p.to), detail: words(plain(p.reason), p.detail), by: personIn(p.actor) };
     case "command.ended":
       return {
         kind: "command",
@@ -283,8 +294,9 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
       const remarks = comments.map((comment) => `${comment.path}:${comment.line}: ${comment.text}`);
       return mark(
         "good",
-        words(plain(p.decision), "by", p.actor),
+        decisions[text(p.decision)] ?? plain(p.decision),
         [text(p.detail), ...remarks].filter(Boolean).join("\n"),
+        text(p.actor),
       );
     }
     case "publication.ended":
@@ -304,7 +316,7 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
     case "forge.noted":
       return mark(notedTone(text(p.kind)), words(plain(p.kind), p.author ? `by ${text(p.author)}` : ""), p.detail);
     case "grant.changed":
-      return mark("waiting", words("permission", p.change, p.type, "by", p.actor));
+      return mark("waiting", words("permission", p.change, p.type), "", text(p.actor));
     case "grant.used":
       return mark("quiet", words("a permission for one use is used up:", p.type, p.pattern === "*" ? "" : p.pattern));
     case "git.fetched":
@@ -367,8 +379,12 @@ const verbs: Record<string, string> = {
 };
 export const verbOf = (tool: Tool): string => verbs[tool.kind] ?? "Use";
 
+/** What a row says, with who did it. */
+export const saidOf = ({ text: said, by }: { text: string; by: string }, name: Namer): string =>
+  by ? `${said} by ${name(by)}` : said;
+
 /** A row in words: for search, for copying, and for a reader that cannot see the page. */
-export function wordsOf(row: Row): string {
+export function wordsOf(row: Row, name: Namer = (by) => by): string {
   switch (row.kind) {
     case "text":
     case "thought":
@@ -391,11 +407,11 @@ export function wordsOf(row: Row): string {
     case "command":
       return `$ ${row.command} → ${row.timedOut ? "timed out" : `exit ${row.exitCode ?? "none"}`}\n${row.output}`;
     case "state":
-      return `State: ${row.text} (${row.detail})`;
+      return `State: ${saidOf(row, name)} (${row.detail})`;
     case "silence":
       return `${formatDuration(row.ms)} without an event`;
     case "mark":
-      return words(row.text, row.detail);
+      return words(saidOf(row, name), row.detail);
   }
 }
 
@@ -407,14 +423,14 @@ const fenced = (body: string): string => {
 };
 
 /** The story as Markdown; what the agent said is quoted under its runtime's name. */
-export function markdownOf(rows: readonly Row[], title: string, runtime: string): string {
+export function markdownOf(rows: readonly Row[], title: string, runtime: string, name?: Namer): string {
   const parts = rows.map((row) => {
     if (row.kind === "text") return `**${runtime}:**\n\n${row.text.replace(/^/gm, "> ")}`;
     if (row.kind === "command" && row.output)
       return `- \`$ ${row.command}\` → ${row.exitCode}\n\n${fenced(row.output)}`;
     if (row.kind === "tool" && row.tool.output)
       return `- ${verbOf(row.tool)}: ${row.tool.title}\n\n${fenced(row.tool.output)}`;
-    return `- ${wordsOf(row).replace(/\s*\n\s*/g, " ")}`;
+    return `- ${wordsOf(row, name).replace(/\s*\n\s*/g, " ")}`;
   });
   return `# ${title}\n\n${parts.join("\n\n")}\n`;
 }

@@ -5,6 +5,7 @@ import { Button } from "../../../components/button.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { visible } from "../../../lib/format.ts";
 import { useShortcuts } from "../../../lib/shortcuts.ts";
+import { useWhoByText } from "../../../lib/who.ts";
 import type { Story as StoryData } from "../api/events.ts";
 import { RowView } from "./row-view.tsx";
 import { isTrouble, markdownOf, type Row, wordsOf } from "./rows.ts";
@@ -18,13 +19,14 @@ type Props = { story: StoryData; jobId: string; title: string; runtime: string }
  */
 export function Story({ story, jobId, title, runtime }: Props) {
   const [search, setSearch] = useState("");
+  const name = useWhoByText();
   const words = useDeferredValue(search.trim().toLowerCase());
   const count = story.rows.length;
   // The rows are one array that grows: their count stands for their change.
   // biome-ignore lint/correctness/useExhaustiveDependencies: see above
   const rows: readonly Row[] = useMemo(
-    () => (words ? story.rows.filter((row) => wordsOf(row).toLowerCase().includes(words)) : story.rows),
-    [words, count, story.rows],
+    () => (words ? story.rows.filter((row) => wordsOf(row, name).toLowerCase().includes(words)) : story.rows),
+    [words, count, story.rows, name],
   );
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
@@ -78,7 +80,7 @@ export function Story({ story, jobId, title, runtime }: Props) {
           </Button>
         ) : null}
         <Button
-          onClick={() => void navigator.clipboard.writeText(visible(markdownOf(rows, title, runtime)))}
+          onClick={() => void navigator.clipboard.writeText(visible(markdownOf(rows, title, runtime, name)))}
           title="Copy as Markdown"
         >
           <Copy size={16} aria-hidden /> Copy
@@ -113,7 +115,7 @@ export function Story({ story, jobId, title, runtime }: Props) {
                   className="event"
                   style={{ transform: `translateY(${item.start}px)` }}
                 >
-                  <RowView row={row} jobId={jobId} runtime={runtime} />
+                  <RowView row={row} jobId={jobId} runtime={runtime} name={name} />
                 </div>
               ) : null;
             })}

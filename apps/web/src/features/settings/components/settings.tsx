@@ -1,9 +1,10 @@
 import { Link, useParams } from "@tanstack/react-router";
-import { CircleUserRound, GitPullRequest, HardDrive, KeySquare, Server } from "lucide-react";
+import { CircleUserRound, GitPullRequest, HardDrive, KeySquare, Server, Users } from "lucide-react";
 import { useTitle } from "../../../lib/title.ts";
 import { AccountSection } from "./account.tsx";
 import { ConnectionsSection } from "./connections.tsx";
 import { InstallationSection } from "./installation.tsx";
+import { PeopleSection } from "./people.tsx";
 import { StorageSection } from "./storage.tsx";
 import { TokensSection } from "./tokens.tsx";
 import "../../../components/ledger.css";
@@ -11,6 +12,7 @@ import "../settings.css";
 
 const sections = [
   { id: "account", label: "Your account", icon: CircleUserRound, view: AccountSection },
+  { id: "people", label: "People", icon: Users, view: PeopleSection },
   { id: "connections", label: "Connections", icon: GitPullRequest, view: ConnectionsSection },
   { id: "tokens", label: "API tokens", icon: KeySquare, view: TokensSection },
   { id: "installation", label: "Installation", icon: Server, view: InstallationSection },
