@@ -10,7 +10,7 @@ import { useInbox } from "../lib/inbox.ts";
 import { meQuery } from "../lib/queries.ts";
 import { useShortcuts } from "../lib/shortcuts.ts";
 import { useWaitingCount } from "../lib/title.ts";
-import { places } from "./places.ts";
+import { placesOf } from "./places.ts";
 
 const Palette = lazy(() => import("./palette.tsx").then(({ Palette }) => ({ default: Palette })));
 
@@ -21,10 +21,12 @@ export function Frame() {
   if (isSignedOut(me.error)) return <SignIn ended={me.data !== undefined} />;
   if (me.isPending) return <Loading />;
   if (!me.data) return <Failure error={me.error} retry={() => void me.refetch()} />;
-  return <SignedIn organization={me.data.organization} role={me.data.role} />;
+  return <SignedIn organization={me.data.organization} role={me.data.role} scopes={me.data.scopes} />;
 }
 
-function SignedIn({ organization, role }: { organization: string; role: string }) {
+type Who = { organization: string; role: string; scopes: readonly string[] };
+function SignedIn({ organization, role, scopes }: Who) {
+  const places = placesOf(scopes);
   const navigate = useNavigate();
   const online = useOnline();
   const waiting = useInbox().count;

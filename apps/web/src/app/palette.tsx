@@ -5,12 +5,14 @@ import { useEffect, useRef, useState } from "react";
 import { JobStateMark } from "../components/job-state.tsx";
 import { visible } from "../lib/format.ts";
 import { jobsQuery } from "../lib/jobs.ts";
-import { places } from "./places.ts";
+import { meQuery } from "../lib/queries.ts";
+import { placesOf } from "./places.ts";
 
 /** Search and commands (Ctrl K): every place and the newest jobs, by their words. */
 export function Palette({ close }: { close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const navigate = useNavigate();
+  const places = placesOf(useQuery(meQuery).data?.scopes ?? []);
   const [text, setText] = useState("");
   const jobs = useQuery({ ...jobsQuery, refetchInterval: false });
   useEffect(() => {
