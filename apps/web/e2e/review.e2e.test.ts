@@ -80,10 +80,14 @@ describe.skipIf(lacksBrowser)(`reviewing a change${lacksBrowser ? ` (${lacksBrow
     expect((await site.service.job(id)).publishedCommit).toBeNull();
   });
 
-  it("goes on under an open page when the service was away, without loss or doubling", async () => {
-    const id = await waiting(`Restart ${fix}`);
-    const page = await site.signedIn(`/jobs/${id}`);
-    await page.getByRole("button", { name: "Approve and publish" }).waitFor();
+  it("goes on under an open page when the service was killed and started again, without loss or doubling", async () => {
+    const page = await site.signedIn();
+    await site.service.stop();
+    const kill = await site.service.startProcess();
+    const { id } = await site.service.create({ goal: `Restart ${fix} [[say half way]] [[sleep 30]]` });
+    await page.goto(`${site.service.url}/jobs/${id}`);
+    const story = page.getByRole("region", { name: "Story" });
+    await story.getByText("half way", { exact: true }).waitFor(slow);
     const count = async (one: Page) => {
       const [download] = await Promise.all([
         one.waitForEvent("download"),
@@ -94,13 +98,14 @@ describe.skipIf(lacksBrowser)(`reviewing a change${lacksBrowser ? ` (${lacksBrow
       const text = Buffer.concat(chunks).toString("utf8").trim();
       return text.split("\n").map((line) => (JSON.parse(line) as { seq: number }).seq);
     };
-    await site.service.stop();
+    await kill();
     await page.getByText("Connection lost").waitFor(slow);
     await site.service.start();
     await page.getByText("Connection lost").waitFor({ state: "detached", ...slow });
     await page.getByRole("button", { name: "Approve and publish" }).click(slow);
     await page.getByRole("button", { name: /^Confirm/ }).click();
     await page.getByRole("region", { name: "State" }).getByText("succeeded").waitFor(slow);
+    expect((await site.service.job(id)).attempt).toBe(2);
     const { items } = await site.service.client.listEvents({ params: { jobId: id }, query: { limit: 1_000 } });
     await expect.poll(() => count(page), slow).toEqual(items.map(({ seq }) => seq));
     await expect(page.getByText("Connection lost").count()).resolves.toBe(0);

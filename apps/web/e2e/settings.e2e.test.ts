@@ -422,7 +422,7 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
         instance: "req_7",
       }),
     });
-    const lists = /\/api\/v1\/(grants|audit\?|tokens|sessions|providers|prices|installation|account)/;
+    const lists = /\/api\/v1\/(grants|audit\?|tokens|members|sessions|providers|prices|installation|account)/;
     for (const [path, heading] of screens) {
       const gate = Promise.withResolvers<void>();
       await page.route(lists, async (route) => {

@@ -1,7 +1,9 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { type Client, createClient } from "@x1agent/client";
 import type { Job, JobState, StoredEvent } from "@x1agent/contract";
 import { createLocalDriver } from "@x1agent/driver-local";
@@ -67,10 +69,7 @@ export class TestService {
   /** Starts the service on the data that is there. */
   async start(): Promise<void> {
     this.#service = await startService(
-      parseStartOptions(
-        ["--data", join(this.#root, "data"), "--master-key", join(this.#root, "key"), "--port", this.#port],
-        this.#served ? { DATABASE_URL: this.#served.url } : {},
-      ),
+      parseStartOptions(this.#argv(), this.#environment()),
       createAssembly({
         createDriver: async ({ options }) => {
           const overlay = await buildOverlay({
@@ -95,7 +94,34 @@ export class TestService {
       }),
     );
     this.#port = new URL(this.#service.url).port;
-    const token = (await readFile(this.#service.tokenFile, "utf8")).trim();
+    await this.#connect(this.#service.tokenFile);
+  }
+  /**
+   * Starts the service on the data that is there as a process of its own, at the same address, and hands back what kills it
+   * without a warning.
+   */
+  async startProcess(): Promise<() => Promise<void>> {
+    const { DATABASE_URL: _, ...env } = process.env;
+    const child = spawn(process.execPath, [join(import.meta.dirname, "../../main.ts"), "--json", ...this.#argv()], {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...env, ...this.#environment() },
+    });
+    await once(createInterface({ input: child.stdout }), "line", { signal: AbortSignal.timeout(90_000) });
+    await this.#connect(join(this.dataDir, "token"));
+    return async () => {
+      const gone = once(child, "exit");
+      child.kill("SIGKILL");
+      await gone;
+    };
+  }
+  #argv(): string[] {
+    return ["--data", this.dataDir, "--master-key", join(this.#root, "key"), "--port", this.#port];
+  }
+  #environment(): Record<string, string> {
+    return this.#served ? { DATABASE_URL: this.#served.url } : {};
+  }
+  async #connect(tokenFile: string): Promise<void> {
+    const token = (await readFile(tokenFile, "utf8")).trim();
     this.client = createClient({ baseUrl: this.#service.url, token });
   }
   /** Where the service answers. */
@@ -144,17 +170,13 @@ export class TestService {
   /** What is stored of one type so far. */
   async events(jobId: string, type: string): Promise<StoredEvent[]> {
     const found: StoredEvent[] = [];
-    const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), 500);
-    try {
-      for await (const event of this.client.events(jobId, { signal: abort.signal }))
-        if (event.type === type) found.push(event as StoredEvent);
-    } catch (error) {
-      if (!abort.signal.aborted) throw error;
-    } finally {
-      clearTimeout(timer);
+    for (let after = 0; ; ) {
+      const { items } = await this.client.listEvents({ params: { jobId }, query: { after, limit: 1_000 } });
+      found.push(...items.filter((event) => event.type === type));
+      const last = items.at(-1);
+      if (!last || items.length < 1_000) return found;
+      after = last.seq;
     }
-    return found;
   }
 
   job(jobId: string) {
