@@ -324,8 +324,19 @@ export const BlockedHost = z.object({
   lastAt: time,
 });
 export type BlockedHost = z.infer<typeof BlockedHost>;
+/** An issue that was closed while a job works on it: a person says whether the job is of use still. */
+export const ClosedIssue = z.object({
+  jobId: id,
+  title: z.string(),
+  number: z.number().int(),
+  url: z.string().nullable(),
+  at: time,
+});
+export type ClosedIssue = z.infer<typeof ClosedIssue>;
 export const Inbox = z.object({
   blocked: z.array(BlockedHost),
+  /** Of jobs that have not ended, where the project asks people; gone when the issue is open again. */
+  closedIssues: z.array(ClosedIssue).optional(),
   /** Keys that the caller has put away, newest first; at most 1,000. */
   dismissed: z.array(z.string()),
 });

@@ -262,7 +262,7 @@ describe("an issue of GitHub", () => {
 
   it("is found by pages, by words and by labels among very many", async () => {
     const { name } = await repository();
-    const many = process.env.X1_FULL === "1" ? 10_000 : 250;
+    const many = process.env.X1_FULL === "1" ? 10_000 : 120;
     for (let n = 1; n < many; n += 1) await github.as("alice").openIssue(name, { title: `number ${n}`, body: "" });
     await github.as("alice").label(name, 2, "x1");
     const seen = new Set<number>();

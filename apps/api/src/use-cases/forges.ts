@@ -18,6 +18,7 @@ import {
   type TrustLabel,
 } from "@x1agent/contract";
 import {
+  adoptConnection,
   appSecretNames,
   type Connection,
   createOrigin,
@@ -205,6 +206,10 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & {
         });
         const detail = suspended ? "The installation is suspended: its owner can lift that at GitHub." : null;
         now.push((await noteConnection(tx, saved.id, { detail })) ?? saved);
+        const gone = before.filter(
+          (one) => one.account === account && !found.value.some((is) => is.id === one.installation),
+        );
+        if (!known) for (const former of gone) await adoptConnection(tx, former.id, saved.id);
         if (!known || known.state !== saved.state || known.account !== saved.account)
           await audited(tx, caller, known ? "connection.changed" : "connection.created", saved.id, {
             ...{ account, state: saved.state },

@@ -51,6 +51,8 @@ export type WatchTiming = {
   reconcileMs: number;
   /** Merged changes are asked for this often, whether they were taken back; a push is looked at when it is told of. */
   revertMs: number;
+  /** How often it is asked whether a suspended connection is in use again. */
+  suspendedMs: number;
   leaseMs: number;
 };
 export const defaultWatchTiming: WatchTiming = {
@@ -58,5 +60,6 @@ export const defaultWatchTiming: WatchTiming = {
   pollMs: 60_000,
   reconcileMs: 300_000,
   revertMs: 3_600_000,
+  suspendedMs: 60_000,
   leaseMs: 60_000,
 };

@@ -114,7 +114,7 @@ describe("an issue of GitHub", () => {
 
 describe("deliveries to a whole service", () => {
   it("are all taken in a burst, each once, and none without its signature", async () => {
-    const many = 1_000;
+    const many = process.env.X1_FULL === "1" ? 1_000 : 400;
     const body = JSON.stringify({ action: "opened", installation: { id: app.installation }, repository: { id: 1 } });
     const send = async (id: string, secret = app.secret) =>
       (

@@ -73,8 +73,19 @@ export async function startWatch(deps: WatchDeps): Promise<Watch> {
     for (const organizationId of await deps.organizations()) {
       const connections = await db.tenant(organizationId, (tx) => listConnections(tx));
       for (const connection of connections) {
-        if (stopping || connection.state !== "active" || busy.has(connection.id)) continue;
-        if ((paused.get(connection.id) ?? 0) > Date.now()) continue;
+        if (stopping || busy.has(connection.id) || (paused.get(connection.id) ?? 0) > Date.now()) continue;
+        if (connection.state === "suspended") {
+          // Its owner may lift that, and nothing else would say so.
+          paused.set(connection.id, Date.now() + timing.suspendedMs);
+          const asked = deps
+            .check(organizationId, connection.id)
+            .catch((error: unknown) =>
+              log.warn("a connection could not be checked", { error, connection: connection.id }),
+            )
+            .then(() => void busy.delete(connection.id));
+          busy.set(connection.id, asked);
+        }
+        if (connection.state !== "active") continue;
         const done = follow(organizationId, connection)
           .catch((error: unknown) =>
             log.warn("a connection could not be followed", { error, connection: connection.id }),

@@ -6,11 +6,15 @@ import { inboxQuery } from "./queries.ts";
 
 export type BlockedHost = RouteResponse<"getInbox">["blocked"][number];
 
+export type ClosedIssue = NonNullable<RouteResponse<"getInbox">["closedIssues"]>[number];
+
 /** A job that ended longer ago than this is the past: it stands in the list of jobs. */
 const DAYS_14 = 14 * 86_400_000;
 /** With its time of change: an attempt that fails again comes back. */
 const jobKey = (job: Job) => `${job.id} ${job.updatedAt}`;
 const hostKey = ({ jobId, host, port }: BlockedHost) => `${jobId} ${host}:${port}`;
+/** With its time: an issue that is closed again comes back. */
+const issueKey = ({ jobId, at }: ClosedIssue) => `${jobId} issue ${at}`;
 
 /** What waits for the person who is signed in: jobs and refused hosts without what they have put away. */
 export function useInbox() {
@@ -28,6 +32,7 @@ export function useInbox() {
     (job) => job.endedAt === null || (Date.now() - Date.parse(job.endedAt) < DAYS_14 && !gone.has(jobKey(job))),
   );
   const blocked = (inbox.data?.blocked ?? []).filter((host) => !gone.has(hostKey(host)));
+  const closedIssues = (inbox.data?.closedIssues ?? []).filter((issue) => !gone.has(issueKey(issue)));
   return {
     /** The jobs' query: how it goes decides how the page looks. */
     jobs,
@@ -35,8 +40,10 @@ export function useInbox() {
     error: putAway.error ?? inbox.error,
     open,
     blocked,
-    count: open.length + new Set(blocked.map(({ jobId }) => jobId)).size,
+    closedIssues,
+    count: open.length + new Set(blocked.map(({ jobId }) => jobId)).size + closedIssues.length,
     dismiss: (job: Job) => putAway.mutate(jobKey(job)),
+    dismissIssue: (issue: ClosedIssue) => putAway.mutate(issueKey(issue)),
     dismissHost: (host: BlockedHost) => putAway.mutate(hostKey(host)),
   };
 }

@@ -198,6 +198,27 @@ export async function noteConnection(
   return found && present(found);
 }
 
+/**
+ * An app that was installed anew on the same account has another installation: what its former connection reached, began and
+ * opened goes on through the new one.
+ */
+export async function adoptConnection(tx: Tx, from: string, to: string): Promise<void> {
+  await sql`update forge_repository r set connection_id = ${to} where connection_id = ${from}
+    and not exists (select 1 from forge_repository n where n.connection_id = ${to} and n.external_id = r.external_id)`.execute(
+    tx,
+  );
+  await sql`update job_origin set connection_id = ${to} where connection_id = ${from}`.execute(tx);
+  await sql`update pull_request p set connection_id = ${to}, look_at = now() where connection_id = ${from}
+    and not exists (select 1 from pull_request n where n.connection_id = ${to} and n.repository = p.repository and n.number = p.number)`.execute(
+    tx,
+  );
+  // Not answered twice.
+  await sql`insert into forge_trigger (connection_id, key, organization_id, result, at)
+    select ${to}, key, organization_id, result, at from forge_trigger where connection_id = ${from} on conflict do nothing`.execute(
+    tx,
+  );
+}
+
 /** Remembers for an hour why somebody was sent to the forge. `secretDigest` is the SHA-256 of the state they come back with. */
 export async function startPending(
   tx: Tx,

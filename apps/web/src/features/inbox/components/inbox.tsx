@@ -8,13 +8,14 @@ import type { Job } from "../../../lib/jobs.ts";
 import { useShortcuts } from "../../../lib/shortcuts.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { BlockedHosts } from "./blocked-hosts.tsx";
+import { ClosedIssueItem } from "./closed-issue.tsx";
 import { InboxItem } from "./inbox-item.tsx";
 import "../inbox.css";
 
 /** All that waits for a person, most urgent first, each answered in place. `j` and `k` move, Enter opens the job. */
 export function Inbox() {
   useTitle("Inbox");
-  const { jobs, isPending, error, open, blocked, count, dismiss, dismissHost } = useInbox();
+  const { jobs, isPending, error, open, blocked, closedIssues, count, dismiss, dismissHost, dismissIssue } = useInbox();
   const list = useRef<HTMLUListElement>(null);
   const navigate = useNavigate();
   const move = (by: number) => () => {
@@ -58,6 +59,9 @@ export function Inbox() {
           {asking.map(item)}
           {[...byJob].map(([jobId, hosts]) => (
             <BlockedHosts key={`hosts ${jobId}`} hosts={hosts} putAway={dismissHost} />
+          ))}
+          {closedIssues.map((issue) => (
+            <ClosedIssueItem key={`issue ${issue.jobId}`} issue={issue} putAway={() => dismissIssue(issue)} />
           ))}
           {rest.map(item)}
         </ul>
