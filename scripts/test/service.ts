@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Client, createClient } from "@x1agent/client";
 import type { StoredEvent } from "@x1agent/contract";
-import type { ModelServer } from "@x1agent/testkit";
+import { type ModelServer, storedEvents } from "@x1agent/testkit";
 
 /** The service as a process of its own, for tests that end it, or what it needs, without warning. */
 export class ServiceProcess {
@@ -70,15 +70,7 @@ export class ServiceProcess {
   }
 
   /** What is stored so far, in order. */
-  async events(jobId: string): Promise<StoredEvent[]> {
-    const found: StoredEvent[] = [];
-    const signal = AbortSignal.timeout(1_000);
-    try {
-      for await (const event of this.client.events(jobId, { signal }))
-        if (event.seq !== null) found.push(event as StoredEvent);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-    return found;
+  events(jobId: string): Promise<StoredEvent[]> {
+    return storedEvents(this.client, jobId);
   }
 }

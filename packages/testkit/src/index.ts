@@ -1,5 +1,6 @@
 export * from "./adapter-harness.ts";
 export * from "./database.ts";
+export * from "./events.ts";
 export * from "./model-server.ts";
 export * from "./sample.ts";
 export {

@@ -6,8 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Client, createClient } from "@x1agent/client";
-import type { JobState, StoredEvent } from "@x1agent/contract";
-import { createRepository, createServerDatabase, type ModelServer, runSql, startModelServer } from "@x1agent/testkit";
+import type { JobState } from "@x1agent/contract";
+import {
+  createRepository,
+  createServerDatabase,
+  type ModelServer,
+  runSql,
+  startModelServer,
+  storedEvents,
+} from "@x1agent/testkit";
 import { GithubStandIn } from "@x1agent/testkit/github";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -98,23 +105,14 @@ const create = async (body: Body, at = service) =>
     .id;
 const job = (jobId: string, at = service) => at.client.getJob({ params: { jobId } });
 async function reach(jobId: string, state: JobState, at = service): Promise<Awaited<ReturnType<typeof job>>> {
-  for (const end = Date.now() + 90_000; ; await new Promise((resolve) => setTimeout(resolve, 30))) {
+  for (const end = Date.now() + 120_000; ; await new Promise((resolve) => setTimeout(resolve, 30))) {
     const found = await job(jobId, at);
     if (found.state === state) return found;
     if (found.endedAt) throw new Error(`The job ended ${found.state}: ${found.reason}, ${found.reasonDetail}`);
     if (Date.now() > end) throw new Error(`The job is still ${found.state} (${found.reason}), not ${state}.`);
   }
 }
-async function events(jobId: string, at = service): Promise<StoredEvent[]> {
-  const found: StoredEvent[] = [];
-  const signal = AbortSignal.timeout(700);
-  try {
-    for await (const event of at.client.events(jobId, { signal })) if ("seq" in event) found.push(event as StoredEvent);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
-  return found;
-}
+const events = (jobId: string, at = service) => storedEvents(at.client, jobId);
 const begun = (jobId: string, phase: string) =>
   expect
     .poll(

@@ -8,7 +8,13 @@ import { type Client, createClient } from "@x1agent/client";
 import type { Job, JobState, StoredEvent } from "@x1agent/contract";
 import { createLocalDriver } from "@x1agent/driver-local";
 import { buildOverlay } from "@x1agent/overlay";
-import { createRepository, createServerDatabase, type ModelServer, startModelServer } from "@x1agent/testkit";
+import {
+  createRepository,
+  createServerDatabase,
+  type ModelServer,
+  startModelServer,
+  storedEvents,
+} from "@x1agent/testkit";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { createAssembly } from "../../assemble.ts";
 import type { PublishRequest } from "../../git/index.ts";
@@ -169,14 +175,7 @@ export class TestService {
 
   /** What is stored of one type so far. */
   async events(jobId: string, type: string): Promise<StoredEvent[]> {
-    const found: StoredEvent[] = [];
-    for (let after = 0; ; ) {
-      const { items } = await this.client.listEvents({ params: { jobId }, query: { after, limit: 1_000 } });
-      found.push(...items.filter((event) => event.type === type));
-      const last = items.at(-1);
-      if (!last || items.length < 1_000) return found;
-      after = last.seq;
-    }
+    return (await storedEvents(this.client, jobId)).filter((event) => event.type === type);
   }
 
   job(jobId: string) {
@@ -192,7 +191,7 @@ export class TestService {
 
   /** Waits for a state; a job that ends in another says so with its reason. */
   async reach(jobId: string, ...states: JobState[]) {
-    for (const end = Date.now() + 60_000; Date.now() < end; ) {
+    for (const end = Date.now() + 120_000; Date.now() < end; ) {
       const job = await this.job(jobId);
       if (states.includes(job.state)) return job;
       if (job.endedAt) throw new Error(`The job ended ${job.state}: ${job.reason}, ${job.reasonDetail}`);
