@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { gitAuthorization, gitSecretNames } from "./credentials.ts";
+import { gitAuthorization, gitSecretNames, registryAuthorization, registrySecretName } from "./credentials.ts";
 import { parseRemote, type Remote } from "./git/index.ts";
 
 const remote = (text: string): Remote => {
@@ -24,5 +24,20 @@ describe("the credential of a remote", () => {
     const decode = (header: string) => Buffer.from(header.replace("Basic ", ""), "base64").toString();
     expect(decode(gitAuthorization("someone:pass:word"))).toBe("someone:pass:word");
     expect(decode(gitAuthorization("ghp_token"))).toBe("x-access-token:ghp_token");
+  });
+});
+
+describe("the login of a registry", () => {
+  it("is looked for by host, with the port that the address has, and always with one over plain HTTP", () => {
+    const name = (base: string) => registrySecretName(new URL(base));
+    expect(name("https://packages.example/npm/")).toBe("registry:packages.example");
+    expect(name("https://packages.example:8443/")).toBe("registry:packages.example:8443");
+    expect(name("http://packages.example/")).toBe("registry:packages.example:80");
+    expect(name("http://packages.example:8081/")).toBe("registry:packages.example:8081");
+  });
+
+  it("is a user with a password, or a bare token", () => {
+    expect(registryAuthorization("npm_token")).toBe("Bearer npm_token");
+    expect(registryAuthorization("me:pass:word")).toBe(`Basic ${Buffer.from("me:pass:word").toString("base64")}`);
   });
 });

@@ -1,3 +1,4 @@
+import type { SidecarRegistry } from "@x1agent/contract";
 import { openSecret } from "@x1agent/domain-secrets";
 import type { Database } from "@x1agent/kernel";
 import { type GitCredential, isPrivateKey, type Remote } from "./git/index.ts";
@@ -21,6 +22,36 @@ export function gitSecretNames(remote: Remote): string[] {
 export function gitAuthorization(secret: string): string {
   const pair = secret.includes(":") ? secret : `x-access-token:${secret}`;
   return `Basic ${Buffer.from(pair, "utf8").toString("base64")}`;
+}
+
+/**
+ * The secret that may hold the login of a registry at this address: over plain HTTP the one stored for that very port, as
+ * with remotes. Pure.
+ */
+export function registrySecretName(base: URL): string {
+  const port = base.port || (base.protocol === "http:" ? "80" : "");
+  return `registry:${base.hostname.replace(/^\[|\]$/g, "")}${port && `:${port}`}`;
+}
+
+/** The header for a registry's stored login: `user:password` as Basic, a bare token as Bearer, as npm and pip would send them. Pure. */
+export function registryAuthorization(secret: string): string {
+  return secret.includes(":") ? `Basic ${Buffer.from(secret, "utf8").toString("base64")}` : `Bearer ${secret}`;
+}
+
+/** Registries with the organization's stored logins, unsealed for one sidecar. */
+export function withLogins(
+  db: Pick<Database, "tenant">,
+  masterKey: Buffer,
+  organizationId: string,
+  registries: readonly SidecarRegistry[],
+): Promise<SidecarRegistry[]> {
+  return Promise.all(
+    registries.map(async (registry) => {
+      const name = registrySecretName(new URL(registry.base));
+      const secret = await db.tenant(organizationId, (tx) => openSecret(tx, masterKey, organizationId, name));
+      return secret === null ? registry : { ...registry, authorization: registryAuthorization(secret) };
+    }),
+  );
 }
 
 /** The stored credential of a remote, unsealed for one operation; undefined when there is none. */

@@ -79,6 +79,8 @@ export const SidecarRegistry = z.object({
   pages: z.boolean().default(false),
   /** What its clients are told by variables. `{api}` stands for host and port of the sidecar's API, `{token}` for the job token. */
   env: z.record(z.string(), z.string()).default({}),
+  /** The stored login as a header's value; sent to `base`'s origin alone, and never told inside. */
+  authorization: z.string().max(10_000).optional(),
 });
 export type SidecarRegistry = z.infer<typeof SidecarRegistry>;
 

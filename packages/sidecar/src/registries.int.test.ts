@@ -109,6 +109,42 @@ describe("a package registry", () => {
     });
   });
 
+  it("gets the stored login at its own origin, whatever a client sends, and nobody else does", async () => {
+    const asksLogin: Answer = (_body, response, { headers, url }) => {
+      if (headers.authorization !== "Bearer kept-outside") return void response.writeHead(401).end();
+      if (url === "/simple/far/") return void response.writeHead(302, { location: `${far}/far.whl` }).end();
+      response.end("private");
+    };
+    const files = await web();
+    const far = `http://localhost:${files.port}`;
+    const upstream = await web(asksLogin);
+    const [npm, pip] = ["/", "/simple/"].map((path) => `http://localhost:${upstream.port}${path}`);
+    const base = { paths: [], files: [], pages: false, env: {} };
+    const registries = (authorization?: string) => [
+      { ...base, name: "npm", base: npm ?? "", ...(authorization ? { authorization } : {}) },
+      { ...base, name: "pip", base: pip ?? "", files: [far], pages: true, ...(authorization ? { authorization } : {}) },
+    ];
+    const sidecar = await serve({ npm: upstream.port }, { boot: { registries: registries("Bearer kept-outside") } });
+    const reply = await get(sidecar, "/registry/npm/secret-package");
+    expect([reply.status, reply.text]).toEqual([200, "private"]);
+    const moved = await get(sidecar, "/registry/pip/simple/far/");
+    expect(moved.status).toBe(302);
+    expect((await get(sidecar, String(moved.headers.location))).text).toBe("package");
+    expect(files.requests).toHaveLength(1);
+    expect(files.requests[0]?.headers.authorization).toBeUndefined();
+
+    for (const [authorization, sentence] of [
+      [undefined, "asks for a login: x1 secrets set registry:localhost:"],
+      ["Bearer wrong", "refused the stored login"],
+    ] as const) {
+      const without = await serve({ npm: upstream.port }, { boot: { registries: registries(authorization) } });
+      const refused = await get(without, "/registry/npm/secret-package");
+      expect(refused.status).toBe(502);
+      expect(refused.text).toContain(sentence);
+      expect(refused.text).not.toContain("wrong");
+    }
+  });
+
   it.each(["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])("takes no %s", async (method) => {
     const upstream = await web();
     const sidecar = await serve({ npm: upstream.port });

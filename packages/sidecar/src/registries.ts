@@ -20,7 +20,8 @@ import { hostOf, portOf, Upstreams } from "./upstream.ts";
  * Package registries as read-only upstreams. Invariants:
  *
  * - GET and HEAD only, without query and body, to paths below the registry's own. What travels up is the path and a few
- *   headers whose values come from lists here: no credential, no cookie, nothing else that a client wrote.
+ *   headers whose values come from lists here: no credential, no cookie, nothing else that a client wrote. The login that
+ *   the operator stored for a registry is added here, for its own origin, not for other hosts of its files.
  * - A name is resolved here, once; the address is judged and dialled as it is, unless the machine's own proxy is asked.
  * - Redirects are handed on only when they lead to the registry's own hosts, and then as local addresses.
  * - Nothing is collected: bodies pass through with backpressure, and count against the phase's bytes.
@@ -246,9 +247,10 @@ export function registryHandler(deps: RegistryDeps) {
     request: IncomingMessage,
     response: ServerResponse,
   ): void {
+    const { authorization } = url.origin === new URL(registry.base).origin ? registry : {};
     const upstream = upstreams.request(url, address, {
       method: request.method ?? "GET",
-      headers: upstreamHeaders(request.headers, page),
+      headers: { ...upstreamHeaders(request.headers, page), ...(authorization ? { authorization } : {}) },
     });
     const key = `${registry.name} ${url.host}`;
     const tally = tallies.get(key) ?? {
@@ -286,7 +288,12 @@ export function registryHandler(deps: RegistryDeps) {
       const status = incoming.statusCode ?? 502;
       const headers = responseHeaders(incoming.headers);
       const { location } = incoming.headers;
-      if (status === 401 || status === 407) return fail(`${url.host} asks for a login, which no workspace has.`);
+      if (status === 401 || status === 407)
+        return fail(
+          authorization
+            ? `${url.host} refused the stored login: x1 secrets set registry:${url.host}`
+            : `${url.host} asks for a login: x1 secrets set registry:${url.host}`,
+        );
       if (status >= 300 && status < 400 && status !== 304) {
         const to = location !== undefined && URL.canParse(location, url.href) ? new URL(location, url.href) : null;
         const local = to && to.search === "" ? localPath(registry, to) : null;

@@ -34,8 +34,8 @@ export type LoopDeps = {
   appDir(runtime: string): Promise<Outcome<string>>;
   /** Routes with their keys, unsealed for one sidecar. */
   routes(organizationId: string): Promise<ProviderRoute[]>;
-  /** Package registries as sidecars serve them. */
-  registries: readonly SidecarRegistry[];
+  /** Package registries as an organization's sidecars serve them, with its stored logins. */
+  registries(organizationId: string): Promise<SidecarRegistry[]>;
   /** Prices that hold for an organization now; a job's sidecar keeps those of its start. */
   prices(organizationId: string): Promise<PriceTable>;
   /** Name of this installation: what an earlier process of it held is free again at once. */

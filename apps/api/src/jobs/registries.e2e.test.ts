@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { lookup } from "node:dns/promises";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer as createHttp } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -163,6 +164,39 @@ describe("a set-up fetches packages from registries that its sidecar serves, wit
       expect(new Set(blocked)).toEqual(new Set(["setup path_refused", "setup egress_blocked", "agent not_granted"]));
     },
   );
+});
+
+describe("a registry with a login", () => {
+  it("is read by a set-up with what the operator stored, which is nowhere inside", async () => {
+    const secret = "npm_kept-outside-0001";
+    const registry = createHttp((request, response) =>
+      response.writeHead(request.headers.authorization === `Bearer ${secret}` ? 200 : 401).end("private package"),
+    );
+    const before = process.env.npm_config_registry;
+    try {
+      await new Promise<void>((resolve) => registry.listen(0, "127.0.0.1", resolve));
+      const host = `127.0.0.1:${(registry.address() as AddressInfo).port}`;
+      process.env.npm_config_registry = `http://${host}/`;
+      // The machine's configuration is read at the start.
+      await x1.stop();
+      await x1.start();
+      await allow("127.0.0.1");
+      await x1.client.setSecret({ params: { name: `registry:${host}` }, body: { value: secret } });
+      const repository = await x1.createRepository("login", sample);
+      const curl = `curl -sf -H "authorization: Bearer $X1_JOB_TOKEN"`;
+      const seen = "env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline /x1/etc/npmrc 2>/dev/null";
+      const setup = `! { ${seen}; } | grep -aq 'kept-outsid[e]' && ${curl} "\${npm_config_registry}secret-package"`;
+      const { id } = await x1.create({ goal: fix, repository, setup });
+      await x1.reach(id, "awaiting_approval");
+      const { record } = await x1.evidenceOf(id);
+      expect(record.verification.setup?.outputTail).toContain("private package");
+      expect(JSON.stringify(record)).not.toContain("kept-outside");
+    } finally {
+      if (before === undefined) delete process.env.npm_config_registry;
+      else process.env.npm_config_registry = before;
+      registry.close();
+    }
+  });
 });
 
 /** Tries every way past the sidecar, or to the addresses it is given; ends with 1 when one of them leads anywhere. */

@@ -3,7 +3,7 @@ import { listOrganizations } from "@x1agent/domain-identity";
 import { getJob } from "@x1agent/domain-jobs";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { startControlChannel } from "../control/index.ts";
-import { loadGitCredential } from "../credentials.ts";
+import { loadGitCredential, withLogins } from "../credentials.ts";
 import type { Forges } from "../forges/open.ts";
 import { baseBranchNow, openJobPullRequest } from "../forges/pull-request.ts";
 import { forgeCredential, forgeOfJob, isProtectedBranch } from "../forges/repositories.ts";
@@ -60,7 +60,7 @@ export async function startJobs(
       manifestOf: (name) => manifests.get(name),
       appDir: (name) => runtimes.appDir(name),
       routes: (organizationId) => loadProviderRoutes(db, masterKey, organizationId),
-      registries: deps.registries,
+      registries: (organizationId) => withLogins(db, masterKey, organizationId, deps.registries),
       prices: (organizationId) => loadPrices(db, listed, organizationId),
       instance: await readInstance(options.dataDir),
       organizations: () => db.system(listOrganizations),

@@ -137,8 +137,9 @@ async function sidecarBoot(
   });
   const [repository] = git;
   // A verification gets no key at all: what is not there cannot be used.
-  const [forge, routes, prices] = await Promise.all([
+  const [forge, registries, routes, prices] = await Promise.all([
     repository && deps.forgeOf?.(job.organizationId, job),
+    deps.registries(job.organizationId),
     agent ? deps.routes(job.organizationId) : [],
     agent ? deps.prices(job.organizationId) : {},
   ]);
@@ -147,7 +148,7 @@ async function sidecarBoot(
     ...{ workspaceId, attemptId: attempt.id, jobId: job.id, controlUrl: deps.control.url, enrolmentToken, phase, git },
     jobToken: token(),
     ...{ routes, prices },
-    registries: [...deps.registries],
+    registries,
     sliceTokens: 4_000,
     limits: {
       maxBodyBytes: 32 * 1024 ** 2,

@@ -26,8 +26,8 @@ type Names =
   | "diagnostics"
   | "collectGarbage";
 
-/** Names of secrets: a provider, or `git:` and a host. */
-const secretName = /^(git:[a-z0-9.-]{1,253}(:\d{1,5})?|[a-z][a-z0-9-]{0,60})$/;
+/** Names of secrets: a provider, or `git:` or `registry:` and a host. */
+const secretName = /^((?:git|registry):[a-z0-9.-]{1,253}(:\d{1,5})?|[a-z][a-z0-9-]{0,60})$/;
 const providerName = /^[a-z][a-z0-9-]{0,60}$/;
 /** A model's id as providers write them: `qwen/qwen3-coder:30b`, `claude-sonnet-4-5@20250929`. */
 const modelName = /^[\w][\w./:@+-]{0,199}$/;
@@ -64,7 +64,7 @@ export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names
     listSecrets: async (call) => accept(wholePage(await secrets.list(callerOf(call)))),
     async setSecret(call) {
       if (!secretName.test(call.params.name))
-        return refuse("invalid_request", "A secret is named after a provider, or git:<host>.");
+        return refuse("invalid_request", "A secret is named after a provider, or git:<host>, or registry:<host>.");
       // A line break in a credential would end the header it is sent in.
       const mayHaveLines = call.params.name.startsWith("git:") && isPrivateKey(call.body.value);
       if (/\0/.test(call.body.value) || (/[\r\n]/.test(call.body.value) && !mayHaveLines))
