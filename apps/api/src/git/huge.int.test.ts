@@ -5,9 +5,10 @@ import { checkout, collectChange, createPlatformGit } from "./index.ts";
 import { git, makeRepository, plainWorkspace, scratch, write } from "./test/plain-workspace.ts";
 
 const cleanups: (() => void)[] = [];
+// At full size there are half a million files to remove.
 afterEach(() => {
   for (const clean of cleanups.splice(0)) clean();
-});
+}, 600_000);
 
 const count = process.env.X1_FULL ? 100_000 : 4_000;
 

@@ -247,7 +247,9 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
     });
   secrets
     .command("set <name>")
-    .description("store one (anthropic, openai, git:<host>, registry:<host>): asked for without echo, or read from standard input")
+    .description(
+      "store one (anthropic, openai, git:<host>, registry:<host>): asked for without echo, or read from standard input",
+    )
     .action(async (name: string, _, command: Command) => {
       const context = contextOf(command);
       const value = await readSecret(`Value of ${visibleLine(name)} (not shown)`);
