@@ -7,6 +7,13 @@ type Reader = {
   }>;
 };
 
+/** How a job's attempts ended, for the error of a test that waited for something else. */
+export async function attemptEnds(client: Reader, jobId: string): Promise<string> {
+  const events = await storedEvents(client, jobId).catch(() => []);
+  const ends = events.filter(({ type }) => type === "attempt.ended" || type === "runtime.exited");
+  return ends.map(({ ts, payload }) => `${ts} ${JSON.stringify(payload)}`).join("\n");
+}
+
 /** All that is stored of a job now, in order: what a test that looks at a stream for some time would miss on a slow machine. */
 export async function storedEvents(client: Reader, jobId: string): Promise<StoredEvent[]> {
   const found: StoredEvent[] = [];

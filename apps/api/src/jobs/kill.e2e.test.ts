@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { type Client, createClient } from "@x1agent/client";
 import type { JobState } from "@x1agent/contract";
 import {
+  attemptEnds,
   createRepository,
   createServerDatabase,
   type ModelServer,
@@ -108,7 +109,10 @@ async function reach(jobId: string, state: JobState, at = service): Promise<Awai
   for (const end = Date.now() + 120_000; ; await new Promise((resolve) => setTimeout(resolve, 30))) {
     const found = await job(jobId, at);
     if (found.state === state) return found;
-    if (found.endedAt) throw new Error(`The job ended ${found.state}: ${found.reason}, ${found.reasonDetail}`);
+    if (found.endedAt)
+      throw new Error(
+        `The job ended ${found.state}: ${found.reason}, ${found.reasonDetail}\n${await attemptEnds(at.client, jobId)}`,
+      );
     if (Date.now() > end) throw new Error(`The job is still ${found.state} (${found.reason}), not ${state}.`);
   }
 }

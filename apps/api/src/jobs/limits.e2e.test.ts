@@ -122,7 +122,9 @@ describe("a job that ended", () => {
     if (state === "cancelled") await x1.client.cancelJob({ params: { jobId: id } });
     await x1.reach(id, state);
     await x1.client.retryJob({ params: { jobId: id }, body: {} });
-    expect(await x1.reach(id, "awaiting_approval")).toMatchObject({ reason: "verification_passed", attempt: 2 });
+    const again = await x1.reach(id, "awaiting_approval");
+    const ends = (await x1.events(id, "attempt.ended")).map(({ payload }) => JSON.stringify(payload)).join("\n");
+    expect(again, ends).toMatchObject({ reason: "verification_passed", attempt: 2 });
     const inits = await x1.events(id, "session.init");
     expect(inits.map(({ payload }) => payload.resumed)).toEqual([false, true]);
   });

@@ -9,6 +9,7 @@ import type { Job, JobState, StoredEvent } from "@x1agent/contract";
 import { createLocalDriver } from "@x1agent/driver-local";
 import { buildOverlay } from "@x1agent/overlay";
 import {
+  attemptEnds,
   createRepository,
   createServerDatabase,
   type ModelServer,
@@ -194,7 +195,10 @@ export class TestService {
     for (const end = Date.now() + 120_000; Date.now() < end; ) {
       const job = await this.job(jobId);
       if (states.includes(job.state)) return job;
-      if (job.endedAt) throw new Error(`The job ended ${job.state}: ${job.reason}, ${job.reasonDetail}`);
+      if (job.endedAt)
+        throw new Error(
+          `The job ended ${job.state}: ${job.reason}, ${job.reasonDetail}\n${await attemptEnds(this.client, jobId)}`,
+        );
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     const job = await this.job(jobId);
