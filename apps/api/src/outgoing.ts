@@ -1,4 +1,6 @@
-import { EnvHttpProxyAgent, fetch as send } from "undici";
+import { lookup } from "node:dns";
+import ipaddr from "ipaddr.js";
+import { Agent, EnvHttpProxyAgent, fetch as send } from "undici";
 import type { NetworkFacts } from "./network.ts";
 
 /**
@@ -17,3 +19,29 @@ export function outgoingFetch(network: NetworkFacts, env: Readonly<Record<string
   });
   return ((input: never, init: object = {}) => send(input, { ...init, dispatcher })) as unknown as typeof fetch;
 }
+
+/**
+ * A `fetch` for addresses that a stranger named: a name that leads to this machine or into a private network is not dialled,
+ * whatever it answers the second time. Behind an operator's proxy that proxy resolves names, and decides.
+ */
+export function publicFetch(network: NetworkFacts, env: Readonly<Record<string, string | undefined>>): typeof fetch {
+  if (network.upstreamProxy) return outgoingFetch(network, env);
+  const dispatcher = new Agent({
+    connect: {
+      ...(network.ca ? { ca: network.ca } : {}),
+      lookup(hostname, options, done) {
+        lookup(hostname, { ...options, all: true }, (error, found) => {
+          const addresses = error ? [] : found.filter(({ address }) => isPublic(address));
+          const [first] = addresses;
+          if (error) done(error, "", 4);
+          else if (!first) done(new Error(`${hostname} has no public address.`), "", 4);
+          else if (options.all) (done as (error: null, found: typeof addresses) => void)(null, addresses);
+          else done(null, first.address, first.family);
+        });
+      },
+    },
+  });
+  return ((input: never, init: object = {}) => send(input, { ...init, dispatcher })) as unknown as typeof fetch;
+}
+
+const isPublic = (address: string): boolean => ipaddr.isValid(address) && ipaddr.process(address).range() === "unicast";

@@ -476,6 +476,7 @@ const repository = (found: z.infer<typeof s.Repository>, kind: GithubOptions["au
   // An installation's right to push is its permission, not a member's role; archived takes everything.
   mayPush: !found.archived && (kind === "app" || found.permissions?.push === true),
   hasIssues: found.has_issues,
+  ...(found.size === undefined ? {} : { sizeBytes: found.size * 1_024 }),
 });
 
 /** Deliveries of the app's webhook that were not taken, down to a time. GitHub keeps them for three days. */

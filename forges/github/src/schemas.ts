@@ -47,6 +47,8 @@ export const Repository = z.object({
   visibility: z.string().max(40).optional(),
   archived: z.boolean().default(false),
   has_issues: z.boolean().default(true),
+  /** Kilobytes. */
+  size: z.number().int().min(0).optional(),
   permissions: z.object({ push: z.boolean().default(false), admin: z.boolean().default(false) }).optional(),
 });
 export const InstallationRepositories = z.object({ repositories: z.array(Repository) });

@@ -123,6 +123,26 @@ export const defaultPullRequests: PullRequestPolicy = {
   outsideComments: false,
 };
 
+/** What of a repository, beyond the files of its base commit, is fetched for a job. */
+export const ContentPolicy = z.object({
+  /** Submodules of the base: none, those beside the repository (same host and owner), or also those on `submoduleHosts`. */
+  submodules: z.enum(["none", "same_owner", "hosts"]),
+  /** `host` or `host:port`. */
+  submoduleHosts: z.array(z.string().regex(/^[a-z0-9.-]+(:[0-9]{1,5})?$/)).max(20),
+  /** Content kept in Git LFS is fetched up to so many megabytes in all; 0 leaves the pointers. */
+  lfsMegabytes: z.number().int().min(0).max(10_000),
+  /** Whether only the base's own files are fetched, without earlier versions: `auto` where the forge says that it is large. */
+  partial: z.enum(["auto", "always", "never"]),
+});
+export type ContentPolicy = z.infer<typeof ContentPolicy>;
+/** What holds for a project about which nobody said anything. */
+export const defaultContent: ContentPolicy = {
+  submodules: "none",
+  submoduleHosts: [],
+  lfsMegabytes: 0,
+  partial: "auto",
+};
+
 export const Project = z.object({
   id,
   name: z.string().min(1).max(200),
@@ -140,6 +160,7 @@ export const Project = z.object({
   /** Always there; not in answers of the first release. */
   follow: FollowPolicy.optional(),
   pullRequests: PullRequestPolicy.optional(),
+  content: ContentPolicy.optional(),
   createdAt: time,
   archivedAt: time.nullable(),
 });
@@ -159,6 +180,7 @@ export const ProjectCreate = z.object({
   approval: ApprovalChange.optional(),
   follow: FollowPolicy.partial().optional(),
   pullRequests: PullRequestPolicy.partial().optional(),
+  content: ContentPolicy.partial().optional(),
 });
 export type ProjectCreate = z.infer<typeof ProjectCreate>;
 export const ProjectUpdate = ProjectCreate.omit({ repository: true }).partial();

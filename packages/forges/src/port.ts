@@ -111,6 +111,8 @@ export type ForgeRepository = {
   /** What the connection may do there. */
   mayPush: boolean;
   hasIssues: boolean;
+  /** Bytes of its history, as the forge counts them; absent where it does not say. */
+  sizeBytes?: number;
 };
 
 export type ForgeBranch = { name: string; commit: string; protected: boolean };

@@ -135,6 +135,30 @@ export async function forgeCredential(
 }
 
 /**
+ * Read credential for a submodule's repository, minted for that one repository by the connection that reaches the job's own.
+ * Null where it is elsewhere, or the connection does not reach it: never the credential of the job's repository.
+ */
+export async function submoduleCredential(
+  deps: ForgeDeps,
+  organizationId: string,
+  job: GitSubject,
+  address: string,
+): Promise<Outcome<{ authorization: string } | null>> {
+  const known = await repositoryOfJob(deps, organizationId, job);
+  const own = known && new URL(known.cloneUrl);
+  if (!known || !URL.canParse(address) || new URL(address).origin !== own?.origin) return accept(null);
+  const forge = await deps.forges.open(organizationId, known.connectionId);
+  if (!forge.ok) return accept(null);
+  const fullName = new URL(address).pathname.replace(/^\/+/, "").replace(/\.git$/, "");
+  if (fullName.split("/").length !== 2) return accept(null);
+  const found = await forge.value.getRepository({ fullName: decodeURIComponent(fullName) });
+  if (!found.ok) return found.code === "forge_not_found" || found.code === "forge_forbidden" ? accept(null) : found;
+  const made = await forge.value.gitCredential(found.value, "read");
+  if (!made.ok) return made.code === "forge_forbidden" || made.code === "forge_not_found" ? accept(null) : made;
+  return accept({ authorization: made.value.authorization });
+}
+
+/**
  * What a job's sidecar needs to know of the forge of its repository: where the API is, the name there, and the numbers of the
  * job's own issue and pull request. Null where no connection in use reaches the repository: the job then goes without.
  */

@@ -1,6 +1,7 @@
 import { Fault } from "@x1agent/contract";
 import type { ExecSpec, Workspace } from "@x1agent/workspaces";
 import { bash, inside, insideGitEnvironment } from "./inside.ts";
+import { contentFunctions } from "./lay.ts";
 import { isBranchName, isCommitId } from "./mirror.ts";
 
 /**
@@ -8,7 +9,7 @@ import { isBranchName, isCommitId } from "./mirror.ts";
  * repository that is left for the agent is an ordinary one with no hook and no filter. Each program that is started here
  * is waited for by the agent's own start.
  */
-const checkoutScript = `
+const checkoutScript = `${contentFunctions}
 set -eu
 work=$1 base=$2 commit=$3 branch=$4 remote=$5 address=$6
 cd "$work"
@@ -21,6 +22,13 @@ if [ -n "$address" ]; then
   git config "remote.$remote.fetch" "+refs/heads/*:refs/remotes/$remote/*"
 fi
 git -c checkout.workers=0 -c checkout.thresholdForParallelism=200 reset --quiet --hard "$commit"
+# Content in a pointer's place is no change of the agent's.
+if [ -f "$base/x1-content" ]; then
+  laid=$(mktemp)
+  lay_content "$base" "$commit" > "$laid"
+  git update-index -z --skip-worktree --stdin < "$laid"
+  rm -f "$laid"
+fi
 `;
 
 export type CheckoutRequest = {
@@ -61,17 +69,18 @@ export async function checkout(
   throw new Fault("internal", `The checkout of ${request.commit} failed: ${why || "no reason given"}`);
 }
 
-const restoreScript = `
+const restoreScript = `${contentFunctions}
 set -eu
 cd "$1"
-base=$2 list=$(mktemp)
+base=$2 objects=$3 list=$(mktemp)
 cat > "$list"
 # What the change put there goes; what the base had comes back. A name that the base never had stays away.
 xargs -0 -r rm -rf -- < "$list"
 git --literal-pathspecs ls-tree -r -z --name-only --full-tree "$base" > "$list.base"
 sort -z -u "$list" | comm -z -12 - <(sort -z -u "$list.base") > "$list.both"
 if [ -s "$list.both" ]; then
-  git --literal-pathspecs checkout --quiet "$base" --pathspec-from-file="$list.both" --pathspec-file-nul
+  git --literal-pathspecs checkout --quiet --ignore-skip-worktree-bits "$base" --pathspec-from-file="$list.both" --pathspec-file-nul
+  lay_content "$objects" "$base" > /dev/null
 fi
 rm -f "$list" "$list.base" "$list.both"
 `;
@@ -80,7 +89,7 @@ rm -f "$list" "$list.base" "$list.both"
 export function restoreCommand(base: string, timeoutMs = 120_000): ExecSpec {
   if (!isCommitId(base)) throw new TypeError("restore needs a whole commit id");
   return {
-    argv: bash(restoreScript, inside.work, base),
+    argv: bash(restoreScript, inside.work, base, inside.base),
     cwd: inside.work,
     env: insideGitEnvironment,
     network: "none",

@@ -7,6 +7,7 @@ import type { ExecSpec, Workspace } from "@x1agent/workspaces";
 import { z } from "zod";
 import { visible } from "./diff.ts";
 import { bash, inside, insideGitEnvironment } from "./inside.ts";
+import { contentFunctions } from "./lay.ts";
 import { isCommitId } from "./mirror.ts";
 import type { Collected } from "./port.ts";
 
@@ -22,7 +23,7 @@ import type { Collected } from "./port.ts";
  * The report goes to standard error: lines of NUL-ended records would be cut by a name with a newline, so each name is
  * one base64 word.
  */
-const collectScript = `
+const collectScript = `${contentFunctions}
 set -eu -o pipefail
 work=$1 base=$2 commit=$3 max_files=$4 max_bytes=$5 max_named=$6
 fresh=$(mktemp -d)
@@ -43,6 +44,15 @@ report_list() {
     if [ "$count" -le "$max_named" ]; then report "$kind" "$name"; fi
   done
   if [ "$count" -gt "$max_named" ]; then report "$kind" "and $((count - max_named)) more"; fi
+}
+# Whether a submodule's folder holds what its commit does and nothing more.
+same_content() {
+  [ -d "./$1" ] && [ ! -L "./$1" ] || return 1
+  GIT_INDEX_FILE=$fresh/sub git read-tree "$2"
+  local other
+  other=$(cd "./$1" && GIT_WORK_TREE=$PWD GIT_INDEX_FILE=$fresh/sub git ls-files -m -d -o --exclude-standard | head -c 1)
+  rm -f "$fresh/sub"
+  [ -z "$other" ]
 }
 git read-tree "$commit"
 tree_before=$(git rev-parse "$commit^{tree}")
@@ -65,7 +75,13 @@ find . -mindepth 2 -name .git -printf '%P\\0' -prune 2>/dev/null | grep -zv '^\\
 # Submodules are not fetched, so an empty folder is their normal state and no deletion.
 if [ -s "$fresh/gitlinks" ]; then
   sort -z "$fresh/tracked" | comm -z -23 - <(sort -z "$fresh/gitlinks") > "$fresh/t" && mv "$fresh/t" "$fresh/tracked"
+  declare -A known=()
+  while IFS= read -r -d '' path && IFS= read -r -d '' id && IFS= read -r -d '' also; do
+    known[$path]=1
+    same_content "$path" "$id" || report submodule "$path"
+  done < <(content_paths "$base" submodule; content_paths "$base" nested)
   while IFS= read -r -d '' link; do
+    if [ -n "\${known[$link]:-}" ]; then continue; fi
     if [ -n "$(ls -A -- "./$link" 2>/dev/null)" ]; then report submodule "$link"; fi
   done < "$fresh/gitlinks"
 fi
@@ -81,6 +97,19 @@ while IFS= read -r -d '' path; do
   if [ -L "$path" ] || [ -f "$path" ]; then printf '%s\\0' "$path"; fi
 done < "$fresh/tracked" > "$fresh/present"
 sort -z "$fresh/tracked" | comm -z -23 - <(sort -z "$fresh/present") > "$fresh/gone"
+# Content in the place of an LFS pointer: the pointer stays, and a change to it is named.
+if [ -f "$base/x1-content" ]; then
+  : > "$fresh/lfs"
+  while IFS= read -r -d '' path && IFS= read -r -d '' id && IFS= read -r -d '' also; do
+    if [ ! -f "$path" ] || [ -L "$path" ]; then continue; fi
+    # What the base has there now is another file: then it is taken as any.
+    if [ "$(git ls-files -s -z -- ":(literal)$path" | cut -z -d ' ' -f 2 | tr -d '\\0')" != "$id" ]; then continue; fi
+    now=$(git hash-object --no-filters -- "$path")
+    printf '%s\\0' "$path" >> "$fresh/lfs"
+    if [ "$now" != "$also" ] && [ "$now" != "$id" ]; then report lfs "$path"; fi
+  done < <(content_paths "$base" lfs)
+  sort -z "$fresh/present" | comm -z -23 - <(sort -z "$fresh/lfs") > "$fresh/p" && mv "$fresh/p" "$fresh/present"
+fi
 git update-index -z --force-remove --stdin < "$fresh/gone"
 git update-index -z --add --replace --stdin < "$fresh/present"
 git update-index -z --add --replace --stdin < "$fresh/new"
@@ -130,7 +159,19 @@ export function collectCommand(base: string, limits: Partial<CollectLimits> = {}
 }
 
 const Report = z.object({
-  kind: z.enum(["nested", "dotgit", "special", "ignored", "submodule", "limit", "tree", "done", "conflict", "said"]),
+  kind: z.enum([
+    "nested",
+    "dotgit",
+    "special",
+    "ignored",
+    "submodule",
+    "limit",
+    "tree",
+    "done",
+    "conflict",
+    "said",
+    "lfs",
+  ]),
   text: z.string(),
 });
 
@@ -147,12 +188,16 @@ export function parseReport(stderr: Buffer): z.infer<typeof Report>[] {
   return lines;
 }
 
+/** What is said of a file whose content Git LFS keeps and that was changed. */
+export const lfsChanged = "kept in Git LFS, its change was not taken";
+
 const sentences: Partial<Record<z.infer<typeof Report>["kind"], string>> = {
   nested: "embedded repository, its files taken without its history",
   dotgit: "a .git inside the tree, not taken",
   special: "special file, not taken",
   ignored: "ignored, not taken",
   submodule: "content in a submodule's folder, not taken",
+  lfs: lfsChanged,
 };
 
 /**

@@ -406,14 +406,15 @@ async function lookAt(
     const text = data.toString("utf8");
     if (entry.newMode === "120000" && leavesTree(path, text))
       named.push(`${shown}: link out of the tree to ${visible(text).slice(0, 200)}`);
-    if (text.startsWith("version https://git-lfs.github.com/spec/"))
-      named.push(`${shown}: Git LFS pointer, its content is not part of the change`);
+    if (text.startsWith("version https://git-lfs.github.com/spec/")) named.push(`${shown}: ${newPointer}`);
     if (hasMarkers(text)) named.push(`${shown}: ${unresolved}`);
     if (looksSecret(text)) secrets.add(entry.path.toString("latin1"));
   }
   return { secrets, named: named.slice(0, 500) };
 }
 
+/** What is said of a pointer that the base does not have. */
+export const newPointer = "Git LFS pointer, its content is not part of the change";
 /** What is said of a file in which a conflict was left. */
 export const unresolved = "conflict markers, not resolved";
 

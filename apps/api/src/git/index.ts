@@ -1,9 +1,18 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { accept } from "@x1agent/contract";
+import { prepareContent } from "./content.ts";
 import { importChange } from "./import.ts";
 import { mergeChange } from "./merge.ts";
-import { listRefs, makeJobRepository, readFiles, readInstructions, resolveBase, withLock } from "./mirror.ts";
+import {
+  isCommitId,
+  listRefs,
+  makeJobRepository,
+  readFiles,
+  readInstructions,
+  resolveBase,
+  withLock,
+} from "./mirror.ts";
 import type { PlatformGit } from "./port.ts";
 import { publish } from "./publish.ts";
 import { packOf, rebuild } from "./rebuild.ts";
@@ -12,7 +21,7 @@ import { collectMirrors as collect } from "./retention.ts";
 import { createGitRunner, type GitRunnerOptions } from "./run.ts";
 
 export { type CheckoutRequest, checkout, checkoutCommand } from "./checkout.ts";
-export { type CollectLimits, collectChange, collectCommand, defaultCollectLimits } from "./collect.ts";
+export { type CollectLimits, collectChange, collectCommand, defaultCollectLimits, lfsChanged } from "./collect.ts";
 export { flagsOf, visible } from "./diff.ts";
 export { approvalDigest, canonicalBytes, pullRequestDigest, recordDigest } from "./digest.ts";
 export {
@@ -24,7 +33,7 @@ export {
   targetBranchName,
   verificationSentence,
 } from "./evidence.ts";
-export { defaultImportLimits, unresolved } from "./import.ts";
+export { defaultImportLimits, newPointer, unresolved } from "./import.ts";
 export { type Merged, type MergeRequest, mergeSides } from "./merge.ts";
 export { isBranchName, isCommitId } from "./mirror.ts";
 export { diffPage } from "./patch.ts";
@@ -54,6 +63,7 @@ export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
   return {
     remote: (repository) => parseRemote(repository, local),
     resolveBase: (request) => resolveBase(deps, request),
+    prepareContent: (request) => prepareContent(deps, request),
     jobRepositoryPath,
     async jobRepository(jobId, base) {
       const dir = jobRepositoryPath(jobId);
@@ -65,8 +75,13 @@ export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
     importChange: (request) => importChange(deps, request),
     mergeChange,
     publish: (request) => publish(deps, request),
-    packOf: (jobRepository, commit, base) => packOf(git, jobRepository, commit, base),
-    rebuild: (jobId, commit, base, pack) => rebuild(deps, jobRepositoryPath(jobId), commit, base, pack),
+    packOf: (jobRepository, commit, base, onto) => packOf(git, jobRepository, commit, base, onto),
+    async commonCommit(jobRepository, one, other) {
+      const found = await git({ gitDir: jobRepository, args: ["merge-base", one, other] });
+      const id = found.stdout.toString("latin1").trim();
+      return found.code === 0 && isCommitId(id) ? id : null;
+    },
+    rebuild: (jobId, commit, base, pack, onto) => rebuild(deps, jobRepositoryPath(jobId), commit, base, pack, onto),
     async remoteBranch(repository, branch, credential) {
       const parsed = parseRemote(repository, local);
       if (!parsed.ok) return parsed;

@@ -46,6 +46,9 @@ export function farEnd(remote: Remote, service: "upload-pack" | "receive-pack"):
     "-c",
     "core.alternateRefsCommand=true",
   );
+  // A server that this command line starts answers as forges do.
+  if (service === "upload-pack")
+    words.push("-c", "uploadpack.allowFilter=true", "-c", "uploadpack.allowAnySHA1InWant=true");
   words.push("-c", `safe.directory=${remote.path}`, "-c", `safe.directory=${remote.path}/.git`, service);
   return [`--${service}=${words.map((word) => (/^[\w./=-]+$/.test(word) ? word : shellQuote(word))).join(" ")}`];
 }
@@ -122,7 +125,7 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
   const { branch, ref } = wanted.value;
 
   const key = createHash("sha256")
-    .update(JSON.stringify([remote.url, request.trust]))
+    .update(JSON.stringify([remote.url, request.trust, ...(request.partial ? ["partial"] : [])]))
     .digest("hex")
     .slice(0, 32);
   const mirror = join(deps.dataDir, "repos", request.organizationId.replaceAll(/[^\w-]/g, "_"), `${key}.git`);
@@ -137,9 +140,11 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
       const fetch: GitRun = {
         gitDir: mirror,
         args: [
+          ...(request.partial ? ["-c", `remote.${promisor}.url=${remote.url}`] : []),
           ...["-c", "transfer.fsckObjects=true", "-c", "transfer.unpackLimit=1", "fetch", "--quiet", "--no-tags"],
           ...["--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--force", "--prune"],
-          ...[...farEnd(remote, "upload-pack"), "--", remote.url, ...refspecs],
+          ...(request.partial ? ["--filter=blob:none"] : []),
+          ...[...farEnd(remote, "upload-pack"), "--", request.partial ? promisor : remote.url, ...refspecs],
         ],
         remote,
         credential: request.credential,
@@ -160,10 +165,73 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
     const { commit, tree } = found;
     if (!ref && !(await isReachable(deps.git, mirror, commit)))
       return refuse("base_unknown", `${commit} is on no branch or tag of ${remote.url}.`);
+    if (request.partial && !isFetched(mirror, commit)) {
+      const filled = await fetchFiles(deps.git, mirror, remote, commit, request);
+      if (!filled.ok) return filled;
+    }
     await writeFile(fetchedMark(mirror, commit), "");
     const notes = await notesAbout(deps.git, mirror, commit);
     return accept({ remote, mirror, commit, tree, branch, defaultBranch: head, notes });
   });
+}
+
+/** How a partial mirror calls where its objects are: its configuration has no address, so that nothing in it fetches by itself. */
+const promisor = "x1";
+/** Objects that one request asks for: their names go to git on standard input. */
+const WANTS = 20_000;
+
+/**
+ * The files of one commit, for a mirror that has none: asked for here, with the credential, before any workspace sees the
+ * repository. Nothing fetches later by itself; what is not here is missing.
+ */
+async function fetchFiles(
+  git: GitRunner,
+  mirror: string,
+  remote: Remote,
+  commit: string,
+  request: BaseRequest,
+): Promise<Outcome<null>> {
+  const listed = await git({
+    gitDir: mirror,
+    args: ["rev-list", "--objects", "--no-object-names", "--missing=print", "--no-walk", commit],
+    maxOutputBytes: 256 * 1024 ** 2,
+  });
+  if (listed.code !== 0 || listed.limit)
+    return refuse("repository_invalid", `${remote.url} has too many files at ${commit} for a partial clone.`);
+  const missing = listed.stdout
+    .toString("latin1")
+    .split("\n")
+    .filter((line) => line.startsWith("?"));
+  for (let at = 0; at < missing.length; at += WANTS) {
+    const fetched = await git({
+      gitDir: mirror,
+      args: [
+        ...[
+          "-c",
+          `remote.${promisor}.url=${remote.url}`,
+          "-c",
+          "fetch.negotiationAlgorithm=noop",
+          "-c",
+          "transfer.fsckObjects=true",
+          "-c",
+          "transfer.unpackLimit=1",
+        ],
+        ...["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"],
+        ...["--no-recurse-submodules", "--filter=blob:none", "--stdin", ...farEnd(remote, "upload-pack")],
+        ...["--", promisor],
+      ],
+      stdin: missing
+        .slice(at, at + WANTS)
+        .map((line) => `${line.slice(1)}\n`)
+        .join(""),
+      remote,
+      credential: request.credential,
+      signal: request.signal,
+      timeoutMs: 30 * 60_000,
+    });
+    if (fetched.code !== 0) return refuse("repository_invalid", explain(remote, fetched.stderr, fetched.limit));
+  }
+  return accept(null);
 }
 
 /** A commit counts as present once a whole fetch of it ended; a killed fetch may leave the commit without its history. */
@@ -171,7 +239,11 @@ const fetchedMark = (mirror: string, commit: string) => join(mirror, "x1-fetched
 const isFetched = (mirror: string, commit: string) => existsSync(fetchedMark(mirror, commit));
 
 /** The commit that an object id means, and its tree; null when there is none. */
-async function peel(git: GitRunner, repository: string, id: string): Promise<{ commit: string; tree: string } | null> {
+export async function peel(
+  git: GitRunner,
+  repository: string,
+  id: string,
+): Promise<{ commit: string; tree: string } | null> {
   if (!isCommitId(id)) return null;
   const peeled = await git({ gitDir: repository, args: ["rev-parse", `${id}^{commit}`, `${id}^{tree}`] });
   const [commit = "", tree = ""] = peeled.stdout.toString("utf8").split("\n");
@@ -286,7 +358,7 @@ export async function makeBareRepository(git: GitRunner, dir: string, options: {
 }
 
 /** Packs and objects never change once written, so a second repository of the same tenant may share them by hard link. */
-async function linkObjects(from: string, to: string): Promise<void> {
+export async function linkObjects(from: string, to: string): Promise<void> {
   for (const folder of await readdir(from)) {
     if (folder !== "pack" && !/^[0-9a-f]{2}$/.test(folder)) continue;
     await mkdir(join(to, folder), { recursive: true });

@@ -1,4 +1,4 @@
-import type { ApprovalSubject, DiffFile, EvidenceRecord, Outcome } from "@x1agent/contract";
+import type { ApprovalSubject, ContentPolicy, DiffFile, EvidenceRecord, Outcome } from "@x1agent/contract";
 import type { Workspace } from "@x1agent/workspaces";
 import type { Merged, MergeRequest } from "./merge.ts";
 
@@ -38,6 +38,8 @@ export type BaseRequest = {
   trust: string;
   /** Branch, tag or full commit id; null is the remote's default branch. */
   base: string | null;
+  /** The history's commits and folders, but of the files only those of the base: a mirror of its own. */
+  partial?: boolean;
   credential?: GitCredential;
   signal?: AbortSignal;
 };
@@ -51,8 +53,26 @@ export type Base = {
   /** Branch that the job stands on; null when a bare commit was named. */
   branch: string | null;
   defaultBranch: string | null;
-  /** Submodules and LFS pointers are not fetched: one sentence each. */
+  /** What of the base the workspace lacks or has besides, as submodules and LFS content: one sentence each. */
   notes: string[];
+  /** Digest of what `prepareContent` laid out; absent where that is nothing. */
+  content?: string;
+};
+
+/** What `prepareContent` works with. */
+export type ContentRequest = {
+  organizationId: string;
+  trust: string;
+  base: Base;
+  jobRepository: string;
+  policy: ContentPolicy;
+  /** Credential of the job's own repository, for its LFS endpoint. */
+  credential?: GitCredential;
+  /** Credential for another repository, minted for it; null where none reaches it. */
+  credentialFor(repository: string): Promise<Outcome<GitCredential | null>>;
+  /** Speaks to the remote's own origin, or (`public`) to public addresses only. Neither follows redirects. */
+  fetch: { own: typeof fetch; public: typeof fetch };
+  signal?: AbortSignal;
 };
 
 export type InstructionFile = { path: string; text: string; sha256: string; truncated: boolean };
@@ -107,6 +127,8 @@ export type PublishRequest = {
   evidenceId: string;
   jobRepository: string;
   baseBranch: string | null;
+  /** See `BaseRequest`. */
+  partial?: boolean;
   /** The verification did not pass and a person said so all the same. */
   override: boolean;
   credential?: GitCredential;
@@ -122,6 +144,11 @@ export interface PlatformGit {
   resolveBase(request: BaseRequest): Promise<Outcome<Base>>;
   /** The job's clean bare repository with the base commit; idempotent, rebuilt when it is gone. Mounted read-only at /x1/base.git. */
   jobRepository(jobId: string, base: Base): Promise<string>;
+  /**
+   * Fetches what the policy allows of the base's submodules and LFS content into the job's repository, with the list by which
+   * workspaces lay it out. The base comes back with notes that say what is there and what is not.
+   */
+  prepareContent(request: ContentRequest): Promise<Base>;
   /** Where `jobRepository` puts it. */
   jobRepositoryPath(jobId: string): string;
   /** AGENTS.md and its like at a commit, read from objects. */
@@ -142,14 +169,22 @@ export interface PlatformGit {
   mergeChange(tool: Workspace, request: MergeRequest): Promise<Outcome<Merged>>;
   /** Pushes exactly what was approved, or refuses `digest_mismatch`, `publish_moved`, `verification_failed`. */
   publish(request: PublishRequest): Promise<Outcome<Published>>;
-  /** The commit and what it adds to its base, as a pack for `rebuild`. */
-  packOf(jobRepository: string, commit: string, base: string): Promise<Buffer>;
+  /** The commit and what it adds to its base, and to the head it is merged into, as a pack for `rebuild`. */
+  packOf(jobRepository: string, commit: string, base: string, onto?: string): Promise<Buffer>;
+  /** The nearest commit that both have in common; null where there is none. */
+  commonCommit(jobRepository: string, one: string, other: string): Promise<string | null>;
   /**
    * Makes sure that the job's repository holds the commit: where it does not, as in a service that did none of the job's work,
    * it is made anew from the base at the remote and the pack. Each object is hashed on its way in. Refuses what `resolveBase`
    * refuses, and `publish_moved` for a pack that does not give the commit.
    */
-  rebuild(jobId: string, commit: string, base: BaseRequest, pack: () => Promise<Buffer | null>): Promise<Outcome<null>>;
+  rebuild(
+    jobId: string,
+    commit: string,
+    base: BaseRequest,
+    pack: () => Promise<Buffer | null>,
+    onto?: string | null,
+  ): Promise<Outcome<null>>;
   /** Value of one branch at the remote, null when absent: what an approval expects to find. */
   remoteBranch(repository: string, branch: string, credential?: GitCredential): Promise<Outcome<string | null>>;
   /** Removes the job's repository; the mirror stays. */

@@ -205,6 +205,7 @@ async function baseStands(
     repository: subject.repository,
     trust: request.trust,
     base: request.baseBranch,
+    partial: request.partial ?? false,
     ...(request.credential ? { credential: request.credential } : {}),
     ...(request.signal ? { signal: request.signal } : {}),
   });

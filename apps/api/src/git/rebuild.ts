@@ -6,11 +6,17 @@ import type { BaseRequest } from "./port.ts";
 import type { GitRunner } from "./run.ts";
 
 /** The commit with every object that its base lacks, as a pack that stands alone but for the base. */
-export async function packOf(git: GitRunner, repository: string, commit: string, base: string): Promise<Buffer> {
+export async function packOf(
+  git: GitRunner,
+  repository: string,
+  commit: string,
+  base: string,
+  onto?: string,
+): Promise<Buffer> {
   const packed = await git({
     gitDir: repository,
     args: ["pack-objects", "--quiet", "--revs", "--stdout", "--window=0"],
-    stdin: `${commit}\n^${base}\n`,
+    stdin: [commit, `^${base}`, ...(onto ? [`^${onto}`] : []), ""].join("\n"),
     maxOutputBytes: defaultImportLimits.maxPackBytes,
   });
   if (packed.code !== 0 || packed.limit)
@@ -25,6 +31,7 @@ export async function rebuild(
   commit: string,
   request: BaseRequest,
   pack: () => Promise<Buffer | null>,
+  onto: string | null = null,
 ): Promise<Outcome<null>> {
   // The commit's own object comes last, with its pack: where it is, all of it is.
   const has = async () =>
@@ -40,6 +47,11 @@ export async function rebuild(
   if (!base.ok) return base;
   // A cache that lacks the commit is no half of anything: it is made anew as a whole.
   await rm(repository, { recursive: true, force: true });
+  for (const also of onto === null ? [] : [onto]) {
+    const found = await resolveBase(deps, { ...request, base: also });
+    if (!found.ok) return found;
+    await makeJobRepository(deps.git, repository, found.value);
+  }
   await makeJobRepository(deps.git, repository, base.value);
   const taken = await deps.git({ gitDir: repository, args: ["index-pack", "--stdin", "--strict"], stdin: bytes });
   if (taken.code !== 0 || !(await has()))

@@ -40,6 +40,16 @@ export type LoopDeps = {
   prices(organizationId: string): Promise<PriceTable>;
   /** Name of this installation: what an earlier process of it held is free again at once. */
   instance: string;
+  /** Bytes of a repository's history, where its forge says. */
+  repositoryBytes?(organizationId: string, subject: GitSubject): Promise<number | null>;
+  /** Credential for a submodule's repository, minted for that one where the job's connection reaches it, else a stored one. */
+  submoduleCredential?(
+    organizationId: string,
+    job: GitSubject,
+    repository: string,
+  ): Promise<Outcome<GitCredential | null>>;
+  /** How LFS content is fetched; absent: it is not. */
+  contentFetch?: { own: typeof fetch; public: typeof fetch };
   /** Credential for a repository's remote, made for this use by its forge, else the stored one; null where there is none. */
   credential?(
     organizationId: string,

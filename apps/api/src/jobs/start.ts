@@ -6,9 +6,16 @@ import { startControlChannel } from "../control/index.ts";
 import { loadGitCredential, withLogins } from "../credentials.ts";
 import type { Forges } from "../forges/open.ts";
 import { baseBranchNow, openJobPullRequest } from "../forges/pull-request.ts";
-import { forgeCredential, forgeOfJob, isProtectedBranch } from "../forges/repositories.ts";
+import {
+  forgeCredential,
+  forgeOfJob,
+  isProtectedBranch,
+  repositoryOfJob,
+  submoduleCredential,
+} from "../forges/repositories.ts";
 import { createPlatformGit, type LocalRules, type PlatformGit, parseRemote } from "../git/index.ts";
 import { type NetworkFacts, ownListeners } from "../network.ts";
+import { outgoingFetch, publicFetch } from "../outgoing.ts";
 import { loadPrices, loadProviderRoutes, priceTable } from "../providers.ts";
 import type { Foundation } from "../service.ts";
 import { readInstance } from "../start/files.ts";
@@ -65,6 +72,18 @@ export async function startJobs(
       instance: await readInstance(options.dataDir),
       organizations: () => db.system(listOrganizations),
       credential,
+      async repositoryBytes(organizationId, subject) {
+        const known = await repositoryOfJob(forge, organizationId, subject);
+        const bytes = known?.facts.sizeBytes;
+        return typeof bytes === "number" ? bytes : null;
+      },
+      async submoduleCredential(organizationId, job, repository) {
+        const minted = await submoduleCredential(forge, organizationId, job, repository);
+        if (!minted.ok || minted.value) return minted;
+        const remote = parseRemote(repository, { roots: [], owners: [] });
+        return accept((remote.ok && (await loadGitCredential(db, masterKey, organizationId, remote.value))) || null);
+      },
+      contentFetch: { own: outgoingFetch(network, process.env), public: publicFetch(network, process.env) },
       isProtectedBranch: (organizationId, repository, branch) =>
         isProtectedBranch(forge, organizationId, repository, branch),
       forgeOf: (organizationId, subject) => forgeOfJob(forge, organizationId, subject),

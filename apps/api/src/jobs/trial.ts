@@ -12,6 +12,7 @@ import { appendAudit } from "@x1agent/domain-audit";
 import { newId } from "@x1agent/kernel";
 import { runVerification } from "../git/index.ts";
 import type { LoopDeps } from "./deps.ts";
+import { isPartial, prepareContent } from "./steps/content.ts";
 import { trustOf } from "./steps/trust.ts";
 import { openWorkspace } from "./workspaces.ts";
 
@@ -75,11 +76,18 @@ export function createTrials(deps: LoopDeps): Trials {
     const { view, end } = entry;
     const { signal } = end;
     const subject = { id: null, projectId: project.id, repository: project.repository };
+    const subjectOf = {
+      id: view.id,
+      organizationId,
+      createdBy: actor,
+      ...{ projectId: project.id, repository: project.repository },
+    };
     const credential = (await deps.credential?.(organizationId, subject, "read")) ?? accept(null);
     if (!credential.ok) throw new Fault(credential.code, credential.detail);
     const base = await deps.git.resolveBase({
       ...{ organizationId, repository: project.repository, base: project.defaultBranch, signal },
       trust: trustOf({ createdBy: actor }),
+      partial: await isPartial(deps, subjectOf),
       ...(credential.value ? { credential: credential.value } : {}),
     });
     signal.throwIfAborted();
@@ -90,6 +98,7 @@ export function createTrials(deps: LoopDeps): Trials {
       ...{ limits: project.limits, isolation: project.minIsolation },
     };
     const jobRepository = await deps.git.jobRepository(view.id, base.value);
+    await prepareContent(deps, subjectOf, base.value, jobRepository, credential.value, signal);
     let current: string | null = null;
     try {
       const result = await runVerification(

@@ -19,6 +19,7 @@ export async function publishApproved(
     override: boolean;
     jobRepository: string;
     baseBranch: string | null;
+    partial?: boolean;
     credential?: GitCredential;
     signal?: AbortSignal;
   },

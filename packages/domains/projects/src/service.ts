@@ -1,6 +1,7 @@
 import {
   ApprovalPolicy,
   accept,
+  defaultContent,
   defaultFollow,
   defaultLimits,
   defaultPullRequests,
@@ -35,6 +36,7 @@ export const defaultSettings: Settings = {
   approval: ApprovalPolicy.parse({}),
   follow: defaultFollow,
   pullRequests: defaultPullRequests,
+  content: defaultContent,
 };
 
 const present = (found: ProjectRow): Project => ({
@@ -47,9 +49,9 @@ const present = (found: ProjectRow): Project => ({
   archivedAt: found.archived_at?.toISOString() ?? null,
 });
 
-/** Lays a change over settings; absent keys stay, and limits, approval, follow and pull requests are merged key by key. */
+/** Lays a change over settings; absent keys stay, and limits, approval, follow, pull requests and content are merged key by key. */
 export function mergeSettings(settings: Settings, change: Partial<ProjectCreate>): Settings {
-  const { name: _name, repository: _repository, limits, approval, follow, pullRequests, ...rest } = change;
+  const { name: _name, repository: _repository, limits, approval, follow, pullRequests, content, ...rest } = change;
   const given = <T extends object>(value: T | undefined) =>
     Object.fromEntries(Object.entries(value ?? {}).filter(([, entry]) => entry !== undefined));
   return {
@@ -59,6 +61,7 @@ export function mergeSettings(settings: Settings, change: Partial<ProjectCreate>
     approval: { ...settings.approval, ...given(approval) },
     follow: { ...defaultFollow, ...settings.follow, ...given(follow) },
     pullRequests: { ...defaultPullRequests, ...settings.pullRequests, ...given(pullRequests) },
+    content: { ...defaultContent, ...settings.content, ...given(content) },
   };
 }
 

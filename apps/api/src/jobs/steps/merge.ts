@@ -9,6 +9,7 @@ import { afterVerification } from "../decide.ts";
 import type { LoopDeps } from "../deps.ts";
 import { observed, phase, transition } from "../record.ts";
 import { openWorkspace } from "../workspaces.ts";
+import { isPartial } from "./content.ts";
 import { trustOf } from "./trust.ts";
 import { baseline, importCollected, seal, verifyChange } from "./verify.ts";
 
@@ -27,22 +28,27 @@ const MAX_TRIES = 5;
 
 type Prepared = { base: Base; jobRepository: string };
 
-/** Brings every commit that a merge is made of into the job's repository. */
+/** Brings every commit that a merge is made of into the job's repository; the merge comes back with what it is counted from. */
 export async function gatherMerge(
   deps: LoopDeps,
   job: JobRecord,
   merge: JobMerge,
   credential: GitCredential | null,
   signal: AbortSignal,
-): Promise<Outcome<null>> {
+): Promise<Outcome<JobMerge>> {
   const at = {
     ...{ organizationId: job.organizationId, repository: job.repository, trust: trustOf(job), signal },
+    partial: await isPartial(deps, job),
     ...(credential ? { credential } : {}),
   };
   const { kept } = merge;
   if (kept) {
-    const there = await deps.git.rebuild(job.id, merge.work, { ...at, base: kept.base }, () =>
-      deps.blobs.get(kept.packBlob),
+    const there = await deps.git.rebuild(
+      job.id,
+      merge.work,
+      { ...at, base: kept.base },
+      () => deps.blobs.get(kept.packBlob),
+      kept.onto,
     );
     if (!there.ok) return there;
   }
@@ -52,7 +58,14 @@ export async function gatherMerge(
     if (!found.ok && commit !== merge.from) return found;
     if (found.ok) await deps.git.jobRepository(job.id, found.value);
   }
-  return accept(null);
+  if (merge.from !== null) return accept(merge);
+  const from = await deps.git.commonCommit(deps.git.jobRepositoryPath(job.id), merge.side, merge.work);
+  if (from === null) return accept(merge);
+  // A partial repository has the files of the commits that were asked for by name, and of no others.
+  const common = await deps.git.resolveBase({ ...at, base: from });
+  if (!common.ok) return common;
+  await deps.git.jobRepository(job.id, common.value);
+  return accept({ ...merge, from });
 }
 
 /** Lays what the job's row says; null where that is nothing. */
@@ -215,10 +228,9 @@ export async function movedBase(
     ...side,
     conflicts: [],
     work: record.commit,
-    kept: { base: record.base, packBlob },
+    kept: { base: record.base, onto: record.onto ?? null, packBlob },
   };
-  const gathered = await gatherMerge(deps, job, merge, credential, signal);
-  if (!gathered.ok) return null;
+  if (!(await gatherMerge(deps, job, merge, credential, signal)).ok) return null;
   const jobRepository = deps.git.jobRepositoryPath(job.id);
   const tool = await openWorkspace(deps, { job, attempt: { id: evidence.attemptId }, purpose: "tool", jobRepository });
   const file = join(deps.dataDir, "jobs", `${evidence.attemptId}.merge`);
@@ -245,7 +257,14 @@ export async function beginMerge(
   const tries = (job.merge?.tries ?? 0) + 1;
   if (tries > MAX_TRIES || packBlob === null || job.cancelRequested) return null;
   const merge: JobMerge = {
-    ...{ ...emptyMerge, ...moved, conflicts: [], tries, work: record.commit, kept: { base: record.base, packBlob } },
+    ...{
+      ...emptyMerge,
+      ...moved,
+      conflicts: [],
+      tries,
+      work: record.commit,
+      kept: { base: record.base, onto: record.onto ?? null, packBlob },
+    },
     baseBranch: moved.onto === null && evidence.subject?.expectedOld === null ? baseBranch : null,
   };
   return transition(deps, job, {

@@ -13,6 +13,7 @@ import { listFollowUps } from "@x1agent/domain-forges";
 import {
   type AttemptRecord,
   getJob,
+  type JobMerge,
   type JobRecord,
   setAttemptFacts,
   setJobFacts,
@@ -27,6 +28,7 @@ import type { Mailbox } from "../mailbox.ts";
 import { observe, phase, transition } from "../record.ts";
 import { restoreSessionFiles, restoreWork } from "../saved-files.ts";
 import { beginWorkspace, type OpeningWorkspace, type Standing, sidecarOrigin } from "../workspaces.ts";
+import { isPartial, prepareContent } from "./content.ts";
 import { gatherMerge, type Laid, layChange, mergeMessage } from "./merge.ts";
 import { trustOf } from "./trust.ts";
 
@@ -94,7 +96,7 @@ export async function provision(
     const { base } = prepared.value;
     const targetBranch = job.targetBranch ?? targetBranchName(job.id, job.title);
     standing = { base, targetBranch };
-    job = { ...job, baseCommit: base.commit, targetBranch, attempt: attempt.number };
+    job = { ...job, baseCommit: base.commit, targetBranch, attempt: attempt.number, merge: prepared.value.merge };
     const laid = await layChange(deps, job, attempt, prepared.value, signal);
     signal.throwIfAborted();
     if (!laid.ok) return fail("checkout_failed", laid.detail);
@@ -194,7 +196,7 @@ async function equip(
   return { ok: true, live, job: running };
 }
 
-type Prepared = { base: Base; jobRepository: string };
+type Prepared = { base: Base; jobRepository: string; merge: JobMerge | null };
 
 async function prepareBase(deps: LoopDeps, job: JobRecord, signal: AbortSignal): Promise<Outcome<Prepared>> {
   const credential = (await deps.credential?.(job.organizationId, job, "read")) ?? accept(null);
@@ -203,16 +205,17 @@ async function prepareBase(deps: LoopDeps, job: JobRecord, signal: AbortSignal):
     ...{ organizationId: job.organizationId, repository: job.repository, trust: trustOf(job) },
     // Every attempt stands on the commit that the first one resolved, unless nothing is resolved yet.
     base: job.baseCommit ?? job.base,
+    partial: await isPartial(deps, job),
     signal,
     ...(credential.value ? { credential: credential.value } : {}),
   });
   signal.throwIfAborted();
   if (!base.ok) return base;
-  if (job.merge) {
-    const gathered = await gatherMerge(deps, job, job.merge, credential.value, signal);
-    if (!gathered.ok) return gathered;
-  }
-  return accept({ base: base.value, jobRepository: await deps.git.jobRepository(job.id, base.value) });
+  const merge = job.merge ? await gatherMerge(deps, job, job.merge, credential.value, signal) : accept(null);
+  if (!merge.ok) return merge;
+  const jobRepository = await deps.git.jobRepository(job.id, base.value);
+  const whole = await prepareContent(deps, job, base.value, jobRepository, credential.value, signal);
+  return accept({ base: whole, jobRepository, merge: merge.value });
 }
 
 type Resumed = { cliSession: string | null; work: boolean };

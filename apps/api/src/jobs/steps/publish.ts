@@ -7,6 +7,7 @@ import type { GitCredential } from "../../git/index.ts";
 import { publishApproved } from "../../use-cases/publish.ts";
 import type { LoopDeps } from "../deps.ts";
 import { observed, transition } from "../record.ts";
+import { isPartial } from "./content.ts";
 import { beginMerge, movedBase, movedTarget } from "./merge.ts";
 import { trustOf } from "./trust.ts";
 
@@ -59,15 +60,17 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
   const base = (await deps.baseBranch?.(job, evidence.baseBranch)) ?? accept(evidence.baseBranch);
   if (!base.ok) return refused(base);
   const { packBlob } = evidence;
+  const partial = await isPartial(deps, job);
   // Another service may have done the work: only database and blobs are shared.
   const rebuilt = await deps.git.rebuild(
     job.id,
     evidence.record.commit,
     {
       ...{ organizationId: job.organizationId, repository: job.repository, trust: trustOf(job) },
-      ...{ base: evidence.record.base, ...(credential ? { credential } : {}) },
+      ...{ base: evidence.record.base, partial, ...(credential ? { credential } : {}) },
     },
     async () => (packBlob ? deps.blobs.get(packBlob) : null),
+    evidence.record.onto,
   );
   const request = {
     ...{
@@ -76,6 +79,7 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
       trust: trustOf(job),
       digest: approval.digest,
       evidenceId: evidence.id,
+      partial,
     },
     ...{
       override: approval.decision === "override",

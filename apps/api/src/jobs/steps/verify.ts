@@ -23,6 +23,8 @@ import {
   decideByPolicy,
   feedbackText,
   type Imported,
+  lfsChanged,
+  newPointer,
   runVerification,
   unresolved,
   verificationSentence,
@@ -201,6 +203,7 @@ export async function baseline(
       canonicalBytes({
         ...{ organizationId, repository: base.remote.url, trust, commit: base.commit, setup, verify, verifyNetwork },
         ...{ isolation, setupMs, verifyMs, memoryBytes, processes, diskBytes, workspace: live.workspace.report },
+        ...(base.content ? { content: base.content } : {}),
       }),
     )
     .digest("hex");
@@ -252,9 +255,23 @@ export async function verifyRound(
     };
   };
   // A conflict that nobody resolved needs no verification; in the last round a person sees what is left.
-  const open = job.merge ? imported.named.filter((name) => name.endsWith(`: ${unresolved}`)) : [];
+  const named = (...ends: string[]) => imported.named.filter((name) => ends.some((end) => name.endsWith(`: ${end}`)));
+  const listed = (names: readonly string[]) => names.map((name) => `| ${name}`).join("\n");
+  const open = job.merge ? named(unresolved) : [];
   if (open.length > 0 && round <= job.maxRounds)
-    return tellAgent(`These files still hold conflict markers:\n\n${open.map((name) => `| ${name}`).join("\n")}`);
+    return tellAgent(`These files still hold conflict markers:\n\n${listed(open)}`);
+  // A pointer to what no server has breaks every later checkout; in a merge it may be people's own.
+  const broken = named(lfsChanged, ...(job.merge ? [] : [newPointer]));
+  if (broken.length > 0) {
+    const why = "Content kept in Git LFS cannot be published from here. Leave these files as they were";
+    if (round <= job.maxRounds) return tellAgent(`${why}:\n\n${listed(broken)}`);
+    return {
+      kind: "end",
+      to: "failed",
+      reason: "collect_failed",
+      detail: `${why}: ${broken.slice(0, 20).join("; ")}.`,
+    };
+  }
   const verification = await verifyChange(deps, job, live, imported, round, signal);
   const next = afterVerification({ passed: verification.passed, round, maxRounds: job.maxRounds });
   if (next.kind === "feedback") return tellAgent(feedbackText(verification));
@@ -368,7 +385,9 @@ export async function seal(
   const { record, recordDigest, approvalDigest, subject, pullRequest } = sealed.value;
   const [diffBlob, packBlob] = await Promise.all([
     deps.blobs.put(imported.diff),
-    deps.git.packOf(live.jobRepository, imported.commit, base.commit).then((pack) => deps.blobs.put(pack)),
+    deps.git
+      .packOf(live.jobRepository, imported.commit, base.commit, job.merge?.onto ?? undefined)
+      .then((pack) => deps.blobs.put(pack)),
   ]);
   const decision =
     reason !== "verification_passed"

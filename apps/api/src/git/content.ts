@@ -1,0 +1,234 @@
+import { createHash } from "node:crypto";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Outcome } from "@x1agent/contract";
+import { visible } from "./diff.ts";
+import { fetchLfs } from "./lfs.ts";
+import { linkObjects, type MirrorDeps, resolveBase, withLock } from "./mirror.ts";
+import type { Base, ContentRequest, Remote } from "./port.ts";
+import { parseRemote } from "./remote.ts";
+
+/**
+ * What a base commit only refers to (submodules, LFS content) is fetched here, by the platform, and lies as objects in the
+ * job's repository, beside a list that the scripts inside read:
+ *
+ *   lfs        path, id of the pointer, id of its content
+ *   submodule  path, commit
+ *   nested     path, commit, path of the submodule that holds it
+ *
+ * Everything that says what to fetch is the repository's own text: a path counts only where the tree has it, an address only
+ * where the policy lets it.
+ */
+export type ContentEntry = { kind: "lfs" | "submodule" | "nested"; path: string; id: string; also: string };
+
+/** The list's name within a job's repository. */
+export const contentFile = "x1-content";
+
+const MAX_DEPTH = 3;
+const MAX_SUBMODULES = 50;
+
+/** See the port. */
+export async function prepareContent(deps: MirrorDeps, request: ContentRequest): Promise<Base> {
+  const { base, jobRepository, policy } = request;
+  const entries: ContentEntry[] = [];
+  const notes = base.notes.filter(
+    (note) =>
+      !(policy.submodules !== "none" && note.startsWith("Submodules ")) &&
+      !(policy.lfsMegabytes > 0 && note.startsWith("Files kept in Git LFS")),
+  );
+  if (policy.submodules !== "none") await addSubmodules(deps, request, base, { prefix: "", depth: 1 }, entries, notes);
+  if (policy.lfsMegabytes > 0) {
+    const lfs = await fetchLfs(deps.git, request);
+    entries.push(...lfs.entries);
+    notes.push(...lfs.notes);
+  }
+  const list = join(jobRepository, contentFile);
+  if (entries.length === 0) {
+    await rm(list, { force: true });
+    return { ...base, notes };
+  }
+  // LFS content came to the mirror after the job's repository was made from it.
+  await linkObjects(join(base.mirror, "objects"), join(jobRepository, "objects"));
+  const text = entries.map(({ kind, path, id, also }) => `${kind}\0${path}\0${id}\0${also}\0`).join("");
+  await writeFile(list, Buffer.from(text, "utf8"), { mode: 0o644 });
+  return { ...base, notes, content: createHash("sha256").update(text).digest("hex") };
+}
+
+type Level = { prefix: string; depth: number };
+
+async function addSubmodules(
+  deps: MirrorDeps,
+  request: ContentRequest,
+  at: Base,
+  { prefix, depth }: Level,
+  entries: ContentEntry[],
+  notes: string[],
+): Promise<void> {
+  const links = await gitlinks(deps, at);
+  if (links.length === 0) return;
+  const addresses = await addressesOf(deps, at);
+  for (const { path, commit } of links) {
+    const where = prefix + path;
+    const not = (why: string) =>
+      void notes.push(`The submodule ${visible(where).slice(0, 300)} is not fetched: ${why}.`);
+    if (notes.length > 100) return;
+    if (entries.filter(({ kind }) => kind !== "lfs").length >= MAX_SUBMODULES) return not("there are too many");
+    if (depth > MAX_DEPTH) {
+      not(`submodules in submodules are fetched ${MAX_DEPTH} deep`);
+      continue;
+    }
+    const address = addresses.get(path);
+    const remote = address === undefined ? null : submoduleRemote(address, at.remote);
+    if (!remote) {
+      not(address === undefined ? "its .gitmodules does not name it" : "its address cannot be used");
+      continue;
+    }
+    if (!isAllowed(remote, request.base.remote, request.policy)) {
+      not(`${visible(remote.url).slice(0, 300)} is not what the project's settings allow`);
+      continue;
+    }
+    const found = await fetchSubmodule(deps, request, remote, commit);
+    if (!found.ok) {
+      not(visible(found.detail).slice(0, 300).replace(/\.$/, ""));
+      continue;
+    }
+    await withLock(found.value.mirror, () =>
+      linkObjects(join(found.value.mirror, "objects"), join(request.jobRepository, "objects")),
+    );
+    entries.push({
+      kind: depth === 1 ? "submodule" : "nested",
+      path: where,
+      id: commit,
+      also: prefix.replace(/\/$/, ""),
+    });
+    notes.push(
+      `The submodule ${visible(where).slice(0, 300)} is there at ${commit.slice(0, 12)}; it is no part of the change.`,
+    );
+    await addSubmodules(deps, request, found.value, { prefix: `${where}/`, depth: depth + 1 }, entries, notes);
+  }
+}
+
+async function fetchSubmodule(
+  deps: MirrorDeps,
+  request: ContentRequest,
+  remote: Remote,
+  commit: string,
+): Promise<Outcome<Base>> {
+  // Words from outside choose what is fetched: with nobody's credential.
+  const credential = request.trust === "outside" ? null : await request.credentialFor(remote.url);
+  if (credential && !credential.ok) return credential;
+  return resolveBase(deps, {
+    ...{ organizationId: request.organizationId, repository: remote.url, trust: request.trust, base: commit },
+    ...(credential?.value ? { credential: credential.value } : {}),
+    ...(request.signal ? { signal: request.signal } : {}),
+  });
+}
+
+async function gitlinks({ git }: MirrorDeps, at: Base): Promise<{ path: string; commit: string }[]> {
+  const listing = await git({
+    gitDir: at.mirror,
+    args: ["ls-tree", "-r", "-z", "--full-tree", at.commit],
+    maxOutputBytes: 128 * 1024 ** 2,
+  });
+  if (listing.code !== 0) return [];
+  return listing.stdout
+    .toString("utf8")
+    .split("\0")
+    .flatMap((entry) => {
+      const [, commit, path] = /^160000 commit ([0-9a-f]{40,64})\t(.+)$/s.exec(entry) ?? [];
+      // What the fetch's own check lets through is held against the same rule once more.
+      const odd = path?.split("/").some((part) => part === ".." || part === "." || part.toLowerCase() === ".git");
+      return commit && path && !odd && !path.includes("\uFFFD") ? [{ path, commit }] : [];
+    })
+    .slice(0, 1_000);
+}
+
+/** Addresses by path. git reads the file as configuration, without what it includes. */
+async function addressesOf({ git }: MirrorDeps, at: Base): Promise<Map<string, string>> {
+  const read = await git({
+    gitDir: at.mirror,
+    args: [
+      "config",
+      "--no-includes",
+      "--blob",
+      `${at.commit}:.gitmodules`,
+      "-z",
+      "--get-regexp",
+      "^submodule\\..*\\.(path|url)$",
+    ],
+    maxOutputBytes: 1024 ** 2,
+  });
+  const named = new Map<string, { path?: string; url?: string }>();
+  if (read.code !== 0) return new Map();
+  for (const entry of read.stdout.toString("utf8").split("\0")) {
+    const end = entry.indexOf("\n");
+    const [, name = "", key] = /^submodule\.(.*)\.(path|url)$/s.exec(entry.slice(0, end)) ?? [];
+    if (end < 0 || !key) continue;
+    named.set(name, { ...named.get(name), [key]: entry.slice(end + 1) });
+  }
+  return new Map([...named.values()].flatMap(({ path, url }) => (path && url ? [[path, url] as const] : [])));
+}
+
+/**
+ * The repository that a submodule's address means, seen from the one whose .gitmodules names it. No address of this machine,
+ * no credential, no other transport: `ssh` to the very host is asked over HTTPS, as that is what credentials are for. Pure but
+ * for a look at a neighbour's folder, where the repository itself is a folder here.
+ */
+export function submoduleRemote(address: string, parent: Remote): Remote | null {
+  const text = /^\.\.?\//.test(address) ? relativeTo(address, parent) : address;
+  if (text === null || (text === address && !/^(https?|ssh):\/\/|^[\w.-]+@[\w.-]+:/.test(text))) return null;
+  const parsed = parseRemote(text, { roots: [], owners: parent.kind === "local" ? [parent.uid] : [] });
+  if (!parsed.ok) return null;
+  const remote = parsed.value;
+  if (remote.kind === "ssh" && parent.kind === "https") {
+    const again = parseRemote(`https://${remote.host}${new URL(remote.url).pathname}`, { roots: [], owners: [] });
+    return again.ok ? again.value : null;
+  }
+  return remote;
+}
+
+/** `../name` and its like beside the parent's address; null where it leads out. Pure. */
+function relativeTo(address: string, parent: Remote): string | null {
+  let rest = address;
+  let path = parent.path.replace(/\/+$/, "");
+  while (rest.startsWith("./") || rest.startsWith("../")) {
+    if (rest.startsWith("../")) {
+      if (!path.includes("/")) return null;
+      path = path.slice(0, path.lastIndexOf("/"));
+    }
+    rest = rest.slice(rest.indexOf("/") + 1);
+  }
+  if (rest === "" || rest.split("/").some((part) => part === ".." || part === "" || part.startsWith("-"))) return null;
+  const joined = `${path}/${rest}`;
+  if (parent.kind === "local") return joined;
+  const tail = joined.split("/").map(encodeURIComponent).join("/");
+  const host = parent.host.includes(":") ? `[${parent.host}]` : parent.host;
+  const user = parent.kind === "ssh" && parent.user ? `${parent.user}@` : "";
+  return `${parent.kind}://${user}${host}:${parent.port}${tail}`;
+}
+
+/** Whether the policy lets a submodule be fetched for a job on `root`. Pure. */
+export function isAllowed(
+  remote: Remote,
+  root: Remote,
+  { submodules, submoduleHosts }: ContentRequest["policy"],
+): boolean {
+  if (submodules === "none") return false;
+  if (remote.kind === "local" || root.kind === "local") {
+    const folder = (path: string) => path.slice(0, path.lastIndexOf("/"));
+    return (
+      remote.kind === "local" &&
+      root.kind === "local" &&
+      remote.uid === root.uid &&
+      folder(remote.path) === folder(root.path)
+    );
+  }
+  // Never a step down: what is fetched over an open line could be anybody's.
+  if (remote.kind === "http" && root.kind !== "http") return false;
+  const owner = (path: string) => path.split("/")[1]?.toLowerCase();
+  const beside = remote.kind === root.kind && remote.host === root.host && remote.port === root.port;
+  if (beside && owner(remote.path) === owner(root.path)) return true;
+  const usual = { http: 80, https: 443, ssh: 22 }[remote.kind];
+  const names = [`${remote.host}:${remote.port}`, ...(remote.port === usual ? [remote.host] : [])];
+  return submodules === "hosts" && names.some((name) => submoduleHosts.includes(name));
+}

@@ -1,0 +1,283 @@
+import { createHash, randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { createWriteStream, existsSync } from "node:fs";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { finished } from "node:stream/promises";
+import { Fault } from "@x1agent/contract";
+import ipaddr from "ipaddr.js";
+import { z } from "zod";
+import type { ContentEntry } from "./content.ts";
+import { visible } from "./diff.ts";
+import { parseBatch } from "./import.ts";
+import { isCommitId } from "./mirror.ts";
+import type { ContentRequest, GitCredential, Remote } from "./port.ts";
+import { type GitRunner, mustRun, originOf } from "./run.ts";
+
+/**
+ * Content kept in Git LFS, by its batch API (https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md). A pointer is the
+ * repository's word and an answer the server's: size and SHA-256 of what arrives are held against the pointer, addresses against
+ * `downloadProblem`. The repository's own .lfsconfig is not read: the endpoint is the remote's.
+ */
+export type Pointer = { oid: string; size: number };
+
+const MEGABYTE = 1024 ** 2;
+const MAX_FILES = 5_000;
+const BATCH = 100;
+const media = "application/vnd.git-lfs+json";
+
+/** Reads a pointer file strictly; null for anything else, and for pointers with extensions. Pure. */
+export function parsePointer(text: string): Pointer | null {
+  const [, oid, size] =
+    /^version https:\/\/git-lfs\.github\.com\/spec\/v1\noid sha256:([0-9a-f]{64})\nsize (\d{1,15})\n$/.exec(text) ?? [];
+  return oid ? { oid, size: Number(size) } : null;
+}
+
+const Header = z.record(
+  z.string().regex(/^[\w-]{1,100}$/),
+  z
+    .string()
+    .max(8_192)
+    .regex(/^[^\r\n]*$/),
+);
+const Answer = z.object({
+  transfer: z.literal("basic").optional(),
+  objects: z
+    .array(
+      z.object({
+        oid: z.string(),
+        size: z.number(),
+        actions: z
+          .object({ download: z.object({ href: z.string().max(8_192), header: Header.optional() }).optional() })
+          .optional(),
+        error: z.object({ code: z.number(), message: z.string().max(2_000) }).optional(),
+      }),
+    )
+    .max(BATCH),
+});
+
+/** Whether an address is on the public internet. Pure. */
+const isPublic = (address: string): boolean => ipaddr.isValid(address) && ipaddr.process(address).range() === "unicast";
+
+/** Why content is not fetched from an address, or null; `own` says that it is the remote's own origin. Pure. */
+export function downloadProblem(href: string, remote: Remote): { problem: string } | { url: URL; own: boolean } {
+  if (!URL.canParse(href) || (remote.kind !== "https" && remote.kind !== "http"))
+    return { problem: "its address is none" };
+  const url = new URL(href);
+  if (url.username || url.password) return { problem: "its address carries a credential" };
+  const port = url.port || (url.protocol === "https:" ? "443" : "80");
+  const own = `${url.protocol}//${url.hostname}:${port}/` === originOf(remote);
+  if (own) return { url, own };
+  if (url.protocol !== "https:") return { problem: "its address is not https" };
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  if (ipaddr.isValid(host) ? !isPublic(host) : host === "localhost" || !host.includes("."))
+    return { problem: "its address is not public" };
+  return { url, own };
+}
+
+type File = Pointer & { path: string; id: string };
+
+/** Fetches what the policy's size allows into the mirror; every file that stays a pointer is noted. */
+export async function fetchLfs(
+  git: GitRunner,
+  request: ContentRequest,
+): Promise<{ entries: ContentEntry[]; notes: string[] }> {
+  const { base, policy } = request;
+  const files = await pointersOf(git, base.mirror, base.commit);
+  if (files.length === 0) return { entries: [], notes: [] };
+  const notes: string[] = [];
+  const left = (some: readonly File[], why: string) => {
+    const names = some.slice(0, 10).map(({ path }) => visible(path).slice(0, 200));
+    if (some.length > 0)
+      notes.push(
+        `${some.length} files kept in Git LFS are pointers, ${why}: ${names.join(", ")}${some.length > 10 ? " ..." : ""}.`,
+      );
+  };
+  const { remote } = base;
+  if (remote.kind !== "https" && remote.kind !== "http") {
+    left(files, "as their content is fetched over HTTPS only");
+    return { entries: [], notes };
+  }
+  const chosen = new Map<string, File>();
+  const tooMuch: File[] = [];
+  let bytes = 0;
+  for (const file of files) {
+    const same = chosen.get(file.oid);
+    if (
+      same ? same.size !== file.size : bytes + file.size > policy.lfsMegabytes * MEGABYTE || chosen.size >= MAX_FILES
+    ) {
+      tooMuch.push(file);
+      continue;
+    }
+    if (!same) bytes += file.size;
+    chosen.set(file.oid, same ?? file);
+  }
+  left(tooMuch, `beyond ${policy.lfsMegabytes} MB in all`);
+  const store = join(base.mirror, "x1-lfs");
+  await mkdir(store, { recursive: true });
+  const blobs = new Map<string, string>();
+  for (const oid of chosen.keys()) {
+    const known = existsSync(join(store, oid)) ? (await readFile(join(store, oid), "latin1")).trim() : "";
+    if (isCommitId(known)) blobs.set(oid, known);
+  }
+  const failed = new Map<string, string>();
+  const wanted = [...chosen.values()].filter(({ oid }) => !blobs.has(oid));
+  for (let at = 0; at < wanted.length; at += BATCH) {
+    const part = wanted.slice(at, at + BATCH);
+    const answer = await ask(request, remote, part);
+    for (const file of part) {
+      request.signal?.throwIfAborted();
+      const got = typeof answer === "string" ? answer : await download(git, request, remote, file, answer, store);
+      if (isCommitId(got)) {
+        blobs.set(file.oid, got);
+        await writeFile(join(store, file.oid), got);
+      } else failed.set(file.oid, got);
+    }
+  }
+  const reasons = Map.groupBy(
+    files.filter(({ oid }) => failed.has(oid)),
+    ({ oid }) => failed.get(oid) ?? "",
+  );
+  for (const [why, some] of [...reasons].slice(0, 20)) left(some, why);
+  const laid = files.filter((file) => blobs.has(file.oid) && !tooMuch.includes(file));
+  if (laid.length > 0)
+    notes.push(`${laid.length} files kept in Git LFS are there with their content; changes to them are not taken.`);
+  return {
+    entries: laid.map(({ path, id, oid }) => ({ kind: "lfs", path, id, also: blobs.get(oid) ?? "" })),
+    notes,
+  };
+}
+
+/** Pointer files of a commit, by path. Only where some .gitattributes speaks of LFS are files looked at. */
+async function pointersOf(git: GitRunner, mirror: string, commit: string): Promise<File[]> {
+  const listing = await git({
+    gitDir: mirror,
+    args: ["ls-tree", "-r", "-l", "-z", "--full-tree", commit],
+    maxOutputBytes: 192 * MEGABYTE,
+  });
+  if (listing.code !== 0) return [];
+  const entries = listing.stdout
+    .toString("utf8")
+    .split("\0")
+    .flatMap((line) => {
+      const [, id, size, path] = /^100(?:644|755) blob ([0-9a-f]+) +(\d+)\t(.+)$/s.exec(line) ?? [];
+      return id && path && !path.includes("\uFFFD") ? [{ id, size: Number(size), path }] : [];
+    });
+  const read = async (some: readonly { id: string; size: number }[]) => {
+    const max = some.reduce((sum, { size }) => sum + size + 128, 1_024);
+    const got = await git({
+      ...{ gitDir: mirror, args: ["cat-file", "--batch"], stdin: some.map(({ id }) => `${id}\n`).join("") },
+      maxOutputBytes: max,
+    });
+    return got.code === 0 ? parseBatch(got.stdout) : new Map<string, Buffer>();
+  };
+  const attributes = entries
+    .filter(({ path, size }) => /(^|\/)\.gitattributes$/.test(path) && size < MEGABYTE)
+    .slice(0, 200);
+  const rules = attributes.length > 0 ? [...(await read(attributes)).values()] : [];
+  if (!rules.some((text) => text.includes("filter=lfs"))) return [];
+  const small = entries.filter(({ size }) => size >= 100 && size <= 200).slice(0, 100_000);
+  const texts = small.length > 0 ? await read(small) : new Map<string, Buffer>();
+  return small.flatMap(({ id, path }) => {
+    const pointer = parsePointer(texts.get(id)?.toString("utf8") ?? "");
+    return pointer ? [{ ...pointer, path, id }] : [];
+  });
+}
+
+/** Asks where objects are; a string says why there is no answer. */
+async function ask(
+  request: ContentRequest,
+  remote: Remote & { kind: "http" | "https" },
+  files: readonly File[],
+): Promise<z.infer<typeof Answer> | string> {
+  const address = (request.credential?.address ?? remote.url).replace(/\/+$/, "").replace(/(\.git)?$/, ".git");
+  const headers = { accept: media, "content-type": media, ...authorizationOf(request.credential) };
+  const body = JSON.stringify({
+    ...{ operation: "download", transfers: ["basic"], hash_algo: "sha256" },
+    objects: files.map(({ oid, size }) => ({ oid, size })),
+  });
+  try {
+    const signal = AbortSignal.any([AbortSignal.timeout(60_000), ...(request.signal ? [request.signal] : [])]);
+    const response = await request.fetch.own(`${address}/info/lfs/objects/batch`, {
+      ...{ method: "POST", headers, body, redirect: "manual", signal },
+    });
+    const text = await readUpTo(response, 4 * MEGABYTE);
+    if (response.status !== 200) return `as the server answered ${response.status}`;
+    const answer = Answer.safeParse(JSON.parse(text));
+    return answer.success ? answer.data : "as the server's answer is none of the batch API";
+  } catch {
+    request.signal?.throwIfAborted();
+    return "as the server could not be asked";
+  }
+}
+
+const authorizationOf = (credential: GitCredential | undefined): Record<string, string> =>
+  credential?.authorization ? { authorization: credential.authorization } : {};
+
+async function readUpTo(response: Response, max: number): Promise<string> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of response.body ? Readable.fromWeb(response.body as never) : []) {
+    size += (part as Buffer).length;
+    if (size > max) throw new Fault("upstream_failed", "The answer is too long.");
+    parts.push(part as Buffer);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+/** Id of the content's blob in the mirror, or why there is none. */
+async function download(
+  git: GitRunner,
+  request: ContentRequest,
+  remote: Remote,
+  file: File,
+  answer: z.infer<typeof Answer>,
+  store: string,
+): Promise<string> {
+  const found = answer.objects.find(({ oid }) => oid === file.oid);
+  const action = found?.actions?.download;
+  if (!found || found.error || !action) return "as the server does not have their content";
+  const target = downloadProblem(action.href, remote);
+  if ("problem" in target) return `as ${target.problem}`;
+  const aside = join(store, `tmp-${randomUUID()}`);
+  const cut = AbortSignal.any([AbortSignal.timeout(30 * 60_000), ...(request.signal ? [request.signal] : [])]);
+  try {
+    const ask = target.own ? request.fetch.own : request.fetch.public;
+    // What the answer gives is for this address; our own credential goes to the remote's origin and nowhere else.
+    const headers = action.header ?? (target.own ? authorizationOf(request.credential) : {});
+    const response = await ask(target.url.href, { headers, redirect: "manual", signal: cut });
+    if (response.status !== 200 || !response.body) {
+      await response.body?.cancel();
+      return `as the server answered ${response.status}`;
+    }
+    const hash = createHash("sha256");
+    let size = 0;
+    const out = createWriteStream(aside, { mode: 0o600 });
+    const closed = finished(out);
+    closed.catch(() => {});
+    try {
+      for await (const part of Readable.fromWeb(response.body as never)) {
+        size += (part as Buffer).length;
+        if (size > file.size) return "as what arrived is larger than their pointers say";
+        hash.update(part as Buffer);
+        if (!out.write(part)) await once(out, "drain");
+      }
+    } finally {
+      out.end();
+      await closed;
+    }
+    if (size !== file.size || hash.digest("hex") !== file.oid) return "as what arrived is not what their pointers say";
+    const id = await mustRun(git, {
+      ...{ gitDir: request.base.mirror, stdinFile: aside, timeoutMs: 600_000 },
+      args: ["-c", "core.compression=1", "hash-object", "-w", "-t", "blob", "--no-filters", "--stdin"],
+    });
+    return isCommitId(id) ? id : "as it could not be stored";
+  } catch (error) {
+    request.signal?.throwIfAborted();
+    if (error instanceof Fault) throw error;
+    return "as it could not be fetched";
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
