@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from "node:crypto";
 import { GithubStandIn } from "@x1agent/testkit/github";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fix, runtime, TestService } from "./test/service.ts";
@@ -117,6 +118,56 @@ describe("a change that waits for approval", () => {
     const done = await x1.reach(id, "succeeded");
     expect(await parents(name, done.publishedCommit ?? "")).toEqual([baseCommit]);
     expect(done.attempt).toBe(1);
+  });
+});
+
+describe("a repository that refers to more than it holds", () => {
+  it("is worked on with its submodule and its LFS content, from a partial clone", async () => {
+    const content = randomBytes(50_000);
+    await github.repository("acme/lib", { private: true, files: { "lib.txt": "lib\n" } });
+    const lib = await github.head("acme/lib");
+    const name = "acme/whole";
+    await github.repository(name, { private: true, files });
+    const all = {
+      ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+      ".gitmodules":
+        '[submodule "lib"]\n\tpath = lib\n\turl = ../lib.git\n[submodule "x"]\n\tpath = x\n\turl = https://other.example/acme/x\n',
+      "data.bin": github.lfs(name, content),
+    };
+    await github.as("alice").push(name, "main", all);
+    const { git } = github.repo(name);
+    // Links to other repositories' commits.
+    const tree = await git.git(["mktree"], {
+      input: `${await git.git(["ls-tree", "main"])}160000 commit ${lib}\tlib\n160000 commit ${"a".repeat(40)}\tx\n`,
+    });
+    const author = { name: "alice", email: "alice@example.com", date: "2026-01-02T03:04:05Z" };
+    const parents = [await github.head(name)];
+    const linked = await git.commitTree({ tree: tree.trim(), parents, message: "Link", author });
+    await git.updateRef("refs/heads/main", linked);
+    const sum = createHash("sha256").update(content).digest("hex");
+    const project = await x1.client.createProject({
+      body: {
+        ...{ repository: github.cloneUrl(name), runtime },
+        verify: `bash check.sh && test -f lib/lib.txt && sha256sum data.bin | grep -q ${sum}`,
+        content: { submodules: "same_owner", lfsMegabytes: 1, partial: "always" },
+      },
+    });
+    const goal = `${fix}[[shell cat lib/lib.txt > seen.txt; wc -c < data.bin >> seen.txt]]`;
+    const { id } = await x1.client.createJob({ body: { projectId: project.id, goal } as never });
+    await x1.reach(id, "awaiting_approval");
+    const { record } = await x1.evidenceOf(id);
+    expect(record.notes).toEqual([
+      expect.stringMatching(/^The submodule lib is there at/),
+      expect.stringMatching(/^The submodule x is not fetched: https:\/\/other.example:443\/acme\/x is not what/),
+      expect.stringMatching(/^1 files kept in Git LFS are there/),
+    ]);
+    expect(record.verification.passed).toBe(true);
+    expect(record.files.map(({ path }) => path)).toEqual(["add.mjs", "seen.txt"]);
+    await approve(id);
+    const { targetBranch } = await x1.reach(id, "succeeded");
+    expect(await file(name, targetBranch ?? "", "seen.txt")).toBe("lib\n50000\n");
+    expect(await file(name, targetBranch ?? "", "data.bin")).toBe(all["data.bin"]);
+    expect(github.misfits).toEqual([]);
   });
 });
 

@@ -8,6 +8,7 @@ import { description } from "./description.ts";
 import { type Fault, FaultScript } from "./faults.ts";
 import { serveGit } from "./git-http.ts";
 import { graphql } from "./graphql.ts";
+import { LfsStore } from "./lfs.ts";
 import { Limits, type Resource } from "./limits.ts";
 import type {
   Account,
@@ -95,6 +96,7 @@ export class GithubStandIn {
   readonly limits: Limits;
   readonly #server: StandInServer;
   readonly #directory: string;
+  readonly #lfs: LfsStore;
   readonly #clock: { offset: number };
   #viewer: Account | undefined;
 
@@ -119,6 +121,12 @@ export class GithubStandIn {
     this.#server = input.server;
     this.#directory = input.directory;
     this.#clock = input.clock;
+    this.#lfs = new LfsStore(input.world);
+  }
+
+  /** Keeps content in a repository's Git LFS; gives the text of the pointer file that stands for it. */
+  lfs(name: RepositoryName, content: Buffer): string {
+    return this.#lfs.keep(this.repo(name), content);
   }
 
   static async start(options: StandInOptions = {}): Promise<GithubStandIn> {
@@ -154,7 +162,7 @@ export class GithubStandIn {
     server.git = (request, response, at) => serveGit(world, request, response, at);
     server.graphql = graphql;
     const standIn = new GithubStandIn({ url, world, webhooks, faults, limits, server, directory, clock, ca: tls?.ca });
-    server.pages.push(...pages(world, codes, () => standIn.viewer));
+    server.pages.push(standIn.#lfs.page, ...pages(world, codes, () => standIn.viewer));
     return standIn;
   }
 
