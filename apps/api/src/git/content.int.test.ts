@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type ContentPolicy, defaultContent } from "@x1agent/contract";
 import { afterEach, describe, expect, it } from "vitest";
 import { isAllowed, submoduleRemote } from "./content.ts";
@@ -197,6 +197,14 @@ describe("submodules", () => {
     expect(made.base.notes.join()).not.toContain("secret");
     expect(readdirSync(join(made.ws.work, "vendor/lib"))).toEqual([]);
     expect(existsSync("/tmp/x1-evil")).toBe(false);
+  });
+
+  it("in another folder of this machine are not read, whoever owns them", async () => {
+    const elsewhere = scratch(cleanups);
+    makeRepository(join(elsewhere, "lib"), { "secret.txt": "s\n" });
+    const { app } = family(`../../${basename(elsewhere)}/lib`);
+    const made = await job(app, { submodules: "hosts" });
+    expect(made.base.notes).toEqual([expect.stringContaining("is not what the project's settings allow")]);
   });
 
   it("that name an option are refused with the whole repository, by git's own check of what arrives", async () => {
