@@ -232,6 +232,13 @@ describe.skipIf(lacksBrowser)(`forges in the web app${lacksBrowser ? ` (${lacksB
             ...{ number: 8, url: "https://github.example/acme/arithmetic/pull/8", state: "open", draft: true },
             ...{ headBranch: "x1/7", baseBranch: "main", outcome: null, followUps: 2 },
             notes: ["The reviewer ada could not be asked."],
+            seen: {
+              ...{ at, mergeable: true, behind: false },
+              checks: [
+                { name: "lint\u202e", state: "passed", url: "javascript:alert(4)" },
+                { name: "test (24)", state: "failed", url: "https://github.example/runs/1" },
+              ],
+            },
           },
         }),
       }),
@@ -269,6 +276,13 @@ describe.skipIf(lacksBrowser)(`forges in the web app${lacksBrowser ? ` (${lacksB
     expect(await card.getByRole("link", { name: /#8/ }).getAttribute("href")).toContain("/pull/8");
     await card.getByText("draft", { exact: true }).waitFor();
     await card.getByText(/2 rounds from reviews and checks/).waitFor();
+    const checks = card.getByRole("region", { name: "Checks" });
+    await checks.getByText("can be merged · 1 failed, 1 passed").waitFor();
+    expect(await checks.getByRole("listitem").allTextContents()).toEqual([
+      expect.stringContaining("test (24)"),
+      expect.stringContaining("lint⟨U+202E⟩"),
+    ]);
+    expect(await checks.getByRole("link").count()).toBe(1);
     await card.getByText("The reviewer ada could not be asked.").waitFor();
     for (const viewport of Object.values(sizes)) {
       await page.setViewportSize(viewport);

@@ -307,6 +307,24 @@ export const JobPullRequest = z.object({
   outcome: z.string().nullable(),
   followUps: z.number().int(),
   notes: z.array(z.string()),
+  /** What the forge said at the last look; absent before the first. */
+  seen: z
+    .object({
+      at: time,
+      /** Whether it could be merged then; null while the forge had not said. */
+      mergeable: z.boolean().nullable(),
+      /** It must hold all of its base first, and does not. */
+      behind: z.boolean(),
+      /** At most 50 of the newest commit; names and addresses are the forge's words. */
+      checks: z.array(
+        z.object({
+          name: z.string(),
+          state: z.enum(["pending", "passed", "failed", "neutral"]),
+          url: z.string().nullable(),
+        }),
+      ),
+    })
+    .optional(),
 });
 export const JobDetail = Job.extend({
   attempts: z.array(Attempt),

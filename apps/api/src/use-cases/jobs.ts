@@ -249,6 +249,7 @@ async function presentOrigin(tx: Tx, jobId: string): Promise<Pick<JobDetail, "or
       ...{ number: pull.number, url: pull.url, state: pull.state, draft: pull.draft, outcome: pull.outcome },
       ...{ headBranch: pull.headBranch, baseBranch: pull.baseBranch, followUps: pull.followUps },
       notes: Array.isArray(pull.facts.notes) ? pull.facts.notes.map(String) : [],
+      ...(pull.facts.seen ? { seen: pull.facts.seen as NonNullable<JobDetail["pullRequest"]>["seen"] } : {}),
     },
   };
 }

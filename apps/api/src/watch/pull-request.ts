@@ -19,6 +19,8 @@ import { beginRound, holdRound, nextRound } from "./round.ts";
 
 /** Two remarks of the same second, one before a look and one after it: the next look begins this much earlier. */
 const OVERLAP_MS = 120_000;
+/** Checks of a commit that are kept for people to see. */
+const MAX_CHECKS = 50;
 
 /** Asks how a job's pull request stands, and notes what is new. Safe to repeat: everything is known by its key. */
 export async function lookAtPullRequest(cycle: Cycle, row: OpenPullRequest): Promise<void> {
@@ -63,6 +65,14 @@ export async function lookAtPullRequest(cycle: Cycle, row: OpenPullRequest): Pro
     await tell(tx, job, made);
     await notePullRequest(tx, job.id, {
       ...{ headCommit: pull.head.commit, draft: pull.draft, nextLookMs },
+      facts: {
+        ...{ at: new Date().toISOString(), mergeable: pull.mergeable, behind: pull.behind ?? false },
+        checks: checks.slice(0, MAX_CHECKS).map(({ name, state, url }) => ({
+          name: name.slice(0, 200),
+          state,
+          url: url?.slice(0, 2_000) ?? null,
+        })),
+      },
       readUntil: newest !== null && (row.readUntil === null || newest > row.readUntil) ? newest : null,
     });
   });

@@ -212,6 +212,13 @@ describe("a published change", () => {
     forge.checks.set("b".repeat(40), [{ ...failing, id: "3", name: "old" }]);
     await watch();
     await expect.poll(async () => (await job(jobId))?.reason, until).toBe("checks_failed");
+    // What a person sees of it on the job.
+    expect((await inOrg((tx) => getPullRequest(tx, jobId)))?.facts.seen).toMatchObject({
+      checks: [
+        { name: failing.name, state: "failed" },
+        { name: "old", state: "failed" },
+      ],
+    });
     expect((await inOrg((tx) => listFollowUps(tx, jobId))).map(({ body }) => body.author)).toEqual(["test"]);
   });
 

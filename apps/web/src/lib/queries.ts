@@ -105,6 +105,8 @@ export const jobQuery = (jobId: string) =>
   queryOptions({
     queryKey: ["job", jobId],
     queryFn: ({ signal }) => client.getJob({ params: { jobId }, signal }),
+    // What goes on at the forge moves no job and sends no event.
+    refetchInterval: ({ state }) => (state.data?.pullRequest?.state === "open" ? 5_000 : false),
   });
 
 /** Evidence of every round, newest first. */

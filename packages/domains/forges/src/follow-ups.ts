@@ -148,10 +148,17 @@ export async function lockPullRequest(tx: Tx, jobId: string): Promise<OpenPullRe
 export async function notePullRequest(
   tx: Tx,
   jobId: string,
-  seen: { headCommit?: string; readUntil?: string | null; draft?: boolean; nextLookMs: number },
+  seen: {
+    headCommit?: string;
+    readUntil?: string | null;
+    draft?: boolean;
+    /** What is kept of the look for people to see, under `seen` of the facts. */
+    facts?: Record<string, unknown>;
+    nextLookMs: number;
+  },
 ): Promise<void> {
   await sql`update pull_request set head_commit = coalesce(${seen.headCommit ?? null}, head_commit), read_until = coalesce(${seen.readUntil ?? null}, read_until),
-    draft = coalesce(${seen.draft ?? null}::boolean, draft), look_at = now() + ${seen.nextLookMs} * interval '1 millisecond', updated_at = now() where job_id = ${jobId}`.execute(
+    draft = coalesce(${seen.draft ?? null}::boolean, draft), facts = facts || ${storableJson(seen.facts ? { seen: seen.facts } : {})}::jsonb, look_at = now() + ${seen.nextLookMs} * interval '1 millisecond', updated_at = now() where job_id = ${jobId}`.execute(
     tx,
   );
 }

@@ -1,6 +1,16 @@
 import type { LiveEvent } from "@x1agent/client";
 import type { RouteResponse } from "@x1agent/contract";
-import { CircleAlert, CircleDot, CircleSlash, GitMerge, GitPullRequest, GitPullRequestDraft } from "lucide-react";
+import {
+  CircleAlert,
+  CircleCheck,
+  CircleDashed,
+  CircleDot,
+  CircleSlash,
+  CircleX,
+  GitMerge,
+  GitPullRequest,
+  GitPullRequestDraft,
+} from "lucide-react";
 import { Age } from "../../../components/age.tsx";
 import { OutLink } from "../../../components/out-link.tsx";
 import { Trust, untrustedMeans } from "../../../components/trust.tsx";
@@ -67,6 +77,7 @@ export function ForgeCard({ job, events }: { job: Job; events: readonly LiveEven
           </div>
         ) : null}
       </dl>
+      {pullRequest?.seen ? <Checks seen={pullRequest.seen} /> : null}
       {pullRequest?.notes.length ? (
         <ul className="plain-list quiet">
           {pullRequest.notes.map((note) => (
@@ -136,4 +147,63 @@ function waitingFor(job: Job, events: readonly LiveEvent[]): { since: string; de
     since: events[first]?.ts ?? job.updatedAt,
     detail: String(payload.detail ?? ""),
   };
+}
+
+type Seen = NonNullable<NonNullable<Job["pullRequest"]>["seen"]>;
+const looks = {
+  failed: ["bad", CircleX],
+  pending: ["running", CircleDot],
+  passed: ["good", CircleCheck],
+  neutral: ["neutral", CircleDashed],
+} as const;
+const order = Object.keys(looks) as Seen["checks"][number]["state"][];
+
+/** What the forge said of the pull request and its checks at the last look: failed ones first, passed ones folded when there are many. */
+function Checks({ seen: { at, mergeable, behind, checks } }: { seen: Seen }) {
+  const sorted = checks.toSorted((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+  const counts = order
+    .map((state) => [state, checks.filter((check) => check.state === state).length] as const)
+    .filter(([, count]) => count > 0);
+  return (
+    <section aria-label="Checks">
+      <p className="quiet">
+        {mergeable === false ? (
+          <span className="state bad">
+            <CircleX size={16} aria-hidden /> cannot be merged: it conflicts with its base
+          </span>
+        ) : behind ? (
+          <span className="state waiting">
+            <CircleDot size={16} aria-hidden /> behind its base
+          </span>
+        ) : mergeable ? (
+          "can be merged"
+        ) : (
+          "not known yet whether it can be merged"
+        )}{" "}
+        · {checks.length === 0 ? "no checks" : counts.map(([state, count]) => `${count} ${state}`).join(", ")} · seen{" "}
+        <Age at={at} />
+      </p>
+      {sorted.length > 0 ? (
+        <details open={sorted.length <= SHOWN || sorted[0]?.state === "failed"}>
+          <summary>
+            {checks.length} {checks.length === 1 ? "check" : "checks"}
+          </summary>
+          <ul className="plain-list">
+            {sorted.map(({ name, state, url }, index) => {
+              const [tone, Icon] = looks[state];
+              return (
+                // biome-ignore lint/suspicious/noArrayIndexKey: two checks may have one name
+                <li key={index}>
+                  <span className={`state ${tone}`}>
+                    <Icon size={16} aria-hidden /> {state}
+                  </span>{" "}
+                  <OutLink to={url}>{visible(name)}</OutLink>
+                </li>
+              );
+            })}
+          </ul>
+        </details>
+      ) : null}
+    </section>
+  );
 }
