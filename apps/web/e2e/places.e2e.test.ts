@@ -146,6 +146,10 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await trial.getByRole("log").getByText("begun").waitFor(patient);
     await trial.getByRole("log").getByText("to the other stream").waitFor();
     await state.getByText("Verifying").waitFor();
+    // A page that is loaded again goes on with it.
+    await page.reload();
+    await trial.getByRole("log").getByText("begun").waitFor(patient);
+    await state.getByText("Verifying").waitFor();
     // One at a time.
     await expect(
       site.service.client.startTrial({ params: { projectId }, body: { verify: "true" } }),
@@ -173,6 +177,13 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
       [1, 2, 3].flatMap(() => ["started", "ended"]),
     );
     expect(items.map(({ data }) => data.state).filter(Boolean)).toEqual(["cancelled", "failed", "passed"]);
+    // One that its service left alone says so.
+    await form.getByLabel(/^Verify command/).fill("echo begun; sleep 600");
+    await tryIt.click();
+    await trial.getByRole("log").getByText("begun").waitFor(patient);
+    await site.service.stop();
+    await site.service.start();
+    await trial.getByText(/^It was cut off/).waitFor(patient);
   });
 
   it("a project's settings are kept, and its policy is tried on past jobs before it counts", async () => {

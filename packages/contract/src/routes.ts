@@ -167,7 +167,8 @@ export const routes = defineRoutes({
   getTrial: {
     method: "GET",
     path: "/api/v1/projects/:projectId/trials/:trialId",
-    summary: "How far a trial is and the end of its output. Known until the service ends.",
+    summary:
+      "How far a trial is and the end of its output. After a restart of the service its outcome, or that it was cut off.",
     kind: "json",
     scope: "read",
     response: r.ProjectTrial,

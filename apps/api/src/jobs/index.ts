@@ -1,4 +1,4 @@
 export type { LoopDeps, Timing } from "./deps.ts";
 export { type Loop, startLoop } from "./loop.ts";
 export { startJobs } from "./start.ts";
-export type { Trials } from "./trial.ts";
+export { cutOff, type Trials } from "./trial.ts";

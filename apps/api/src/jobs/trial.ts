@@ -18,8 +18,8 @@ import { openWorkspace } from "./workspaces.ts";
 
 /**
  * Trials of a project's commands: set-up and verify command on the base commit, in a fresh workspace without an agent,
- * by the same steps that verify a job's work. A trial is no job: nothing of it is kept but the audit's two entries, and a
- * restart of the service ends and forgets it.
+ * by the same steps that verify a job's work. A trial is no job: nothing of it is kept but the audit's two entries, by which
+ * it is told after a restart of the service how it ended, or that it was cut off.
  */
 export type Trials = {
   /** Starts one; refused `conflict` while the project has one at work, `rate_limited` while the service has its most. */
@@ -48,6 +48,11 @@ const MAX_RUNNING = 2;
 const MAX_KEPT = 50;
 /** What a page shows while it runs; the commands' results carry their own tails. */
 const OUTPUT_BYTES = 64 * 1024;
+
+/** Why trials end that nobody cancelled. */
+const stopping = new Error("The service stops.");
+/** What a trial says whose service went away while it ran. */
+export const cutOff = "It was cut off: the service was stopped or started again while it ran. Try again.";
 
 type Entry = {
   organizationId: string;
@@ -139,7 +144,10 @@ export function createTrials(deps: LoopDeps): Trials {
     const { view, end } = entry;
     return run(entry, request)
       .catch((error: unknown) => {
-        if (end.signal.aborted) view.state = "cancelled";
+        if (end.signal.reason === stopping) {
+          view.state = "broken";
+          view.detail = cutOff;
+        } else if (end.signal.aborted) view.state = "cancelled";
         else {
           view.state = "broken";
           view.detail = error instanceof Fault ? error.message : "The trial broke: the service's log says why.";
@@ -196,7 +204,7 @@ export function createTrials(deps: LoopDeps): Trials {
     },
     owns: (attemptId) => running().some((entry) => entry.attemptId === attemptId),
     async stop() {
-      for (const { end } of entries.values()) end.abort(new Error("The service stops."));
+      for (const { end } of entries.values()) end.abort(stopping);
       await Promise.all([...entries.values()].map(({ done }) => done));
     },
   };

@@ -51,7 +51,7 @@ export type UseCases = {
     update(caller: Caller, projectId: string, body: RouteBody<"updateProject">): Promise<Outcome<Project>>;
     tryPolicy(caller: Caller, projectId: string, policy: ApprovalPolicy): Promise<PolicyTrial | null>;
     startTrial(caller: Caller, projectId: string, body: RouteBody<"startTrial">): Promise<Outcome<ProjectTrial>>;
-    trial(caller: Caller, projectId: string, trialId: string): ProjectTrial | null;
+    trial(caller: Caller, projectId: string, trialId: string): Promise<ProjectTrial | null>;
     cancelTrial(caller: Caller, projectId: string, trialId: string): ProjectTrial | null;
   };
   jobs: {

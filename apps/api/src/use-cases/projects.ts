@@ -1,8 +1,17 @@
-import { accept, EvidenceRecord, type JobState, type Outcome, type PolicyTrial, refuse } from "@x1agent/contract";
+import {
+  accept,
+  EvidenceRecord,
+  type JobState,
+  type Outcome,
+  type PolicyTrial,
+  ProjectTrial,
+  refuse,
+} from "@x1agent/contract";
+import { searchAudit } from "@x1agent/domain-audit";
 import { createProject, getProject, listProjects, updateProject } from "@x1agent/domain-projects";
 import { type Database, rows, sql, type Tx } from "@x1agent/kernel";
 import { decideByPolicy } from "../git/index.ts";
-import type { Trials } from "../jobs/index.ts";
+import { cutOff, type Trials } from "../jobs/index.ts";
 import { audited } from "./audit.ts";
 import type { UseCases } from "./index.ts";
 
@@ -54,7 +63,9 @@ export function projectUseCases({ db, canonicalRepository, trials }: ProjectDeps
         );
       return started;
     },
-    trial: (caller, projectId, trialId) => trials()?.get(caller.organizationId, projectId, trialId) ?? null,
+    trial: async (caller, projectId, trialId) =>
+      trials()?.get(caller.organizationId, projectId, trialId) ??
+      (await db.tenant(caller.organizationId, (tx) => pastTrial(tx, projectId, trialId))),
     cancelTrial: (caller, projectId, trialId) => trials()?.cancel(caller.organizationId, projectId, trialId) ?? null,
     tryPolicy: (caller, projectId, policy) =>
       db.tenant(caller.organizationId, async (tx) => {
@@ -95,3 +106,21 @@ async function newestEvidence(
 
 const definedOnly = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as never;
+
+/** A trial that this process knows nothing of, as the audit log has it; null when there was none. */
+async function pastTrial(tx: Tx, projectId: string, trialId: string): Promise<ProjectTrial | null> {
+  if (!/^try_\w{1,60}$/.test(trialId)) return null;
+  const entries = (await searchAudit(tx, { order: "oldest", q: trialId, action: "project.trial_" }, 10)).filter(
+    ({ subject, data }) => subject === projectId && data.trialId === trialId,
+  );
+  const started = entries.find(({ action }) => action === "project.trial_started");
+  if (!started) return null;
+  const ended = entries.find(({ action }) => action === "project.trial_ended");
+  const state = ProjectTrial.shape.state.exclude(["running"]).catch("broken").parse(ended?.data.state);
+  return {
+    ...{ id: trialId, projectId, state, phase: "checkout", commit: null, setup: null, verify: null },
+    ...{ output: "", outputBytes: 0, blocked: [] },
+    detail: state === "broken" ? cutOff : "The service was started again since: only the outcome is kept.",
+    ...{ startedAt: started.ts, endedAt: ended?.ts ?? started.ts },
+  };
+}

@@ -21,7 +21,7 @@ export function projectHandlers({ useCases: { projects } }: HandlerDeps): Pick<H
     updateProject: (call) => projects.update(callerOf(call), call.params.projectId, call.body),
     startTrial: (call) => projects.startTrial(callerOf(call), call.params.projectId, call.body),
     getTrial: async (call) =>
-      found(projects.trial(callerOf(call), call.params.projectId, call.params.trialId), "trial"),
+      found(await projects.trial(callerOf(call), call.params.projectId, call.params.trialId), "trial"),
     cancelTrial: async (call) =>
       found(projects.cancelTrial(callerOf(call), call.params.projectId, call.params.trialId), "trial"),
     tryApprovalPolicy: async (call) =>

@@ -26,10 +26,15 @@ const looks = {
  * without an agent, and `panel` shows what they say while they do.
  */
 export function useTrial(projectId: string, read: () => Commands) {
-  const [trialId, setTrialId] = useState<string | null>(null);
+  // For this tab: a reload goes on looking at it.
+  const key = `trial ${projectId}`;
+  const [trialId, setTrialId] = useState(() => sessionStorage.getItem(key));
   const start = useMutation({
     mutationFn: () => client.startTrial({ params: { projectId }, body: read() }),
-    onSuccess: ({ id }) => setTrialId(id),
+    onSuccess: ({ id }) => {
+      sessionStorage.setItem(key, id);
+      setTrialId(id);
+    },
   });
   const trial = useQuery({
     queryKey: ["trial", projectId, trialId],
