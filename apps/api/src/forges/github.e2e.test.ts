@@ -67,6 +67,18 @@ async function until<T>(ask: () => Promise<T>, wished: (value: T) => boolean): P
     if (Date.now() > end) throw new Error(`It is still ${JSON.stringify(value).slice(0, 2_000)}`);
   }
 }
+/** The command line against this service. */
+const x1cli = (args: string[], input = "") =>
+  new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
+    const bin = join(import.meta.dirname, "../../../cli/bin/x1.mjs");
+    const { X1_URL: _u, X1_TOKEN: _t, ...env } = process.env;
+    const child = spawn(process.execPath, [bin, "--data", x1.dataDir, ...args], { env, stdio: "pipe" });
+    const told = { out: "", err: "" };
+    child.stdout.on("data", (text: Buffer) => (told.out += String(text)));
+    child.stderr.on("data", (text: Buffer) => (told.err += String(text)));
+    child.stdin.end(input);
+    child.on("close", (code) => resolve({ code, ...told }));
+  });
 const pullsOf = (name: string) => [...github.repo(name).issues.values()].filter(({ pull }) => pull !== undefined);
 
 describe("an issue of GitHub", () => {
@@ -260,7 +272,8 @@ describe("an issue of GitHub", () => {
       });
   });
 
-  it("is found by pages, by words and by labels among very many", async () => {
+  it("is found by pages, by words and by labels among very many, by the command line too", async () => {
+    await connect();
     const { name } = await repository();
     const many = process.env.X1_FULL === "1" ? 10_000 : 120;
     for (let n = 1; n < many; n += 1) await github.as("alice").openIssue(name, { title: `number ${n}`, body: "" });
@@ -277,8 +290,10 @@ describe("an issue of GitHub", () => {
     expect(seen.size).toBe(many);
     const labelled = await x1.client.listIssues({ query: { repository: name, labels: "x1" } });
     expect(labelled.items.map((one) => one.number)).toEqual([2]);
-    const found = await x1.client.listIssues({ query: { repository: name, q: "number 77" } });
-    expect(found.items.map((one) => one.title)).toContain("number 77");
+    const found = await x1.client.listIssues({ query: { repository: name, q: `number ${many - 1}` } });
+    expect(found.items.map((one) => one.title)).toEqual([`number ${many - 1}`]);
+    const listed = await x1cli(["--json", "github", "issues", name, "--limit", String(many)]);
+    expect((JSON.parse(listed.out) as unknown[]).length).toBe(many);
   });
 });
 
@@ -308,18 +323,6 @@ if (process.env.X1_FULL === "1")
   });
 
 describe("the command line", () => {
-  const x1cli = (args: string[], input = "") =>
-    new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
-      const bin = join(import.meta.dirname, "../../../cli/bin/x1.mjs");
-      const { X1_URL: _u, X1_TOKEN: _t, ...env } = process.env;
-      const child = spawn(process.execPath, [bin, "--data", x1.dataDir, ...args], { env, stdio: "pipe" });
-      const told = { out: "", err: "" };
-      child.stdout.on("data", (text: Buffer) => (told.out += String(text)));
-      child.stderr.on("data", (text: Buffer) => (told.err += String(text)));
-      child.stdin.end(input);
-      child.on("close", (code) => resolve({ code, ...told }));
-    });
-
   it("connects by a token from standard input, lists and runs", async () => {
     const { name, number } = await repository();
     const token = github.personalToken("alice").value;

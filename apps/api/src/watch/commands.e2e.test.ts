@@ -10,7 +10,7 @@ let app: Awaited<ReturnType<typeof connectApp>>;
 beforeAll(async () => {
   x1 = await TestService.open({ tickMs: 300, pollMs: 1_000, reconcileMs: 2_000, suspendedMs: 500, leaseMs: 20_000 });
   github = await GithubStandIn.start();
-  for (const login of ["alice", "bob", "robot"]) github.user(login);
+  for (const login of ["alice", "bob", "robot", "mallory"]) github.user(login);
   github.organization("acme", { owners: ["alice"], members: ["bob"], base: "write" });
   // The app is not installed there: one person's token reaches it.
   for (const login of ["solo", "umbrella"])
@@ -112,6 +112,45 @@ it("an assignment begins a job by polling alone, whose repository is transferred
   await expect.poll(async () => (await x1.job(job.id)).state, until).toBe("awaiting_approval");
   await github.as("alice").deleteRepository(moved);
   await refusedBecause(job.id, /not there, or not visible/);
+});
+
+it("a fork's pull request begins nothing, whoever says so on it, and is never taken for a job's own", async () => {
+  const { projectId, name, number } = await repository("acme/forked");
+  github.access(name, "mallory", "read");
+  const base = await github.head(name);
+  await github.fork(name, "mallory");
+  const evil = { "check.sh": "exit 0\n", CODEOWNERS: "* @mallory\n", "evil.txt": "x\n" };
+  await github.as("mallory").push("mallory/forked", "evil", evil, "Mend", "main");
+  const fork = await github.as("mallory").openPull(name, { head: "mallory:evil", title: "Mend", body: "/x1 fix" });
+  await github.as("bob").comment(name, fork.number, "/x1 fix");
+  await github.as("alice").label(name, fork.number, "x1");
+  await github.as("bob").commentOnLine(name, fork.number, { path: "evil.txt", line: 1, body: "@x1 mend this" });
+  // The same label on an issue does begin one: by then all of the above was looked at.
+  await github.as("alice").label(name, number, "x1");
+  await expect.poll(async () => (await jobsOf(projectId)).length, until).toBe(1);
+  const jobId = (await jobsOf(projectId))[0]?.id ?? "";
+  const { targetBranch, baseCommit } = await x1.reach(jobId, "awaiting_approval");
+  expect(baseCommit).toBe(base);
+  await github.as("mallory").push("mallory/forked", targetBranch ?? "", evil, "Mend", "main");
+  const alike = await github
+    .as("mallory")
+    .openPull(name, { head: `mallory:${targetBranch}`, title: "Mend", body: "<!-- x1 -->" });
+  await approve(jobId);
+  const { publishedCommit, pullRequest } = await x1.reach(jobId, "succeeded");
+  expect([fork.number, alike.number]).not.toContain(pullRequest?.number);
+  const own = github.repo(name).issues.get(pullRequest?.number ?? 0);
+  expect(own?.pull).toMatchObject({ headSha: publishedCommit, requestedReviewers: [] });
+  expect(await jobsOf(projectId)).toHaveLength(1);
+  expect(
+    github
+      .repo(name)
+      .issues.get(fork.number)
+      ?.comments.map(({ user }) => user.login),
+  ).toEqual(["bob"]);
+  // Nothing of the fork was ever fetched.
+  const fetched = github.requests("git/git-upload-pack").map(({ path }) => path);
+  expect(fetched.some((path) => path.includes(name))).toBe(true);
+  expect(fetched.filter((path) => path.includes("mallory"))).toEqual([]);
 });
 
 it("an installation is suspended, let go on, removed and made anew under a job that waits, and all goes on through it", async () => {
