@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -23,6 +23,31 @@ test("a claim is one service's until it is dead; one that was never written is f
     expect(await readFile(join(folder, "10"), "utf8")).toBe(`${process.pid} ${await startOf(process.pid)}`);
     await range.release(12);
     await expect(range.take(new Set())).rejects.toThrow(/in use/);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test("of many services that find the claims of dead ones at once, no two take the same uid", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "x1-uids-"));
+  try {
+    const uids = Array.from({ length: 12 }, (_, at) => 10 + 2 * at);
+    for (const uid of uids) await writeFile(join(folder, String(uid)), `${process.ppid} 1`);
+    const taken: number[] = [];
+    const services = Array.from({ length: 24 }, () => new UidRange({ start: 10, count: 24 }, folder));
+    const take = async (range: UidRange, at: number) => {
+      // One after another, so that some look while others act.
+      for (let reads = at; reads > 0; reads -= 1) await readdir(folder);
+      taken.push(await range.take(new Set()));
+    };
+    const release = async (uid: number) => services[0]?.release(uid);
+    // Some find nothing: those that are on their way to somebody else are passed over.
+    await Promise.allSettled([...services.map(take), ...uids.slice(0, 4).map(release)]);
+    expect(taken.length).toBeGreaterThan(0);
+    expect(taken.toSorted()).toEqual([...new Set(taken)].toSorted());
+    for (const uid of taken)
+      expect(await readFile(join(folder, String(uid)), "utf8")).toBe(`${process.pid} ${await startOf(process.pid)}`);
+    expect((await readdir(folder)).filter((name) => name.includes("."))).toEqual([]);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "@x1agent/contract";
 
@@ -28,7 +28,9 @@ const lives = async ({ pid, start }: Holder): Promise<boolean> => (await startOf
 
 /**
  * Host uids of workspaces, two each, shared between all services of the machine: two services that took the same uid
- * would end each other's processes. A claim is a file that only one can create; that of a dead process is taken over.
+ * would end each other's processes. A claim is a file that only one can create. That of a dead process is taken over by one
+ * of those who see that: the one who creates the file that names it (`<uid>.<pid>.<start>`), looks again, and moves that file
+ * in its place. Removing it first would let a second one remove the claim of the first.
  */
 export class UidRange {
   readonly #start: number;
@@ -62,43 +64,74 @@ export class UidRange {
     );
   }
 
-  async #holderOf(uid: number): Promise<Holder | null> {
-    const text = await readFile(join(this.#folder, String(uid)), "utf8").catch(() => "");
-    const [pid = "", start = ""] = text.trim().split(" ");
-    return start ? { pid: Number(pid), start } : null;
+  #read(uid: number): Promise<string> {
+    return readFile(join(this.#folder, String(uid)), "utf8").catch(() => "");
   }
 
   async #claim(uid: number): Promise<boolean> {
     const path = join(this.#folder, String(uid));
-    let inherited = false;
-    for (let tries = 0; tries < 2; tries += 1) {
-      try {
-        const file = await open(path, "wx", 0o600);
-        await file.writeFile(`${process.pid} ${await startOf(process.pid)}`);
-        await file.close();
-        if (inherited) await this.#evict(uid);
-        return true;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-        const holder = await this.#holderOf(uid);
-        if (holder ? await lives(holder) : await isFresh(path)) return false;
-        await rm(path, { force: true });
-        inherited = true;
-      }
+    if (await create(path, await own())) return true;
+    const text = await this.#read(uid);
+    if (!(await this.#replace(uid, text, (mine) => rename(mine, path)))) return false;
+    await this.#evict(uid);
+    return true;
+  }
+
+  /** Replaces the claim that said `text`, if its holder is dead and nobody else does; false otherwise. */
+  async #replace(uid: number, text: string, by: (mine: string) => Promise<void>): Promise<boolean> {
+    const holder = holderIn(text);
+    const path = join(this.#folder, String(uid));
+    if (holder ? await lives(holder) : await isFresh(path)) return false;
+    const mine = join(this.#folder, `${uid}.${holder ? `${holder.pid}.${holder.start}` : "unwritten"}`);
+    if (!(await create(mine, await own()))) {
+      // Left by a process that was killed right here.
+      if (!(await isFresh(mine))) await rm(mine, { force: true });
+      return false;
     }
-    return false;
+    try {
+      // Another one may have done all this since `text` was read.
+      if ((await this.#read(uid)) !== text) return false;
+      await by(mine);
+      return true;
+    } finally {
+      await rm(mine, { force: true });
+    }
   }
 
   /** Whether processes of this uid may be ended for a workspace that `ownerPid` started: it is ours, or its owner is gone and nobody took it since. */
   async mayEnd(uid: number, ownerPid: number): Promise<boolean> {
-    const holder = await this.#holderOf(uid);
+    const holder = holderIn(await this.#read(uid));
     if (!holder || holder.pid === process.pid) return true;
     return holder.pid === ownerPid && !(await lives(holder));
   }
 
   async release(uid: number): Promise<void> {
-    const holder = await this.#holderOf(uid);
-    if (!holder || holder.pid === process.pid || !(await lives(holder)))
-      await rm(join(this.#folder, String(uid)), { force: true });
+    const path = join(this.#folder, String(uid));
+    const text = await this.#read(uid);
+    if (holderIn(text)?.pid === process.pid) await rm(path, { force: true });
+    else await this.#replace(uid, text, () => rm(path, { force: true }));
+  }
+}
+
+const own = async (): Promise<string> => `${process.pid} ${await startOf(process.pid)}`;
+
+function holderIn(text: string): Holder | null {
+  const [pid = "", start = ""] = text.trim().split(" ");
+  return start ? { pid: Number(pid), start } : null;
+}
+
+/** Creates a file with this text; false when it is there. */
+async function create(path: string, text: string): Promise<boolean> {
+  try {
+    const file = await open(path, "wx", 0o600);
+    try {
+      await file.writeFile(text);
+    } finally {
+      await file.close();
+    }
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
   }
 }
