@@ -1,4 +1,7 @@
-/** A provider that answers at once: reads the whole body, then one event with final usage. Prints `{port}`. */
+/**
+ * A provider: reads the whole body, then one event with final usage, at once or, where a request's id says `wait-<ms>`, that
+ * much later, as a real one thinks. Prints `{port}`.
+ */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -18,10 +21,9 @@ const answer = Buffer.from(
 );
 const server = createServer({ noDelay: true, keepAliveTimeout: 600_000 }, (request, response) => {
   request.resume();
-  request.on("end", () => {
-    response.writeHead(200, { "content-type": "text/event-stream" });
-    response.end(answer);
-  });
+  const [, wait] = /^wait-(\d{1,4})$/.exec(String(request.headers["x-client-request-id"])) ?? [];
+  const reply = () => response.writeHead(200, { "content-type": "text/event-stream" }).end(answer);
+  request.on("end", () => (wait === undefined ? reply() : setTimeout(reply, Number(wait))));
 });
 server.listen(0, "127.0.0.1", () => console.log(JSON.stringify({ port: (server.address() as AddressInfo).port })));
 process.once("SIGTERM", () => process.exit(0));
