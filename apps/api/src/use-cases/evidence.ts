@@ -50,10 +50,13 @@ export async function sealEvidence(
   if (!expectedOld.ok) return expectedOld;
   const pullRequest = pullRequestText({ title, record, agentSummary, lead: input.lead ?? [] });
   const subject = approvalSubject({ record, evidenceId, expectedOld: expectedOld.value, pullRequest });
-  await store(deps.blobs, record, subject.recordDigest);
-  await store(deps.blobs, pullRequest, subject.pullRequestDigest);
   const digest = approvalDigest(subject);
-  await store(deps.blobs, subject, digest);
+  // Each waits for the disk twice; all are there before anybody is told of one.
+  await Promise.all([
+    store(deps.blobs, record, subject.recordDigest),
+    store(deps.blobs, pullRequest, subject.pullRequestDigest),
+    store(deps.blobs, subject, digest),
+  ]);
   return accept({
     evidenceId,
     record,

@@ -66,8 +66,10 @@ export async function saveProgress(
     collectChange(workspace, { base: base.commit, file, ...(signal ? { signal } : {}) }),
   ]);
   const bundle = collected.ok && collected.value.file ? await readFile(collected.value.file) : null;
-  const homeBlob = home ? await deps.blobs.put(home) : null;
-  const workBlob = bundle ? await deps.blobs.put(bundle) : null;
+  const [homeBlob, workBlob] = await Promise.all([
+    home ? deps.blobs.put(home) : null,
+    bundle ? deps.blobs.put(bundle) : null,
+  ]);
   await deps.db.tenant(job.organizationId, (tx) =>
     saveSession(tx, job.organizationId, job.id, {
       ...{ attemptId: attempt.id, runtime: manifest.name },
@@ -334,7 +336,24 @@ export async function seal(
   reason: "budget_exceeded" | "verification_passed" | string,
 ): Promise<RoundEnd> {
   const { attempt, base } = live;
-  const project = await deps.db.tenant(job.organizationId, (tx) => getProject(tx, job.projectId));
+  // Nothing of these two depends on what is found out below.
+  const stored = Promise.all([
+    deps.blobs.put(imported.diff),
+    deps.git
+      .packOf(live.jobRepository, imported.commit, base.commit, job.merge?.onto ?? undefined)
+      .then((pack) => deps.blobs.put(pack)),
+  ]);
+  stored.catch(() => {});
+  const [project, money, egressBlocked, origin] = await deps.db.tenant(
+    job.organizationId,
+    async (tx) =>
+      [
+        await getProject(tx, job.projectId),
+        await jobMoney(tx, job.id),
+        await blockedHosts(tx, attempt.id),
+        await getOrigin(tx, job.id),
+      ] as const,
+  );
   const policy = project?.approval ?? {
     mode: "person" as const,
     maxFiles: 0,
@@ -342,11 +361,6 @@ export async function seal(
     maxCostMicros: 0,
     paths: [],
   };
-  const [money, egressBlocked, origin] = await deps.db.tenant(
-    job.organizationId,
-    async (tx) =>
-      [await jobMoney(tx, job.id), await blockedHosts(tx, attempt.id), await getOrigin(tx, job.id)] as const,
-  );
   const credential = (await deps.credential?.(job.organizationId, job, "read")) ?? accept(null);
   if (!credential.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: credential.detail };
   const evidenceId = newId("evd");
@@ -383,12 +397,7 @@ export async function seal(
   });
   if (!sealed.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: sealed.detail };
   const { record, recordDigest, approvalDigest, subject, pullRequest } = sealed.value;
-  const [diffBlob, packBlob] = await Promise.all([
-    deps.blobs.put(imported.diff),
-    deps.git
-      .packOf(live.jobRepository, imported.commit, base.commit, job.merge?.onto ?? undefined)
-      .then((pack) => deps.blobs.put(pack)),
-  ]);
+  const [diffBlob, packBlob] = await stored;
   const decision =
     reason !== "verification_passed"
       ? { kind: "person" as const, reasons: [] }
