@@ -20,7 +20,8 @@ export default defineConfig({
           name: "unit",
           include: [...here("*.test.ts"), "*.test.ts"],
           exclude: [...exclude, "**/*.int.test.ts", "**/*.e2e.test.ts"],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
+          maxWorkers: 2,
         },
       },
       {

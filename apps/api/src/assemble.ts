@@ -356,15 +356,17 @@ async function createRuntimes({ options, log }: Foundation, tests: SelfTests): P
   return shelf;
 }
 
-/** Calls `read` again only when the last answer is older than `ms`; a failure is not remembered. */
+/** Calls `read` again only when the last answer is older than `ms`; neither a failure nor a missing level is remembered. */
 function remembered(read: () => Promise<IsolationLevel | null>, ms: number): () => Promise<IsolationLevel | null> {
   let last: { at: number; answer: Promise<IsolationLevel | null> } | undefined;
   return () => {
     if (!last || performance.now() - last.at > ms) {
       const entry = { at: performance.now(), answer: read() };
-      entry.answer.catch(() => {
+      // What is missing now may be there the next time: a machine that was too busy to show it, a setting that was changed.
+      const forget = () => {
         if (last === entry) last = undefined;
-      });
+      };
+      entry.answer.then((level) => level === null && forget(), forget);
       last = entry;
     }
     return last.answer;

@@ -72,7 +72,8 @@ export type LocalDriverOptions = {
 
 const SIDECAR_READY_MS = 30_000;
 const SIDECAR_LIMITS = { memoryBytes: 1024 ** 3, processes: 256 };
-const PROBE_MS = 5_000;
+/** What a kernel forbids fails at once; what works may take its time on a busy machine. */
+const PROBE_MS = 30_000;
 /** Largest single file; the disk limit counts all. */
 const FILE_BYTES = 8 * 1024 ** 3;
 /** Longest path of a unix socket, with its end mark. */
@@ -922,7 +923,7 @@ async function probeMachine(options: LocalDriverOptions): ReturnType<WorkspaceDr
           "mount -t proc proc /proc",
         ]),
   ];
-  const tried = await tryProgram(attempt[0] as string, attempt.slice(1), PROBE_MS - 1_000);
+  const tried = await tryProgram(attempt[0] as string, attempt.slice(1), PROBE_MS);
   checks.push({
     name: "namespaces",
     ok: tried.ok,

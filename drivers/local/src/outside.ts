@@ -94,7 +94,7 @@ export async function findOutside(
     "x1-try",
     ...nested,
   ];
-  const tried = await tryProgram(whole[0] as string, whole.slice(1), 4_000);
+  const tried = await tryProgram(whole[0] as string, whole.slice(1), 30_000);
   const block = tried.ok ? subordinateBlock(tried.output) : null;
   if (!block)
     return same(`newuidmap does not give you subordinate uids: ${tried.detail.slice(-200) || "no block of them"}`);
