@@ -156,6 +156,39 @@ describe.skipIf(lacksBrowser)(`forges in the web app${lacksBrowser ? ` (${lacksB
     }
   });
 
+  it("an app is registered from its manifest and installed, by clicks alone", async () => {
+    const github = await GithubStandIn.start();
+    try {
+      github.user("alice");
+      github.organization("acme", { owners: ["alice"], members: [], base: "write" });
+      const page = await site.signedIn("/settings/connections");
+      await page.getByRole("button", { name: "Register a GitHub App" }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByLabel("Organization").fill("acme");
+      await dialog.getByRole("textbox", { name: "Address" }).fill(github.url);
+      expect(await accessibilityFindings(page)).toEqual([]);
+      await dialog.getByRole("button", { name: "Go on to GitHub" }).click();
+      // Our page with what the app may do, then GitHub's own two.
+      await page.getByRole("heading", { name: "Register a GitHub App" }).waitFor(slow);
+      await page.getByText(/contents, issues, pull requests and checks/).waitFor();
+      await page.getByRole("button", { name: "Go on to GitHub" }).click();
+      await page.getByRole("button", { name: "Create GitHub App for acme" }).click(slow);
+      await page.getByRole("button", { name: "Install on acme" }).click(slow);
+      await page.getByText("acme is connected.").waitFor(slow);
+      await page.getByRole("link", { name: "Open x1agent" }).click();
+      await page.goto(`${site.service.url}/settings/connections`);
+      const connected = page.getByRole("article", { name: "acme", exact: true });
+      await connected.getByText(/by an app, as .*\[bot\]/).waitFor(slow);
+      await connected.getByText("active").waitFor();
+      // A browser asks for an icon wherever it is.
+      expect(github.misfits.filter(({ path }) => path !== "/favicon.ico")).toEqual([]);
+      // The forge's pages are another site: the browser was there because it was sent there.
+      expect(site.trespasses.splice(0).filter((trespass) => !trespass.startsWith(`asked ${github.url}/`))).toEqual([]);
+    } finally {
+      await github.close();
+    }
+  });
+
   it("connections show their state, what they lack and what is left of the rate limit", async () => {
     const page = await site.signedIn();
     await played(page);
