@@ -174,7 +174,10 @@ try {
     providers: "/providers",
     audit: "/audit",
     settings: "/settings",
+    people: "/settings/people",
   };
+  await service.client.addMember({ body: { name: "Grace Hopper", signInName: "grace@example.com", role: "reviewer" } });
+  for await (const _ of service.client.lines("testRuntime", { params: { name: runtime } }));
   for (const [size, viewport] of Object.entries(sizes))
     for (const colorScheme of ["light", "dark"] as const) {
       if (forDocs) continue;

@@ -214,7 +214,12 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
     case "plan.updated":
       return { kind: "plan", entries: (p.entries ?? []) as { content: string; status: string }[] };
     case "job.state":
-      return { kind: "state", text: plain(p.to), detail: words(plain(p.reason), p.detail), by: personIn(p.actor) };
+      return {
+        kind: "state",
+        text: plain(p.to),
+        detail: [plain(p.reason), text(p.detail)].filter(Boolean).join(": "),
+        by: personIn(p.actor),
+      };
     case "command.ended":
       return {
         kind: "command",
@@ -287,7 +292,7 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
         "quiet",
         p.commit === null
           ? "nothing was collected"
-          : `collected ${text(p.files)} files, +${text(p.insertions)} −${text(p.deletions)}`,
+          : `collected ${text(p.files)} ${p.files === 1 ? "file" : "files"}, +${text(p.insertions)} −${text(p.deletions)}`,
       );
     case "approval.recorded": {
       const comments = Array.isArray(p.comments) ? (p.comments as { path: string; line: number; text: string }[]) : [];
