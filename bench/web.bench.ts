@@ -37,7 +37,7 @@ async function probes(
   rounds: number,
 ): Promise<{ pixel: number[]; stream: number[]; perSecond: number }> {
   const { client } = site.service;
-  const { id } = await site.service.create({ goal: "[[events 500]] [[sleep 0.5]] ".repeat(120) });
+  const { id } = await site.service.create({ goal: "[[events 500]] [[sleep 0.5]] ".repeat(400) });
   await site.service.reach(id, "running");
   const page = await site.signedIn(`/jobs/${id}`);
   await page.getByRole("region", { name: "Story" }).waitFor();
