@@ -232,6 +232,8 @@ export async function movedBase(
   };
   if (!(await gatherMerge(deps, job, merge, credential, signal)).ok) return null;
   const jobRepository = deps.git.jobRepositoryPath(job.id);
+  // A history that does not hold the base, such as another repository's, did not go forward: publishing refuses it.
+  if ((await deps.git.commonCommit(jobRepository, record.base, tip.value)) !== record.base) return null;
   const tool = await openWorkspace(deps, { job, attempt: { id: evidence.attemptId }, purpose: "tool", jobRepository });
   const file = join(deps.dataDir, "jobs", `${evidence.attemptId}.merge`);
   try {
