@@ -9,7 +9,9 @@ import {
   leaveWatch,
   linkProject,
   listFollowUps,
+  noteConnection,
   notePullRequest,
+  openJobsOnIssue,
   saveApp,
   saveConnection,
   savePullRequest,
@@ -335,6 +337,48 @@ describe("an issue", () => {
     await new Promise((settle) => setTimeout(settle, 600));
     expect(started).toMatchObject([{ trigger: "label", triggeredBy: "ann", issueNumber: 3 }]);
     expect(forge.said.size).toBe(1);
+  });
+
+  it("is one connection's to follow where several reach its repository, an app's before a token's", async () => {
+    const other = await inOrg((tx) =>
+      saveConnection(tx, org, {
+        ...{ forge: "hub", baseUrl: "https://forge.example", kind: "token", appId: null, installation: null },
+        ...{ account: "ann", actsAs: "ann", permissions: {}, missing: [], createdBy: user },
+      }),
+    );
+    const { id, fullName, cloneUrl, webUrl, defaultBranch } = forge.repository;
+    const at = { connectionId: other.id, externalId: id };
+    const origin = (jobId: string, connectionId: string) => ({
+      ...{ jobId, organizationId: org, connectionId, repository: "7", issueNumber: 3, issueUrl: null },
+      ...{ issueTitle: null, issueDigest: null, trust: "member" as const, trigger: "web" as const, triggeredBy: null },
+      facts: {},
+    });
+    await inOrg(async (tx) => {
+      await saveRepository(tx, org, { ...at, fullName, cloneUrl, webUrl, defaultBranch, facts: {} });
+      await linkProject(tx, at, project);
+    });
+    forge.issue(3);
+    await watch();
+    forge.label(3, "ann", "x1");
+    forge.comment(3, "ann", "/x1 status");
+    await expect.poll(() => forge.said.size, until).toBe(2);
+    const calls = forge.calls;
+    await expect.poll(() => forge.calls, until).toBeGreaterThan(calls + 10);
+    expect(started.map(({ connectionId }) => connectionId)).toEqual([connection.id]);
+    expect(forge.said.size).toBe(2);
+    // Nor does one of them begin what the other has begun.
+    const jobId = await published(9);
+    await inOrg((tx) => createOrigin(tx, origin(jobId, connection.id)));
+    const open = (connectionId: string) =>
+      inOrg((tx) => openJobsOnIssue(tx, { connectionId, repository: "7", issueNumber: 3 }));
+    expect(await open(other.id)).toMatchObject([{ jobId, pullRequest: 9 }]);
+    expect(await open(other.id)).toEqual(await open(connection.id));
+    // Without the app the token's connection does it.
+    await inOrg((tx) => noteConnection(tx, connection.id, { state: "unauthorized" }));
+    forge.issue(4);
+    forge.label(4, "ann", "x1");
+    await expect.poll(() => started.length, until).toBe(2);
+    expect(started[1]).toMatchObject({ connectionId: other.id, issueNumber: 4 });
   });
 
   it("is answered once for each command, and outsiders' are not", async () => {

@@ -7,6 +7,7 @@ import {
   failDeliveries,
   leaveWatch,
   listConnections,
+  listFollowedRepositories,
   listUsedRepositories,
   pruneDeliveries,
   pullRequestsToLookAt,
@@ -250,7 +251,7 @@ async function look(cycle: Cycle, deliveries: readonly Delivery[], seenUntil: st
     );
   // A project may be younger than this round.
   await linkProjects(cycle);
-  const used = await cycle.tenant((tx) => listUsedRepositories(tx, connection.id));
+  const used = await cycle.tenant((tx) => listFollowedRepositories(tx, connection.id));
   const pulls = new Set(rows.map(({ repository, number }) => `${repository} ${number}`));
   const issues = new Set<string>();
   // A missed one names no issue: all that changed in the repository are asked for.
@@ -290,8 +291,8 @@ async function linkProjects(cycle: Cycle): Promise<void> {
 /** Issues that changed since the last time, in repositories that projects use, or in those of them that are named. */
 async function pollIssues(cycle: Cycle, seenUntil: string | null, only?: ReadonlySet<string>): Promise<string | null> {
   let newest = seenUntil ?? cycle.connection.createdAt;
-  for (const known of await cycle.tenant((tx) => listUsedRepositories(tx, cycle.connection.id))) {
-    if (known.state !== "active" || !known.projectId || only?.has(known.externalId) === false) continue;
+  for (const known of await cycle.tenant((tx) => listFollowedRepositories(tx, cycle.connection.id))) {
+    if (!known.projectId || only?.has(known.externalId) === false) continue;
     const repository = await cycle.repository(known.externalId);
     if (!repository?.hasIssues) continue;
     let cursor: string | undefined;

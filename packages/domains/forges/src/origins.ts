@@ -87,21 +87,22 @@ export async function findTriggered(tx: Tx, connectionId: string, key: string): 
 export type JobOnIssue = { jobId: string; state: string; pullRequest: number | null };
 
 /**
- * Open jobs on one issue, newest first. Takes a lock on the issue for the length of the transaction, so that two who ask at
+ * Open jobs on one issue, whichever connection to its forge they were begun through, newest first. Takes a lock on the issue for the length of the transaction, so that two who ask at
  * the same time are answered one after the other.
  */
 export async function openJobsOnIssue(
   tx: Tx,
   at: { connectionId: string; repository: string; issueNumber: number },
 ): Promise<JobOnIssue[]> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`issue:${at.connectionId}:${at.repository}:${at.issueNumber}`}, 0))`.execute(
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`issue:${at.repository}:${at.issueNumber}`}, 0))`.execute(
     tx,
   );
   return rows(
     tx,
     sql<JobOnIssue>`select job.id as "jobId", job.state, case when pull_request.state = 'open' then pull_request.number end as "pullRequest"
     from job_origin join job on job.id = job_origin.job_id left join pull_request on pull_request.job_id = job.id
-    where job_origin.connection_id = ${at.connectionId} and job_origin.repository = ${at.repository} and job_origin.issue_number = ${at.issueNumber}
+    where job_origin.connection_id in (select c.id from forge_connection c join forge_connection own on own.id = ${at.connectionId} and own.forge = c.forge and own.base_url = c.base_url)
+      and job_origin.repository = ${at.repository} and job_origin.issue_number = ${at.issueNumber}
       and (not job.state = any(${[...terminalStates]}) or pull_request.state = 'open') order by job.id desc limit 20`,
   );
 }

@@ -116,6 +116,25 @@ export async function listUsedRepositories(tx: Tx, connectionId: string): Promis
   ).map(present);
 }
 
+/**
+ * Those of them whose issues this connection follows: where several reach the same repository one does, an app before a token,
+ * the newest of several. Else each would answer what is said there.
+ */
+export async function listFollowedRepositories(tx: Tx, connectionId: string): Promise<KnownRepository[]> {
+  return (
+    await rows(
+      tx,
+      sql<RepositoryRow>`select r.* from forge_repository r join forge_connection c on c.id = r.connection_id
+      where r.connection_id = ${connectionId} and r.project_id is not null and r.state = 'active'
+        and not exists (select 1 from forge_repository other join forge_connection o on o.id = other.connection_id
+          where other.external_id = r.external_id and other.project_id is not null and other.state = 'active' and o.state = 'active'
+            and o.id <> c.id and o.forge = c.forge and o.base_url = c.base_url
+            and (o.kind = 'app', o.id) > (c.kind = 'app', c.id))
+      order by r.external_id limit 1000`,
+    )
+  ).map(present);
+}
+
 export async function linkProject(
   tx: Tx,
   at: { connectionId: string; externalId: string },
