@@ -358,13 +358,19 @@ describe("an issue", () => {
       await linkProject(tx, at, project);
     });
     forge.issue(3);
-    await watch();
+    // Whoever asks, and not only what came of it.
+    const asked: string[] = [];
+    const start = async ({ connectionId, issueNumber }: TriggeredStart) => {
+      asked.push(`${connectionId} ${issueNumber}`);
+      return accept({ jobId: `job_${issueNumber}` });
+    };
+    await watch({ start });
     forge.label(3, "ann", "x1");
     forge.comment(3, "ann", "/x1 status");
     await expect.poll(() => forge.said.size, until).toBe(2);
     const calls = forge.calls;
     await expect.poll(() => forge.calls, until).toBeGreaterThan(calls + 10);
-    expect(started.map(({ connectionId }) => connectionId)).toEqual([connection.id]);
+    expect(asked).toEqual([`${connection.id} 3`]);
     expect(forge.said.size).toBe(2);
     // Nor does one of them begin what the other has begun.
     const jobId = await published(9);
@@ -377,8 +383,7 @@ describe("an issue", () => {
     await inOrg((tx) => noteConnection(tx, connection.id, { state: "unauthorized" }));
     forge.issue(4);
     forge.label(4, "ann", "x1");
-    await expect.poll(() => started.length, until).toBe(2);
-    expect(started[1]).toMatchObject({ connectionId: other.id, issueNumber: 4 });
+    await expect.poll(() => asked, until).toEqual([`${connection.id} 3`, `${other.id} 4`]);
   });
 
   it("is answered once for each command, and outsiders' are not", async () => {

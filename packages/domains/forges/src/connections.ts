@@ -1,5 +1,5 @@
 import type { Actor } from "@x1agent/contract";
-import { newId, row, rows, sql, storableJson, storableText, type Tx } from "@x1agent/kernel";
+import { newId, type RawBuilder, row, rows, sql, storableJson, storableText, type Tx } from "@x1agent/kernel";
 import type { ConnectionKind, ConnectionState } from "./model.ts";
 
 /** An app that this installation registered at a forge. Its private key and webhook secret are stored secrets of `appSecretNames`. */
@@ -160,6 +160,10 @@ export async function getConnection(tx: Tx, connectionId: string): Promise<Conne
   const found = await row(tx, sql<ConnectionRow>`select * from forge_connection where id = ${connectionId}`);
   return found && present(found);
 }
+
+/** Ids of all connections to the forge that one leads to: what the forge numbers is the same through each of them. */
+export const connectionsAlike = (connectionId: string): RawBuilder<unknown> =>
+  sql`(select alike.id from forge_connection alike join forge_connection own on own.id = ${connectionId} and own.forge = alike.forge and own.base_url = alike.base_url)`;
 
 /** Oldest first; removed ones only with `all`. */
 export async function listConnections(tx: Tx, filter: { all?: boolean; appId?: string } = {}): Promise<Connection[]> {

@@ -1,5 +1,6 @@
 import { type TrustLabel, terminalStates } from "@x1agent/contract";
 import { row, rows, sql, storableJson, storableText, type Tx } from "@x1agent/kernel";
+import { connectionsAlike } from "./connections.ts";
 import type { Trigger } from "./model.ts";
 
 /** What a job came from. */
@@ -78,7 +79,7 @@ export async function findTriggered(tx: Tx, connectionId: string, key: string): 
     tx,
     sql<{
       id: string;
-    }>`select job_id as id from job_origin where connection_id = ${connectionId} and facts->>'key' = ${key} limit 1`,
+    }>`select job_id as id from job_origin where connection_id in ${connectionsAlike(connectionId)} and facts->>'key' = ${key} limit 1`,
   );
   return found?.id ?? null;
 }
@@ -101,7 +102,7 @@ export async function openJobsOnIssue(
     tx,
     sql<JobOnIssue>`select job.id as "jobId", job.state, case when pull_request.state = 'open' then pull_request.number end as "pullRequest"
     from job_origin join job on job.id = job_origin.job_id left join pull_request on pull_request.job_id = job.id
-    where job_origin.connection_id in (select c.id from forge_connection c join forge_connection own on own.id = ${at.connectionId} and own.forge = c.forge and own.base_url = c.base_url)
+    where job_origin.connection_id in ${connectionsAlike(at.connectionId)}
       and job_origin.repository = ${at.repository} and job_origin.issue_number = ${at.issueNumber}
       and (not job.state = any(${[...terminalStates]}) or pull_request.state = 'open') order by job.id desc limit 20`,
   );

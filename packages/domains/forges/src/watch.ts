@@ -1,4 +1,5 @@
 import { row, rows, sql, type Tx } from "@x1agent/kernel";
+import { connectionsAlike } from "./connections.ts";
 
 /** One process at a time follows a connection. Null when another does. `due` says that its poll is due; the clock is the database's. */
 export async function takeWatch(
@@ -54,13 +55,13 @@ export async function releaseWatches(tx: Tx, instance: string): Promise<void> {
   );
 }
 
-/** Which of these triggers were answered before, whether found by a delivery or by a poll. */
+/** Which of these triggers were answered before, whether found by a delivery or by a poll, through whichever connection to the forge. */
 export async function answeredTriggers(tx: Tx, connectionId: string, keys: readonly string[]): Promise<Set<string>> {
   const found = await rows(
     tx,
     sql<{
       key: string;
-    }>`select key from forge_trigger where connection_id = ${connectionId} and key = any(${[...keys]})`,
+    }>`select key from forge_trigger where connection_id in ${connectionsAlike(connectionId)} and key = any(${[...keys]})`,
   );
   return new Set(found.map(({ key }) => key));
 }
