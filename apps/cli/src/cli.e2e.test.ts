@@ -154,7 +154,8 @@ describe("the installation by the command line", () => {
       "--follow-quiet",
       "5",
     ];
-    await x.json("projects", "set", made.id, ...pull, ...follow);
+    const content = ["--submodules", "same-owner", "--lfs", "20", "--partial", "never"];
+    await x.json("projects", "set", made.id, ...pull, ...follow, ...content);
     // What is not named stays as it was.
     await x.json("projects", "set", made.id, "--follow-round", "none", "--pull-label", "none");
     expect(Project.parse(await x.json("projects", "show", made.id))).toMatchObject({
@@ -167,6 +168,7 @@ describe("the installation by the command line", () => {
         rounds: [],
         maxRounds: 5,
       },
+      content: { submodules: "same_owner", submoduleHosts: [], lfsMegabytes: 20, partial: "never" },
     });
     expect((await x.x1(["projects", "show", made.id])).out).toMatch(/begun by comment .*with admin or more/);
     expect((await x.x1(["projects", "set", made.id, "--follow-trigger", "wind"])).code).toBe(2);

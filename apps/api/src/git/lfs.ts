@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createWriteStream, existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
@@ -25,6 +25,7 @@ export type Pointer = { oid: string; size: number };
 const MEGABYTE = 1024 ** 2;
 const MAX_FILES = 5_000;
 const BATCH = 100;
+const DAY_MS = 86_400_000;
 const media = "application/vnd.git-lfs+json";
 
 /** Reads a pointer file strictly; null for anything else, and for pointers with extensions. Pure. */
@@ -116,6 +117,13 @@ export async function fetchLfs(
   left(tooMuch, `beyond ${policy.lfsMegabytes} MB in all`);
   const store = join(base.mirror, "x1-lfs");
   await mkdir(store, { recursive: true });
+  // What a killed download left; one that runs now is younger.
+  for (const name of await readdir(store))
+    if (
+      name.startsWith("tmp-") &&
+      Date.now() - ((await stat(join(store, name)).catch(() => null))?.mtimeMs ?? 0) > DAY_MS
+    )
+      await rm(join(store, name), { force: true });
   const blobs = new Map<string, string>();
   for (const oid of chosen.keys()) {
     const known = existsSync(join(store, oid)) ? (await readFile(join(store, oid), "latin1")).trim() : "";

@@ -103,9 +103,13 @@ describe("a change that waits for approval", () => {
     await expect(
       x1.client.decide({ params: { jobId: id }, body: { decision: "approve", digest } }),
     ).rejects.toMatchObject({ code: "digest_mismatch" });
+    // The base moves again while people look: what they approve then is not pushed either.
+    const again = await github.as("bob").push(name, "main", { "add.mjs": "export const add = (x, y) => x - y;\n" });
+    const second = await approve(id);
+    await laidAnew(id, second);
     await approve(id);
     const done = await x1.reach(id, "succeeded");
-    expect(await parents(name, done.publishedCommit ?? "")).toEqual([moved]);
+    expect(await parents(name, done.publishedCommit ?? "")).toEqual([again]);
     expect(await file(name, done.targetBranch ?? "", "add.mjs")).toBe("export const add = (a, b) => a + b; // ours\n");
     expect(await x1.workspacesOf(id)).toEqual([]);
   });
@@ -145,7 +149,7 @@ describe("a repository that refers to more than it holds", () => {
     const linked = await git.commitTree({ tree: tree.trim(), parents, message: "Link", author });
     await git.updateRef("refs/heads/main", linked);
     const sum = createHash("sha256").update(content).digest("hex");
-    const project = await x1.client.createProject({
+    await x1.client.createProject({
       body: {
         ...{ repository: github.cloneUrl(name), runtime },
         verify: `bash check.sh && test -f lib/lib.txt && sha256sum data.bin | grep -q ${sum}`,
@@ -153,7 +157,10 @@ describe("a repository that refers to more than it holds", () => {
       },
     });
     const goal = `${fix}[[shell cat lib/lib.txt > seen.txt; wc -c < data.bin >> seen.txt]]`;
-    const { id } = await x1.client.createJob({ body: { projectId: project.id, goal } as never });
+    const issue = await github.as("alice").openIssue(name, { title: "read it all", body: goal });
+    const { id } = await x1.client.createIssueJob({
+      body: { repository: name, number: issue.number, runtime, again: false, ask: false },
+    });
     await x1.reach(id, "awaiting_approval");
     const { record } = await x1.evidenceOf(id);
     expect(record.notes).toEqual([

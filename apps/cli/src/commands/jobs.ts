@@ -10,7 +10,7 @@ import type { SetExit } from "../program.ts";
 import { forgeFacts, jobFacts, stateText, table, visibleLine } from "../render/index.ts";
 import { parseIssue } from "./github.ts";
 import { count, jobIdOf, usd } from "./options.ts";
-import { forgeOptions, forgeSettings, projectFacts } from "./project-options.ts";
+import { contentOptions, contentSettings, forgeOptions, forgeSettings, projectFacts } from "./project-options.ts";
 
 const state = (text: string): JobState => {
   const parsed = JobState.safeParse(text);
@@ -318,7 +318,7 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
       context.print(project, () => projectFacts(project, context.style));
     });
   const projectOptions = (command: Command) =>
-    forgeOptions(command)
+    contentOptions(forgeOptions(command))
       .option("--name <text>")
       .option("--setup <command>")
       .option("--verify <command>")
@@ -327,24 +327,7 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
       .option("--branch <name>", "default branch")
       .option("--rounds <n>", "turns that may follow a failed verification", count)
       .option("--verify-network", "let the verify command reach the network")
-      .option("--isolation <level>", "least isolation", isolation)
-      .option("--submodules <which>", "fetch submodules: none, same-owner, or hosts by name (comma)")
-      .option("--lfs <megabytes>", "fetch content kept in Git LFS up to so much; 0: pointers", count)
-      .option("--partial <when>", "without earlier versions of files: auto, always or never");
-  /** What of the repository is fetched; the service says what it does not know. */
-  const contentBody = ({ submodules, lfs, partial }: Record<string, unknown>) => {
-    const which = submodules === undefined ? undefined : String(submodules).toLowerCase().replace("-", "_");
-    const named = which !== undefined && which !== "none" && which !== "same_owner";
-    return {
-      ...(which === undefined
-        ? {}
-        : named
-          ? { submodules: "hosts", submoduleHosts: String(submodules).toLowerCase().split(",") }
-          : { submodules: which, submoduleHosts: [] }),
-      ...(lfs === undefined ? {} : { lfsMegabytes: lfs }),
-      ...(partial === undefined ? {} : { partial }),
-    };
-  };
+      .option("--isolation <level>", "least isolation", isolation);
   const projectBody = (options: Record<string, unknown>) => {
     const { name, setup, verify, runtime, model, branch, rounds, verifyNetwork, isolation: level } = options;
     const all = {
@@ -358,11 +341,10 @@ export function addJobCommands(program: Command, setExit: SetExit): void {
       verifyNetwork,
       minIsolation: level,
     };
-    const content = contentBody(options);
     return {
       ...Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
       ...forgeSettings(options),
-      ...(Object.keys(content).length > 0 ? { content: content as never } : {}),
+      ...contentSettings(options),
     };
   };
   projectOptions(projects.command("create <repository>").description("make one")).action(

@@ -1,4 +1,6 @@
 import {
+  type ContentPolicy,
+  defaultContent,
   defaultFollow,
   defaultPullRequests,
   type FollowPolicy,
@@ -60,6 +62,36 @@ export const forgeOptions = (command: Command): Command =>
       new Option("--follow-closed <what>", "what becomes of a job whose issue is closed").choices(["ask", "cancel"]),
     );
 
+type Submodules = Pick<ContentPolicy, "submodules" | "submoduleHosts">;
+const hostPattern = /^[a-z0-9.-]+(:[0-9]{1,5})?$/;
+/** `none`, `same-owner`, or names of hosts. */
+function submodules(text: string): Submodules {
+  if (text === "none") return { submodules: "none", submoduleHosts: [] };
+  if (text === "same-owner") return { submodules: "same_owner", submoduleHosts: [] };
+  const submoduleHosts = text.toLowerCase().split(",");
+  if (!submoduleHosts.every((host) => hostPattern.test(host)))
+    throw new InvalidArgumentError("One of: none, same-owner, or hosts such as git.example,other.example:8443.");
+  return { submodules: "hosts", submoduleHosts };
+}
+
+/** Options for what of a repository is fetched beyond the files of its base. */
+export const contentOptions = (command: Command): Command =>
+  command
+    .option("--submodules <which>", "fetch submodules: none, same-owner, or hosts with a comma between", submodules)
+    .option("--lfs <megabytes>", "fetch content kept in Git LFS up to so much; 0 leaves the pointers", count)
+    .addOption(
+      new Option("--partial <when>", "fetch no earlier versions of files").choices(["auto", "always", "never"]),
+    );
+
+/** What of these options was given, as the API takes it. Pure. */
+export function contentSettings(options: Record<string, unknown>): { content?: Partial<ContentPolicy> } {
+  const content = given({
+    ...(options.submodules as Submodules | undefined),
+    ...{ lfsMegabytes: options.lfs, partial: options.partial },
+  });
+  return content ? { content } : {};
+}
+
 const given = (values: Record<string, unknown>): Record<string, unknown> | null => {
   const found = Object.entries(values).filter(([, value]) => value !== undefined);
   return found.length > 0 ? Object.fromEntries(found) : null;
@@ -90,6 +122,8 @@ const list = (values: readonly string[]) =>
 export function projectFacts(project: Project, style: Style): string {
   const pulls = { ...defaultPullRequests, ...project.pullRequests };
   const follow = { ...defaultFollow, ...project.follow };
+  const content = { ...defaultContent, ...project.content };
+  const from = content.submodules === "hosts" ? list(content.submoduleHosts) : content.submodules.replace("_", " ");
   const lines: [string, string][] = [
     ["project", project.id],
     ["name", visibleLine(project.name)],
@@ -97,6 +131,7 @@ export function projectFacts(project: Project, style: Style): string {
     ["branch", visibleLine(project.defaultBranch ?? "as the repository says")],
     ["set-up", visibleLine(project.setup ?? "none")],
     ["verify", visibleLine(project.verify ?? "none")],
+    ["fetched", `submodules: ${from}, Git LFS: ${content.lfsMegabytes} MB, partial: ${content.partial}`],
     ["approval", project.approval.mode],
     ["pull", `${pulls.draft ? "draft" : "ready"}, labels ${list(pulls.labels)}`],
     [

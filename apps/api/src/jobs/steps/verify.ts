@@ -256,17 +256,18 @@ export async function verifyRound(
       job: await transition(deps, job, { to: "running", reason: "verification_failed", attemptId: attempt.id }),
     };
   };
+  const maxRounds = job.maxRounds + (job.merge?.before ?? 0);
   // A conflict that nobody resolved needs no verification; in the last round a person sees what is left.
   const named = (...ends: string[]) => imported.named.filter((name) => ends.some((end) => name.endsWith(`: ${end}`)));
   const listed = (names: readonly string[]) => names.map((name) => `| ${name}`).join("\n");
   const open = job.merge ? named(unresolved) : [];
-  if (open.length > 0 && round <= job.maxRounds)
+  if (open.length > 0 && round <= maxRounds)
     return tellAgent(`These files still hold conflict markers:\n\n${listed(open)}`);
   // A pointer to what no server has breaks every later checkout; in a merge it may be people's own.
   const broken = named(lfsChanged, ...(job.merge ? [] : [newPointer]));
   if (broken.length > 0) {
     const why = "Content kept in Git LFS cannot be published from here. Leave these files as they were";
-    if (round <= job.maxRounds) return tellAgent(`${why}:\n\n${listed(broken)}`);
+    if (round <= maxRounds) return tellAgent(`${why}:\n\n${listed(broken)}`);
     return {
       kind: "end",
       to: "failed",
@@ -275,11 +276,11 @@ export async function verifyRound(
     };
   }
   const verification = await verifyChange(deps, job, live, imported, round, signal);
-  const next = afterVerification({ passed: verification.passed, round, maxRounds: job.maxRounds });
+  const next = afterVerification({ passed: verification.passed, round, maxRounds });
   if (next.kind === "feedback") return tellAgent(feedbackText(verification));
   const before = await baselineDone;
   signal.throwIfAborted();
-  return seal(deps, job, live, imported, verification, before, next.reason);
+  return seal(deps, job, live, imported, verification, before, open.length > 0 ? "rounds_exhausted" : next.reason);
 }
 
 /** Runs the verification of a round's commit in workspaces of its own, and tells what it came to. */

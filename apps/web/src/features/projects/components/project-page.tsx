@@ -1,6 +1,12 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { formatUsd, type RouteBodyInput, type RouteResponse } from "@x1agent/contract";
+import {
+  type ContentPolicy,
+  defaultContent,
+  formatUsd,
+  type RouteBodyInput,
+  type RouteResponse,
+} from "@x1agent/contract";
 import { type FormEvent, useRef, useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { MayNot, Only } from "../../../components/only.tsx";
@@ -71,6 +77,7 @@ function Settings({ project }: { project: Project }) {
       verifyNetwork: form.get("verifyNetwork") === "on",
     };
   });
+  const content = { ...defaultContent, ...project.content };
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
@@ -96,6 +103,15 @@ function Settings({ project }: { project: Project }) {
       minIsolation: text("isolation") as Project["minIsolation"],
       verifyNetwork: form.get("verifyNetwork") === "on",
       limits,
+      content: {
+        submodules: text("submodules") as ContentPolicy["submodules"],
+        submoduleHosts: text("submoduleHosts")
+          .toLowerCase()
+          .split(/[\s,]+/)
+          .filter(Boolean),
+        lfsMegabytes: Number(text("lfs")),
+        partial: text("partial") as ContentPolicy["partial"],
+      },
     });
   };
   return (
@@ -168,6 +184,35 @@ function Settings({ project }: { project: Project }) {
           <label>
             Whole job, minutes
             <input name="jobTime" inputMode="decimal" required defaultValue={minutes(project.limits.jobMs)} />
+          </label>
+        </div>
+      </details>
+      <details>
+        <summary>What is fetched of the repository</summary>
+        <div className="pair">
+          <label>
+            Submodules
+            <select name="submodules" defaultValue={content.submodules}>
+              <option value="none">None</option>
+              <option value="same_owner">Those of the same owner</option>
+              <option value="hosts">Also those on these hosts</option>
+            </select>
+          </label>
+          <label>
+            Hosts
+            <input name="submoduleHosts" placeholder="git.example" defaultValue={content.submoduleHosts.join(", ")} />
+          </label>
+          <label>
+            Content kept in Git LFS, MB at most
+            <input name="lfs" type="number" min={0} max={10000} required defaultValue={content.lfsMegabytes} />
+          </label>
+          <label>
+            Earlier versions of files
+            <select name="partial" defaultValue={content.partial}>
+              <option value="auto">Unless the repository is large</option>
+              <option value="never">Always</option>
+              <option value="always">Never</option>
+            </select>
           </label>
         </div>
       </details>
