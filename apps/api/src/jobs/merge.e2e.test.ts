@@ -20,7 +20,7 @@ afterAll(async () => {
   await github?.close();
 });
 
-const until = { timeout: 90_000, interval: 100 };
+const until = { timeout: 150_000, interval: 100 };
 const files = {
   "add.mjs": "export const add = (a, b) => a - b;\n",
   "check.sh": "grep -q 'a + b' add.mjs && ! grep -q broken *.txt\n",
