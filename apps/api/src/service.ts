@@ -159,6 +159,7 @@ export async function startService(options: StartOptions, assembly: Assembly): P
         version: VERSION,
         status: () => status,
         signInLink: linkFor,
+        endSignInLinks: codes.revoke,
       }),
       authenticate: parts.authenticate,
       idempotency: createIdempotency(createIdempotencyStore(db)),

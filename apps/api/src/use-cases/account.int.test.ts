@@ -151,6 +151,13 @@ describe("people", () => {
     expect(await people.add(admin, { ...person, role: "owner" })).toMatchObject({ code: "forbidden" });
     expect(await people.setRole(admin, userId, "viewer")).toMatchObject({ code: "forbidden" });
     expect(await people.mayInvite(admin, userId)).toMatchObject({ code: "forbidden" });
+    // A link for one who has signed in is a way to act under their name.
+    const made = await people.add(admin, { name: "Ada", signInName: "ada2", role: "admin" });
+    if (!made.ok) throw new Error(made.detail);
+    expect(await people.mayInvite(admin, made.value.id)).toMatchObject({ ok: true });
+    await identity.openSession(made.value.id, how);
+    expect(await people.mayInvite(admin, made.value.id)).toMatchObject({ code: "forbidden" });
+    expect(await people.mayInvite(mine(), made.value.id)).toMatchObject({ ok: true });
     const token = { ...mine(), scopes: ["admin"] };
     expect(await people.add(token, { ...person, role: "member" })).toMatchObject({ code: "forbidden" });
     expect(await people.add({ ...mine(), scopes: ["read"] }, { ...person, role: "viewer" })).toMatchObject({

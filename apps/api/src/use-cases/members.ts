@@ -14,7 +14,10 @@ export type MemberUseCases = {
   add(caller: MemberCaller, body: RouteBody<"addMember">): Promise<Outcome<Member>>;
   setRole(caller: MemberCaller, userId: string, role: MemberRole): Promise<Outcome<Member>>;
   remove(caller: MemberCaller, userId: string): Promise<Outcome<null>>;
-  /** Whether the caller may sign a browser in as this person: whoever may give them their role. */
+  /**
+   * Whether the caller may make a link that signs a browser in as this person: whoever may give them their role, and once they
+   * have signed in an owner only. What is approved by such a browser is written down under that person's name.
+   */
   mayInvite(caller: MemberCaller, userId: string): Promise<Outcome<Member>>;
 };
 
@@ -52,7 +55,10 @@ export function memberUseCases({
       if (!member || member.role === "former")
         return refuse("not_found", "There is no such person in the organization.");
       const allowed = decideRole(caller, member.role, member.role, 1);
-      return allowed.ok ? accept(member) : allowed;
+      if (!allowed.ok) return allowed;
+      if (caller.role !== "owner" && (await identity.members.hasSignedIn(userId)))
+        return refuse("forbidden", "They have signed in already: only an owner makes another link for them.");
+      return accept(member);
     },
   };
 }

@@ -57,6 +57,16 @@ export function memberStore(database: Pick<Database, "system">) {
     get: (organizationId: string, userId: string): Promise<MemberFacts | null> =>
       database.system((tx) => find(tx, organizationId, userId)),
 
+    /** Whether the person has a way in of their own: a password, a passkey, or a browser that is signed in. */
+    hasSignedIn: async (userId: string): Promise<boolean> =>
+      (await database.system((tx) =>
+        row(
+          tx,
+          sql`select 1 from "session" where "userId" = ${userId} union all select 1 from passkey where "userId" = ${userId}
+            union all select 1 from account where "userId" = ${userId} and password is not null limit 1`,
+        ),
+      )) !== null,
+
     /** Makes a person who has never signed in. */
     add: (
       by: RoleChanger,

@@ -23,7 +23,14 @@ async function service(
     onError: () => undefined,
   });
   fixture = await serveHandlers(
-    createHandlers({ useCases, streams, version: "0.1.0", status: () => "ok", signInLink: () => null }),
+    createHandlers({
+      useCases,
+      streams,
+      version: "0.1.0",
+      status: () => "ok",
+      signInLink: () => null,
+      endSignInLinks: () => {},
+    }),
   );
   return createClient({ baseUrl: fixture.url, token });
 }

@@ -20,6 +20,8 @@ export type HandlerDeps = {
   status(): z.infer<typeof Health>["status"];
   /** A link that signs one browser in as this user; null when the web app is not built. */
   signInLink(userId: string, use?: "sign-in" | "invitation"): RouteResponse<"createSignInLink"> | null;
+  /** Ends the open links of this user. */
+  endSignInLinks(userId: string): void;
 };
 
 /** A handler for every route of the contract. */

@@ -14,13 +14,21 @@ const memberCaller = (call: { principal: Principal }): MemberCaller => ({
 });
 
 /** People of the organization. */
-export function memberHandlers({ useCases, signInLink }: HandlerDeps): Pick<Handlers, Names> {
+export function memberHandlers({ useCases, signInLink, endSignInLinks }: HandlerDeps): Pick<Handlers, Names> {
   const { members } = useCases;
   return {
     listMembers: async (call) => accept(wholePage(await members.list(callerOf(call)))),
     addMember: (call) => members.add(memberCaller(call), call.body),
-    setMemberRole: (call) => members.setRole(memberCaller(call), call.params.memberId, call.body.role),
-    removeMember: (call) => members.remove(memberCaller(call), call.params.memberId),
+    async setMemberRole(call) {
+      const changed = await members.setRole(memberCaller(call), call.params.memberId, call.body.role);
+      if (changed.ok) endSignInLinks(call.params.memberId);
+      return changed;
+    },
+    async removeMember(call) {
+      const removed = await members.remove(memberCaller(call), call.params.memberId);
+      if (removed.ok) endSignInLinks(call.params.memberId);
+      return removed;
+    },
     async inviteMember(call) {
       const invited = await members.mayInvite(memberCaller(call), call.params.memberId);
       if (!invited.ok) return invited;

@@ -12,6 +12,8 @@ const MAX_LINKS = 100;
 export type SignInCodes = {
   issue(userId: string | null, use?: keyof typeof lifeMs): { code: string; expiresAt: string };
   redeem(code: string): { userId: string | null } | null;
+  /** Ends a user's open codes: they were made for the role that the user had. */
+  revoke(userId: string): void;
 };
 
 /** Makes the store of one-time codes; `now` in milliseconds. */
@@ -31,6 +33,9 @@ export function createSignInCodes(now: () => number = Date.now): SignInCodes {
       const found = open.get(key);
       open.delete(key);
       return found && found.until > now() ? { userId: found.userId } : null;
+    },
+    revoke(userId) {
+      for (const [key, code] of open) if (code.userId === userId) open.delete(key);
     },
   };
 }

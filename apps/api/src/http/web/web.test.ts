@@ -90,6 +90,13 @@ describe("sign-in by a link", () => {
     expect((await signIn("x".repeat(43))).status).toBe(401);
   });
 
+  it("does not outlast the role that it was made for", async () => {
+    const [hers, mine] = [codes.issue("usr_2").code, codes.issue("usr_1").code];
+    codes.revoke("usr_2");
+    expect(codes.redeem(hers)).toBeNull();
+    expect(codes.redeem(mine)).toEqual({ userId: "usr_1" });
+  });
+
   it("ends with the sign-out", async () => {
     await signIn(codes.issue(null).code);
     const answer = await ask("DELETE", "/web/session", { ...ours, cookie });
