@@ -8,7 +8,9 @@ import {
   type Repository,
   type Token,
 } from "./model.ts";
-import { World } from "./world.ts";
+import { roleOf } from "./world/accounts.ts";
+import { covers, repositoriesOf } from "./world/apps.ts";
+import type { World } from "./world/world.ts";
 
 /** Whom a request comes from, and what it may: JWTs of Apps, installation tokens, personal tokens. */
 
@@ -81,7 +83,7 @@ export function mintInstallationToken(
   wanted: { repositories?: readonly string[]; repositoryIds?: readonly number[]; permissions?: Permissions },
 ): Token {
   if (installation.suspendedAt) throw new Refused(403, "This installation has been suspended");
-  const covered = world.repositoriesOf(installation);
+  const covered = repositoriesOf(world, installation);
   let repositories: Token["repositories"] = "all";
   if (wanted.repositories || wanted.repositoryIds) {
     const named = [
@@ -98,7 +100,7 @@ export function mintInstallationToken(
     repositories = new Set(named.map((one) => one!.id));
   }
   for (const [name, level] of Object.entries(wanted.permissions ?? {}))
-    if (!World.permits(installation.permissions, `${name}:${level}`))
+    if (!permits(installation.permissions, `${name}:${level}`))
       throw new Refused(422, "The permissions requested are not granted to this installation.");
   return remember(world, {
     value: `ghs_${randomBytes(27).toString("base64url").replace(/[-_]/g, "a")}`,
@@ -118,10 +120,10 @@ export function remember(world: World, token: Token): Token {
 }
 
 /** Whether a token reaches a repository at all, public or not. */
-export function tokenCovers(world: World, token: Token, repository: Repository): boolean {
-  if (token.installation && !world.covers(token.installation, repository)) return false;
+export function tokenCovers(token: Token, repository: Repository): boolean {
+  if (token.installation && !covers(token.installation, repository)) return false;
   if (token.repositories !== "all" && !token.repositories.has(repository.id)) return false;
-  return token.kind === "installation" || world.role(token.user, repository) !== "none";
+  return token.kind === "installation" || roleOf(token.user, repository) !== "none";
 }
 
 /** What a token may now: an installation that lost a permission takes it from its tokens too. */
@@ -129,9 +131,7 @@ export function permissionsOfToken(token: Token): Permissions | "all" {
   const { installation } = token;
   if (!installation || token.permissions === "all") return token.permissions;
   return Object.fromEntries(
-    Object.entries(token.permissions).filter(([name, level]) =>
-      World.permits(installation.permissions, `${name}:${level}`),
-    ),
+    Object.entries(token.permissions).filter(([name, level]) => permits(installation.permissions, `${name}:${level}`)),
   );
 }
 
@@ -145,4 +145,12 @@ export function lacks(token: Token, needs: readonly string[]): Refused {
         ? "Resource not accessible by personal access token"
         : "Must have admin rights to Repository.";
   return new Refused(403, message, {}, { "x-accepted-github-permissions": accepted });
+}
+
+/** Whether a permission and level are in a set; `write` holds `read`. */
+export function permits(permissions: Permissions | "all", needed: string): boolean {
+  if (permissions === "all") return true;
+  const [name = "", level = "read"] = needed.split(":");
+  const has = permissions[name];
+  return has !== undefined && (level === "read" || has === "admin" || has === level);
 }

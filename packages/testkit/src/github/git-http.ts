@@ -4,15 +4,18 @@ import { readFile, rm } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { createGunzip } from "node:zlib";
-import { permissionsOfToken, principalOf, tokenCovers } from "./access.ts";
-import { gitEnvironment } from "./git.ts";
+import { permissionsOfToken, permits, principalOf, tokenCovers } from "./access.ts";
+import { gitEnvironment, type RefChange, zero } from "./git.ts";
 import { Refused, type Repository, type Token } from "./model.ts";
-import { type RefChange, reaches, World } from "./world.ts";
+import { reaches, roleOf, roleOfToken } from "./world/accounts.ts";
+import { pushRefusal, refsChanged } from "./world/pushes.ts";
+import { repositoryByName } from "./world/repositories.ts";
+import { protectionOf } from "./world/rules.ts";
+import type { World } from "./world/world.ts";
 
 /** Git over smart HTTP by the real `git http-backend`; who may, and which refs, is decided here. */
 
 const maximumPush = 512 * 1024 * 1024;
-const zero = "0".repeat(40);
 
 let backendPath: string | undefined;
 function backend(): string {
@@ -55,11 +58,11 @@ export async function serveGit(
       challenge,
     );
   }
-  const found = world.repository(at.owner, at.name);
+  const found = repositoryByName(world, at.owner, at.name);
   // Without a password git asks for one before it hears that there is nothing.
   if (!found) return token ? say(404, "Repository not found.") : say(401, "No anonymous write access.", challenge);
   const { repository, moved } = found;
-  const covered = token !== undefined && tokenCovers(world, token, repository);
+  const covered = token !== undefined && tokenCovers(token, repository);
   if (repository.private && !covered)
     return token ? say(404, "Repository not found.") : say(401, "Authentication required.", challenge);
   if (moved) {
@@ -68,8 +71,8 @@ export async function serveGit(
     return say(301, "Moved Permanently", { location });
   }
   if (token && (covered || pushing)) {
-    const permitted = World.permits(permissionsOfToken(token), `contents:${pushing ? "write" : "read"}`);
-    const role = token.kind === "installation" ? "write" : world.role(token.user, repository);
+    const permitted = permits(permissionsOfToken(token), `contents:${pushing ? "write" : "read"}`);
+    const role = token.kind === "installation" ? "write" : roleOf(token.user, repository);
     const may = covered && permitted && (!pushing || reaches(role, "write"));
     if (!may && (pushing || repository.private))
       return say(
@@ -121,13 +124,13 @@ async function receive(
   const pack = await body(request);
   return world.exclusive(async () => {
     const commands = commandsOf(pack);
-    const role = world.principalRole(token, repository);
+    const role = roleOfToken(token, repository);
     const declined = new Map<string, string>();
     const noForce: string[] = [];
     for (const change of commands) {
-      const message = world.pushRefusal(token.user, role, repository, change);
+      const message = pushRefusal(token.user, role, repository, change);
       if (message) declined.set(change.ref, message);
-      const protection = world.protectionOf(repository, change.ref.replace("refs/heads/", ""));
+      const protection = protectionOf(repository, change.ref.replace("refs/heads/", ""));
       if (protection && !protection.allowForcePushes && (role !== "admin" || protection.enforceAdmins))
         noForce.push(change.ref);
     }
@@ -145,7 +148,7 @@ async function receive(
           after: after.get(change.ref) ?? zero,
         }))
         .filter((change) => change.before !== change.after);
-      await world.refsChanged(token.user, repository, moved);
+      await refsChanged(world, token.user, repository, moved);
     };
     return backendAnswer(
       request,
@@ -157,7 +160,7 @@ async function receive(
         STANDIN_DECLINED: [...declined].map(([ref, text]) => `${ref}\t${text.replaceAll("\n", "\x1f")}`).join("\n"),
         STANDIN_NO_FORCE: noForce.join("\n"),
         STANDIN_REASONS: reasons,
-        STANDIN_NO_WORKFLOWS: World.permits(permissionsOfToken(token), "workflows:write")
+        STANDIN_NO_WORKFLOWS: permits(permissionsOfToken(token), "workflows:write")
           ? ""
           : token.kind === "installation"
             ? "a GitHub App"

@@ -28,7 +28,10 @@ export type FileChange = {
 export type MergeResult = { tree: string } | { conflicts: string[] };
 
 const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
-const zero = "0".repeat(40);
+/** Object id of a ref that is not there. */
+export const zero = "0".repeat(40);
+/** A branch, tag or other ref that moved; `zero` where it was not there before, or is not after. */
+export type RefChange = { ref: string; before: string; after: string };
 
 /** Environment of every git of the stand-in: nothing of the machine's or the user's configuration. */
 export const gitEnvironment: Record<string, string> = {

@@ -1,9 +1,16 @@
 import { type DocumentNode, type FieldNode, Kind, type OperationDefinitionNode, parse, type ValueNode } from "graphql";
-import { permissionsOfToken, tokenCovers } from "./access.ts";
+import { permissionsOfToken, permits, tokenCovers } from "./access.ts";
 import type { Shape } from "./description.ts";
 import { type Account, type Issue, Refused, type Repository, type Token } from "./model.ts";
 import type { Answer, Call } from "./server.ts";
-import { reaches, World } from "./world.ts";
+import { associationOf, mayBeAssigned, reaches, roleOf, roleOfToken } from "./world/accounts.ts";
+import { createComment } from "./world/comments.ts";
+import { commitsOf, figuresOf, filesOf } from "./world/figures.ts";
+import { setLabels } from "./world/issues.ts";
+import { createPull, setDraft, updatePull } from "./world/pulls.ts";
+import { repositoryByName } from "./world/repositories.ts";
+import { latestStatuses, passes } from "./world/verdicts.ts";
+import type { World } from "./world/world.ts";
 
 /**
  * The few GraphQL queries and mutations that GitHub's own `gh` sends for pull requests and issues, and marking a pull
@@ -181,13 +188,12 @@ class Trees {
   }
 
   #visible(repository: Repository): boolean {
-    return !repository.private || tokenCovers(this.#world(), this.#token, repository);
+    return !repository.private || tokenCovers(this.#token, repository);
   }
 
   #needs(repository: Repository, permission: string): void {
-    const permitted =
-      tokenCovers(this.#world(), this.#token, repository) && World.permits(permissionsOfToken(this.#token), permission);
-    const role = this.#token.kind === "installation" ? "write" : this.#world().role(this.#token.user, repository);
+    const permitted = tokenCovers(this.#token, repository) && permits(permissionsOfToken(this.#token), permission);
+    const role = this.#token.kind === "installation" ? "write" : roleOf(this.#token.user, repository);
     if (!permitted || !reaches(role, "read"))
       throw new GraphqlError("FORBIDDEN", "Resource not accessible by integration");
   }
@@ -197,7 +203,7 @@ class Trees {
       __typename: "Query",
       viewer: () => this.actor(this.#token.user),
       repository: (args: Shape) => {
-        const found = this.#world().repository(String(args.owner), String(args.name))?.repository;
+        const found = repositoryByName(this.#world(), String(args.owner), String(args.name))?.repository;
         if (!found || !this.#visible(found))
           throw new GraphqlError(
             "NOT_FOUND",
@@ -238,7 +244,7 @@ class Trees {
         const given = input(args);
         const repository = this.#repositoryById(String(given.repositoryId));
         this.#needs(repository, "pull_requests:write");
-        const issue = await world.createPull(actor, repository, {
+        const issue = await createPull(world, actor, repository, {
           title: String(given.title),
           body: (given.body as string | undefined) ?? null,
           head: String(given.headRefName),
@@ -255,30 +261,31 @@ class Trees {
         const labels = (given.labelIds as string[] | undefined)?.map(
           (id) => repository.labels.find((one) => labelId(one.id) === id)?.name ?? "",
         );
-        await world.updatePull(actor, repository, issue, {
+        await updatePull(world, actor, repository, issue, {
           ...(given.title ? { title: String(given.title) } : {}),
           ...(given.body === undefined ? {} : { body: String(given.body) }),
           ...(given.state ? { state: String(given.state).toLowerCase() as "open" } : {}),
         });
-        if (labels) await world.setLabels(actor, repository, issue, labels.filter(Boolean));
+        if (labels) await setLabels(world, actor, repository, issue, labels.filter(Boolean));
         return result("UpdatePullRequestPayload", "pullRequest", this.pull(repository, issue));
       },
       markPullRequestReadyForReview: async (args: Shape) => {
         const { repository, issue } = pullOf(input(args).pullRequestId);
         this.#needs(repository, "pull_requests:write");
-        await world.setDraft(actor, repository, issue, false);
+        await setDraft(world, actor, repository, issue, false);
         return result("MarkPullRequestReadyForReviewPayload", "pullRequest", this.pull(repository, issue));
       },
       convertPullRequestToDraft: async (args: Shape) => {
         const { repository, issue } = pullOf(input(args).pullRequestId);
         this.#needs(repository, "pull_requests:write");
-        await world.setDraft(actor, repository, issue, true);
+        await setDraft(world, actor, repository, issue, true);
         return result("ConvertPullRequestToDraftPayload", "pullRequest", this.pull(repository, issue));
       },
       addComment: async (args: Shape) => {
         const { repository, issue } = this.#issueById(String(input(args).subjectId));
         this.#needs(repository, issue.pull ? "pull_requests:write" : "issues:write");
-        const comment = await world.createComment(
+        const comment = await createComment(
+          world,
           actor,
           repository,
           issue,
@@ -336,11 +343,7 @@ class Trees {
       new GraphqlError("NOT_FOUND", `Could not resolve to ${kind} with the number of ${number}.`);
     const pulls = () => [...repository.issues.values()].filter((issue) => issue.pull).reverse();
     const issues = () => [...repository.issues.values()].filter((issue) => !issue.pull).reverse();
-    const role = reaches(this.#world().principalRole(this.#token, repository), "admin")
-      ? "ADMIN"
-      : flags.push
-        ? "WRITE"
-        : "READ";
+    const role = reaches(roleOfToken(this.#token, repository), "admin") ? "ADMIN" : flags.push ? "WRITE" : "READ";
     return {
       __typename: "Repository",
       id: shape.node_id,
@@ -411,7 +414,7 @@ class Trees {
       assignableUsers: connection(
         "User",
         [...this.#world().accounts.values()]
-          .filter((one) => one.type === "User" && this.#world().mayBeAssigned(repository, one))
+          .filter((one) => one.type === "User" && mayBeAssigned(repository, one))
           .map((one) => this.actor(one)),
       ),
       milestones: connection("Milestone", []),
@@ -465,7 +468,7 @@ class Trees {
       updatedAt: issue.updatedAt,
       locked: issue.locked,
       author: () => this.actor(issue.user),
-      authorAssociation: () => this.#world().association(repository, issue.user),
+      authorAssociation: () => associationOf(this.#world(), repository, issue.user),
       repository: () => this.repository(repository),
       labels: connection(
         "Label",
@@ -485,7 +488,7 @@ class Trees {
           __typename: "IssueComment",
           id: Buffer.from(`0:IssueComment${comment.id}`).toString("base64url"),
           author: () => this.actor(comment.user),
-          authorAssociation: () => this.#world().association(repository, comment.user),
+          authorAssociation: () => associationOf(this.#world(), repository, comment.user),
           body: comment.body,
           createdAt: comment.createdAt,
           includesCreatedEdit: comment.updatedAt !== comment.createdAt,
@@ -512,13 +515,13 @@ class Trees {
   pull(repository: Repository, issue: Issue): Tree {
     const world = this.#world();
     const pull = issue.pull!;
-    const figures = () => world.figures(repository, issue);
+    const figures = () => figuresOf(world, repository, issue);
     const latest = new Map(pull.reviews.filter((one) => one.state !== "PENDING").map((one) => [one.user, one]));
     const reviewTree = (review: (typeof pull.reviews)[number]): Tree => ({
       __typename: "PullRequestReview",
       id: Buffer.from(`0:PullRequestReview${review.id}`).toString("base64url"),
       author: () => this.actor(review.user),
-      authorAssociation: () => world.association(repository, review.user),
+      authorAssociation: () => associationOf(world, repository, review.user),
       body: review.body,
       state: review.state,
       submittedAt: review.submittedAt ?? null,
@@ -571,7 +574,7 @@ class Trees {
         })),
       ),
       files: async (args: Shape) => {
-        const files = await world.files(repository, issue);
+        const files = await filesOf(repository, issue);
         return connection(
           "PullRequestChangedFile",
           files.map((one) => ({
@@ -584,7 +587,7 @@ class Trees {
       },
       closingIssuesReferences: connection("Issue", []),
       commits: async (args: Shape) => {
-        const commits = await world.commits(repository, issue);
+        const commits = await commitsOf(repository, issue);
         return connection(
           "PullRequestCommit",
           commits.map((one) => ({
@@ -610,13 +613,12 @@ class Trees {
   }
 
   #rollup(repository: Repository, sha: string): Tree | null {
-    const world = this.#world();
     const runs = repository.checkRuns.filter((one) => one.headSha === sha);
-    const statuses = world.latestStatuses(repository, sha);
+    const statuses = latestStatuses(repository, sha);
     if (runs.length + statuses.length === 0) return null;
     const required = (name: string) => repository.protections.some((one) => one.requiredChecks.includes(name));
     const failing =
-      runs.some((one) => one.conclusion !== null && !["success", "neutral", "skipped"].includes(one.conclusion)) ||
+      runs.some((one) => one.conclusion !== null && !passes(one.conclusion)) ||
       statuses.some((one) => one.state === "failure" || one.state === "error");
     const pending = runs.some((one) => one.conclusion === null) || statuses.some((one) => one.state === "pending");
     return {

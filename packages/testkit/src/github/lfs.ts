@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { permissionsOfToken, principalOf, tokenCovers } from "./access.ts";
+import { permissionsOfToken, permits, principalOf, tokenCovers } from "./access.ts";
 import { Refused, type Repository } from "./model.ts";
 import type { Page } from "./server.ts";
-import { World } from "./world.ts";
+import { repositoryByName } from "./world/repositories.ts";
+import type { World } from "./world/world.ts";
 
 /**
  * Git LFS as GitHub plays it for downloads: the batch API below a repository's git address, with the credential that git has,
@@ -41,7 +42,7 @@ export class LfsStore {
       response.writeHead(status, { "content-type": "application/vnd.git-lfs+json" }).end(JSON.stringify(body));
     const parts: Buffer[] = [];
     for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
-    const repository = this.#world.repository(owner, name)?.repository;
+    const repository = repositoryByName(this.#world, owner, name)?.repository;
     if (!repository || !this.#mayRead(request, repository)) return void say(404, { message: "Not Found" });
     const { operation, objects } = JSON.parse(Buffer.concat(parts).toString()) as {
       operation: string;
@@ -69,8 +70,8 @@ export class LfsStore {
       const principal = principalOf(this.#world, request.headers.authorization);
       return (
         principal.kind === "token" &&
-        tokenCovers(this.#world, principal.token, repository) &&
-        World.permits(permissionsOfToken(principal.token), "contents:read")
+        tokenCovers(principal.token, repository) &&
+        permits(permissionsOfToken(principal.token), "contents:read")
       );
     } catch (error) {
       if (error instanceof Refused) return false;

@@ -3,7 +3,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Account, Installation, Permissions, Repository } from "./model.ts";
 import type { ManifestCodes } from "./routes-apps.ts";
 import type { Page } from "./server.ts";
-import type { World } from "./world.ts";
+import { accountByLogin } from "./world/accounts.ts";
+import { addApp, installApp } from "./world/apps.ts";
+import { logKey } from "./world/checks.ts";
+import type { World } from "./world/world.ts";
 
 /** The few pages of GitHub's web side that the product sends a person's browser to, and the log files. */
 
@@ -52,7 +55,7 @@ export function pages(
   const ownerOf = (path: string): Account | undefined => {
     if (path === "/settings/apps/new") return viewer();
     const found = /^\/organizations\/([\w.-]+)\/settings\/apps\/new$/.exec(path);
-    return found ? world.account(found[1]!) : undefined;
+    return found ? accountByLogin(world, found[1]!) : undefined;
   };
 
   /** The page that takes the manifest: a person confirms, and the browser goes back with a code. */
@@ -64,7 +67,7 @@ export function pages(
       manifests.delete(confirm[1]!);
       const { manifest, owner, state } = kept;
       const wanted = (await form(request)).get("name") ?? manifest.name ?? "app";
-      const app = world.addApp({
+      const app = addApp(world, {
         name: wanted,
         owner,
         permissions: manifest.default_permissions ?? {},
@@ -156,7 +159,7 @@ export function pages(
       given.get("selection") === "selected" ? mine(account).filter((one) => chosen.has(String(one.id))) : "all";
     const existing = [...world.installations.values()].find((one) => one.app === app && one.account === account);
     const installation: Installation =
-      existing ?? (await world.exclusive(() => world.install(app, account, repositories, person)));
+      existing ?? (await world.exclusive(() => installApp(world, app, account, repositories, person)));
     const target = setup.get(app.id);
     if (!target) {
       response.writeHead(302, { location: `${world.bases.web}/settings/installations/${installation.id}` }).end();
@@ -175,7 +178,7 @@ export function pages(
     if (!found) return false;
     for (const repository of world.repositories.values())
       for (const run of repository.checkRuns)
-        if (run.job && String(run.id) === found[1] && world.logKey(run) === found[2]) {
+        if (run.job && String(run.id) === found[1] && logKey(world, run) === found[2]) {
           response.writeHead(200, { "content-type": "text/plain; charset=utf-8" }).end(run.job.log);
           return true;
         }

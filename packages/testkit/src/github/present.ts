@@ -18,7 +18,10 @@ import type {
   Team,
   WorkflowRun,
 } from "./model.ts";
-import type { World } from "./world.ts";
+import { accountOfEmail, associationOf, roleOfToken } from "./world/accounts.ts";
+import { figuresOf } from "./world/figures.ts";
+import { stateOfSuite } from "./world/verdicts.ts";
+import type { World } from "./world/world.ts";
 
 /** Where the stand-in is reached: `api` is `<web>/api/v3` in the Enterprise form and `<web>` in the root form. */
 export type Bases = { web: string; api: string };
@@ -135,7 +138,7 @@ export class Presenter {
     const html = `${this.web}/${name}`;
     const open = [...repository.issues.values()].filter((issue) => issue.state === "open").length;
     const forks = [...this.world.repositories.values()].filter((other) => other.parent === repository).length;
-    const role = this.principal.kind === "token" ? this.world.principalRole(this.principal.token, repository) : "read";
+    const role = this.principal.kind === "token" ? roleOfToken(this.principal.token, repository) : "read";
     const host = new URL(this.web).host;
     return {
       id: repository.id,
@@ -287,7 +290,7 @@ export class Presenter {
       updated_at: issue.updatedAt,
       closed_at: issue.closedAt ?? null,
       closed_by: issue.closedBy ? this.user(issue.closedBy) : null,
-      author_association: await this.world.association(repository, issue.user),
+      author_association: await associationOf(this.world, repository, issue.user),
       state_reason: issue.stateReason,
       body: issue.body,
       reactions: reactions(url),
@@ -320,7 +323,7 @@ export class Presenter {
       user: this.user(comment.user),
       created_at: comment.createdAt,
       updated_at: comment.updatedAt,
-      author_association: await this.world.association(repository, comment.user),
+      author_association: await associationOf(this.world, repository, comment.user),
       body: comment.body,
       reactions: reactions(url),
       performed_via_github_app: app ? this.app(app) : null,
@@ -408,7 +411,7 @@ export class Presenter {
       active_lock_reason: null,
     };
     if (!full) return simple;
-    const figures = await this.world.figures(repository, issue, this.principal.kind === "token");
+    const figures = await figuresOf(this.world, repository, issue, this.principal.kind === "token");
     return {
       ...simple,
       merged: pull.mergedAt !== undefined,
@@ -445,7 +448,7 @@ export class Presenter {
       _links: { html: { href: html }, pull_request: { href: url } },
       ...(review.submittedAt ? { submitted_at: review.submittedAt } : {}),
       commit_id: review.commitId,
-      author_association: await this.world.association(repository, review.user),
+      author_association: await associationOf(this.world, repository, review.user),
     };
   }
 
@@ -468,7 +471,7 @@ export class Presenter {
       updated_at: comment.updatedAt,
       html_url: html,
       pull_request_url: pull,
-      author_association: await this.world.association(repository, comment.user),
+      author_association: await associationOf(this.world, repository, comment.user),
       _links: { self: { href: url }, html: { href: html }, pull_request: { href: pull } },
       reactions: reactions(url),
       start_line: comment.startLine ?? null,
@@ -584,7 +587,7 @@ export class Presenter {
   async checkSuite(repository: Repository, suite: CheckSuite): Promise<Shape> {
     const url = `${this.#url(repository)}/check-suites/${suite.id}`;
     const runs = repository.checkRuns.filter((run) => run.suiteId === suite.id);
-    const { status, conclusion } = this.world.suiteState(repository, suite);
+    const { status, conclusion } = stateOfSuite(repository, suite);
     const commit = await repository.git.commit(suite.headSha);
     return {
       id: suite.id,
@@ -612,7 +615,7 @@ export class Presenter {
   workflowRun(repository: Repository, run: WorkflowRun): Shape {
     const url = `${this.#url(repository)}/actions/runs/${run.id}`;
     const suite = repository.checkSuites.find((candidate) => candidate.id === run.suiteId)!;
-    const { status, conclusion } = this.world.suiteState(repository, suite);
+    const { status, conclusion } = stateOfSuite(repository, suite);
     return {
       id: run.id,
       name: run.name,
@@ -700,7 +703,7 @@ export class Presenter {
   commit(repository: Repository, commit: Commit): Shape {
     const url = `${this.#url(repository)}/commits/${commit.sha}`;
     const person = (email: string) => {
-      const account = this.world.accountOfEmail(email);
+      const account = accountOfEmail(this.world, email);
       return account ? this.user(account) : null;
     };
     return {

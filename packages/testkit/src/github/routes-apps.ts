@@ -3,7 +3,8 @@ import type { Shape } from "./description.ts";
 import { type Account, type Installation, notFound, type Permissions, Refused } from "./model.ts";
 import { type Call, created, empty, type Handlers, list, ok } from "./server.ts";
 import type { Webhooks } from "./webhooks.ts";
-import { reaches } from "./world.ts";
+import { accountByLogin, reaches, roleOf } from "./world/accounts.ts";
+import { changeInstallation, covers, repositoriesOf } from "./world/apps.ts";
 
 /** Meta, people, Apps, installations, and the deliveries of an App's webhook. */
 
@@ -26,7 +27,7 @@ const installationFor = (call: Call, account: Account | undefined): Installation
 };
 
 const accountNamed = (call: Call, login: unknown): Account => {
-  const account = call.world.account(String(login));
+  const account = accountByLogin(call.world, String(login));
   if (!account) throw notFound();
   return account;
 };
@@ -129,7 +130,7 @@ export function appRoutes(webhooks: Webhooks, codes: ManifestCodes): Handlers {
       who: "app",
       handle: (call) => {
         const installation = installationFor(call, call.repository.owner);
-        if (!call.world.covers(installation, call.repository)) throw notFound();
+        if (!covers(installation, call.repository)) throw notFound();
         return ok(call.present.installation(installation));
       },
     },
@@ -144,21 +145,21 @@ export function appRoutes(webhooks: Webhooks, codes: ManifestCodes): Handlers {
     "apps/delete-installation": {
       who: "app",
       handle: async (call) => {
-        await call.world.changeInstallation(installationOf(call), "deleted", appOf(call).bot);
+        await changeInstallation(call.world, installationOf(call), "deleted", appOf(call).bot);
         return empty();
       },
     },
     "apps/suspend-installation": {
       who: "app",
       handle: async (call) => {
-        await call.world.changeInstallation(installationOf(call), "suspend", appOf(call).bot);
+        await changeInstallation(call.world, installationOf(call), "suspend", appOf(call).bot);
         return empty();
       },
     },
     "apps/unsuspend-installation": {
       who: "app",
       handle: async (call) => {
-        await call.world.changeInstallation(installationOf(call), "unsuspend", appOf(call).bot);
+        await changeInstallation(call.world, installationOf(call), "unsuspend", appOf(call).bot);
         return empty();
       },
     },
@@ -199,9 +200,9 @@ export function appRoutes(webhooks: Webhooks, codes: ManifestCodes): Handlers {
       who: "installation",
       handle: (call) => {
         const { installation, repositories } = call.token;
-        const covered = call.world
-          .repositoriesOf(installation!)
-          .filter((one) => repositories === "all" || repositories.has(one.id));
+        const covered = repositoriesOf(call.world, installation!).filter(
+          (one) => repositories === "all" || repositories.has(one.id),
+        );
         return list(
           covered,
           (one) => call.present.repository(one, true),
@@ -279,7 +280,7 @@ export function appRoutes(webhooks: Webhooks, codes: ManifestCodes): Handlers {
           .filter(
             (one) => one.owner === call.actor || one.owner.members.has(call.actor.id) || one.roles.has(call.actor.id),
           )
-          .filter((one) => reaches(call.world.role(call.actor, one), "read"));
+          .filter((one) => reaches(roleOf(call.actor, one), "read"));
         return list(sorted(mine, call.values), (one) => call.present.repository(one, true));
       },
     },
@@ -291,9 +292,7 @@ export function appRoutes(webhooks: Webhooks, codes: ManifestCodes): Handlers {
         const visible = [...call.world.repositories.values()]
           .filter((one) => one.owner === owner)
           .filter(
-            (one) =>
-              !one.private ||
-              (principal.kind === "token" && reaches(call.world.role(principal.token.user, one), "read")),
+            (one) => !one.private || (principal.kind === "token" && reaches(roleOf(principal.token.user, one), "read")),
           );
         return list(sorted(visible, call.values), (one) => call.present.repository(one, true));
       },

@@ -1,6 +1,8 @@
 import type { Shape } from "./description.ts";
 import { type Annotation, type CheckRun, notFound, Refused } from "./model.ts";
 import { type Call, created, type Handlers, list, ok } from "./server.ts";
+import { createCheckRun, createStatus, logKey, rerequestRun, updateCheckRun } from "./world/checks.ts";
+import { latestStatuses } from "./world/verdicts.ts";
 
 /** Check runs and suites, commit statuses, Actions' runs, jobs and logs. */
 
@@ -117,7 +119,7 @@ export function checkRoutes(): Handlers {
         const given = call.body as Given;
         lengths(given);
         const done = given.conclusion !== undefined || given.status === "completed";
-        const run = await call.world.createCheckRun(call.actor, call.repository, appOf(call), {
+        const run = await createCheckRun(call.world, call.actor, call.repository, appOf(call), {
           name: String(given.name),
           headSha: String(given.head_sha),
           status: done ? "completed" : (given.status ?? "queued"),
@@ -148,7 +150,7 @@ export function checkRoutes(): Handlers {
           );
         lengths(given);
         const done = given.conclusion !== undefined || given.status === "completed";
-        await call.world.updateCheckRun(call.actor, call.repository, run, {
+        await updateCheckRun(call.world, call.actor, call.repository, run, {
           ...(given.name === undefined ? {} : { name: given.name }),
           ...(given.details_url === undefined ? {} : { detailsUrl: given.details_url }),
           ...(given.external_id === undefined ? {} : { externalId: given.external_id }),
@@ -234,7 +236,7 @@ export function checkRoutes(): Handlers {
       needs: ["checks:write"],
       role: "write",
       handle: async (call) => {
-        await call.world.rerequest(call.actor, call.repository, runOf(call));
+        await rerequestRun(call.world, call.actor, call.repository, runOf(call));
         return created({});
       },
     },
@@ -243,7 +245,7 @@ export function checkRoutes(): Handlers {
       role: "write",
       handle: async (call) => {
         const { state, target_url, description, context } = call.body as Record<string, string | null | undefined>;
-        const status = await call.world.createStatus(call.actor, call.repository, {
+        const status = await createStatus(call.world, call.actor, call.repository, {
           sha: String(call.values.sha),
           state: state as "success",
           ...(context ? { context } : {}),
@@ -266,7 +268,7 @@ export function checkRoutes(): Handlers {
       needs: ["statuses:read"],
       handle: async (call) => {
         const sha = await shaOf(call, String(call.values.ref));
-        const statuses = call.world.latestStatuses(call.repository, sha);
+        const statuses = latestStatuses(call.repository, sha);
         const url = `${call.present.api}/repos/${call.repository.owner.login}/${call.repository.name}/commits/${sha}`;
         const state = statuses.some((one) => one.state === "error" || one.state === "failure")
           ? "failure"
@@ -330,7 +332,7 @@ export function checkRoutes(): Handlers {
         if (run.status !== "completed") throw notFound();
         return {
           status: 302,
-          headers: { location: `${call.present.web}/_logs/${run.id}/${call.world.logKey(run)}` },
+          headers: { location: `${call.present.web}/_logs/${run.id}/${logKey(call.world, run)}` },
         };
       },
     },
@@ -342,7 +344,7 @@ export function checkRoutes(): Handlers {
         workflow.attempt += 1;
         for (const run of call.repository.checkRuns)
           if (run.job?.runId === workflow.id && run.conclusion !== "success")
-            await call.world.updateCheckRun(call.actor, call.repository, run, {
+            await updateCheckRun(call.world, call.actor, call.repository, run, {
               status: "queued",
               conclusion: null,
               completedAt: null,

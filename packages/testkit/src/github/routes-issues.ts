@@ -1,14 +1,17 @@
 import type { Shape } from "./description.ts";
 import { type Issue, invalid, notFound, Refused, type Repository } from "./model.ts";
 import { type Call, created, empty, type Handlers, list, ok } from "./server.ts";
-import { reaches } from "./world.ts";
+import { accountByLogin, mayBeAssigned, reaches, roleOf, roleOfToken } from "./world/accounts.ts";
+import { covers } from "./world/apps.ts";
+import { createComment, deleteComment, editComment, findComment } from "./world/comments.ts";
+import { addLabel, createIssue, issueByNumber, setAssignees, setLabels, updateIssue } from "./world/issues.ts";
 
 /** Issues, labels, assignees, comments, search. A pull request is an issue too, so either permission will do. */
 
 const read = ["issues:read", "pull_requests:read"];
 const write = ["issues:write", "pull_requests:write"];
 
-const issueOf = (call: Call): Issue => call.world.issue(call.repository, Number(call.values.issue_number));
+const issueOf = (call: Call): Issue => issueByNumber(call.repository, Number(call.values.issue_number));
 const appId = (call: Call) => call.token.installation?.app.id;
 
 /** An issue needs `issues`, a pull request `pull_requests`, where a token has only one of the two. */
@@ -28,12 +31,12 @@ function mayWrite(call: Call, issue: Issue): void {
 /** People need triage to change what is not theirs. */
 function mustTriage(call: Call, issue: Issue): void {
   if (call.token.kind === "installation" || issue.user === call.actor) return;
-  if (!reaches(call.world.role(call.actor, call.repository), "triage"))
+  if (!reaches(roleOf(call.actor, call.repository), "triage"))
     throw new Refused(403, "Must have triage rights to Repository.");
 }
 
 const isPermitted = (call: Call) =>
-  call.token.kind === "installation" || reaches(call.world.role(call.actor, call.repository), "triage");
+  call.token.kind === "installation" || reaches(roleOf(call.actor, call.repository), "triage");
 
 const names = (given: unknown): string[] =>
   (Array.isArray(given) ? given : []).map((one) => (typeof one === "string" ? one : String((one as Shape).name)));
@@ -143,9 +146,7 @@ function search(call: Call): { repository: Repository; issue: Issue }[] {
 function visible(call: Call, repository: Repository): boolean {
   const { token } = call;
   if (token.repositories !== "all" && !token.repositories.has(repository.id)) return false;
-  return token.installation
-    ? call.world.covers(token.installation, repository)
-    : reaches(call.world.role(token.user, repository), "read");
+  return token.installation ? covers(token.installation, repository) : reaches(roleOf(token.user, repository), "read");
 }
 
 export function issueRoutes(): Handlers {
@@ -170,7 +171,7 @@ export function issueRoutes(): Handlers {
         const { title, body, labels, assignees, assignee } = call.body as Record<string, unknown>;
         // What people without triage ask for in labels and assignees is silently left out.
         const more = isPermitted(call);
-        const issue = await call.world.createIssue(call.actor, call.repository, {
+        const issue = await createIssue(call.world, call.actor, call.repository, {
           title: String(title),
           body: (body as string | null | undefined) ?? null,
           labels: more ? names(labels) : [],
@@ -190,7 +191,7 @@ export function issueRoutes(): Handlers {
         mayWrite(call, issue);
         mustTriage(call, issue);
         const given = call.body as Record<string, unknown>;
-        await call.world.updateIssue(call.actor, call.repository, issue, {
+        await updateIssue(call.world, call.actor, call.repository, issue, {
           ...(given.title === undefined || given.title === null ? {} : { title: String(given.title) }),
           ...(given.body === undefined ? {} : { body: given.body as string | null }),
           ...(given.state === undefined ? {} : { state: given.state as "open" | "closed" }),
@@ -244,7 +245,7 @@ export function issueRoutes(): Handlers {
           throw invalid("IssueComment", "data", "unprocessable", "Body is too long (maximum is 65536 characters)");
         if (issue.locked && !isPermitted(call))
           throw new Refused(403, "Unable to create comment because issue is locked.");
-        const comment = await call.world.createComment(call.actor, call.repository, issue, body, appId(call));
+        const comment = await createComment(call.world, call.actor, call.repository, issue, body, appId(call));
         const shape = (await call.present.comment(call.repository, issue, comment)) as { url: string };
         return { ...created(shape), headers: { location: shape.url } };
       },
@@ -252,7 +253,7 @@ export function issueRoutes(): Handlers {
     "issues/get-comment": {
       needs: read,
       handle: async (call) => {
-        const { issue, comment } = call.world.findComment(call.repository, Number(call.values.comment_id));
+        const { issue, comment } = findComment(call.repository, Number(call.values.comment_id));
         return ok(await call.present.comment(call.repository, issue, comment));
       },
     },
@@ -260,10 +261,10 @@ export function issueRoutes(): Handlers {
       needs: write,
       role: "read",
       handle: async (call) => {
-        const { issue, comment } = call.world.findComment(call.repository, Number(call.values.comment_id));
-        if (comment.user !== call.actor && !reaches(call.world.principalRole(call.token, call.repository), "write"))
+        const { issue, comment } = findComment(call.repository, Number(call.values.comment_id));
+        if (comment.user !== call.actor && !reaches(roleOfToken(call.token, call.repository), "write"))
           throw new Refused(403, "Must have write rights to Repository.");
-        await call.world.editComment(call.actor, call.repository, comment.id, String(call.body.body));
+        await editComment(call.world, call.actor, call.repository, comment.id, String(call.body.body));
         return ok(await call.present.comment(call.repository, issue, comment));
       },
     },
@@ -271,10 +272,10 @@ export function issueRoutes(): Handlers {
       needs: write,
       role: "read",
       handle: async (call) => {
-        const { comment } = call.world.findComment(call.repository, Number(call.values.comment_id));
-        if (comment.user !== call.actor && !reaches(call.world.principalRole(call.token, call.repository), "write"))
+        const { comment } = findComment(call.repository, Number(call.values.comment_id));
+        if (comment.user !== call.actor && !reaches(roleOfToken(call.token, call.repository), "write"))
           throw new Refused(403, "Must have write rights to Repository.");
-        await call.world.deleteComment(call.actor, call.repository, comment.id);
+        await deleteComment(call.world, call.actor, call.repository, comment.id);
         return empty();
       },
     },
@@ -293,7 +294,7 @@ export function issueRoutes(): Handlers {
         const { name, color, description } = call.body as { name: string; color?: string; description?: string };
         if (call.repository.labels.some((one) => one.name.toLowerCase() === name.toLowerCase()))
           throw invalid("Label", "name", "already_exists");
-        const label = call.world.addLabel(call.repository, name, {
+        const label = addLabel(call.world, call.repository, name, {
           ...(color ? { color } : {}),
           description: description ?? null,
         });
@@ -311,7 +312,7 @@ export function issueRoutes(): Handlers {
         const issue = issueOf(call);
         mayWrite(call, issue);
         const wanted = [...issue.labels.map((one) => one.name), ...bodyLabels(call)];
-        await call.world.setLabels(call.actor, call.repository, issue, wanted);
+        await setLabels(call.world, call.actor, call.repository, issue, wanted);
         return ok(labelsOf(call, issue));
       },
     },
@@ -321,7 +322,7 @@ export function issueRoutes(): Handlers {
       handle: async (call) => {
         const issue = issueOf(call);
         mayWrite(call, issue);
-        await call.world.setLabels(call.actor, call.repository, issue, bodyLabels(call));
+        await setLabels(call.world, call.actor, call.repository, issue, bodyLabels(call));
         return ok(labelsOf(call, issue));
       },
     },
@@ -335,7 +336,7 @@ export function issueRoutes(): Handlers {
         if (!issue.labels.some((one) => one.name.toLowerCase() === wanted))
           throw new Refused(404, "Label does not exist");
         const rest = issue.labels.map((one) => one.name).filter((name) => name.toLowerCase() !== wanted);
-        await call.world.setLabels(call.actor, call.repository, issue, rest);
+        await setLabels(call.world, call.actor, call.repository, issue, rest);
         return ok(labelsOf(call, issue));
       },
     },
@@ -345,7 +346,7 @@ export function issueRoutes(): Handlers {
       handle: async (call) => {
         const issue = issueOf(call);
         mayWrite(call, issue);
-        await call.world.setLabels(call.actor, call.repository, issue, []);
+        await setLabels(call.world, call.actor, call.repository, issue, []);
         return empty();
       },
     },
@@ -356,7 +357,7 @@ export function issueRoutes(): Handlers {
         const issue = issueOf(call);
         mayWrite(call, issue);
         const wanted = [...issue.assignees.map((one) => one.login), ...names(call.body.assignees)];
-        await call.world.setAssignees(call.actor, call.repository, issue, wanted);
+        await setAssignees(call.world, call.actor, call.repository, issue, wanted);
         return created(await call.present.issue(call.repository, issue));
       },
     },
@@ -368,7 +369,7 @@ export function issueRoutes(): Handlers {
         mayWrite(call, issue);
         const out = names(call.body.assignees).map((login) => login.toLowerCase());
         const rest = issue.assignees.map((one) => one.login).filter((login) => !out.includes(login.toLowerCase()));
-        await call.world.setAssignees(call.actor, call.repository, issue, rest);
+        await setAssignees(call.world, call.actor, call.repository, issue, rest);
         return ok(await call.present.issue(call.repository, issue));
       },
     },
@@ -376,17 +377,15 @@ export function issueRoutes(): Handlers {
       needs: read,
       handle: (call) =>
         list(
-          [...call.world.accounts.values()].filter(
-            (one) => one.type === "User" && call.world.mayBeAssigned(call.repository, one),
-          ),
+          [...call.world.accounts.values()].filter((one) => one.type === "User" && mayBeAssigned(call.repository, one)),
           (one) => call.present.user(one),
         ),
     },
     "issues/check-user-can-be-assigned": {
       needs: read,
       handle: (call) => {
-        const account = call.world.account(String(call.values.assignee));
-        if (!account || !call.world.mayBeAssigned(call.repository, account)) throw notFound();
+        const account = accountByLogin(call.world, String(call.values.assignee));
+        if (!account || !mayBeAssigned(call.repository, account)) throw notFound();
         return empty();
       },
     },

@@ -1,14 +1,30 @@
 import type { Shape } from "./description.ts";
 import { type Account, type Issue, invalid, notFound, Refused } from "./model.ts";
 import { type Call, created, empty, type Handlers, list, ok } from "./server.ts";
-import { type MergeMethod, reaches } from "./world.ts";
+import { reaches, roleOf } from "./world/accounts.ts";
+import { commitsOf, filesOf } from "./world/figures.ts";
+import { type MergeMethod, mergePull, updatePullBranch } from "./world/merges.ts";
+import { createPull, pullByNumber, updatePull } from "./world/pulls.ts";
+import { repositoryByName } from "./world/repositories.ts";
+import {
+  createReview,
+  createReviewComment,
+  deleteReviewComment,
+  dismissReview,
+  editReviewComment,
+  findReviewComment,
+  removeReviewers,
+  requestReviewers,
+  requestTeams,
+  submitReview,
+} from "./world/reviews.ts";
 
 /** Pull requests, reviews, comments on lines, merging. */
 
 const read = ["pull_requests:read"];
 const write = ["pull_requests:write"];
 
-const pullOf = (call: Call) => call.world.pull(call.repository, Number(call.values.pull_number));
+const pullOf = (call: Call) => pullByNumber(call.repository, Number(call.values.pull_number));
 const reviewOf = (call: Call, issue: Issue) => {
   const review = issue.pull?.reviews.find((one) => one.id === Number(call.values.review_id));
   const mine = call.principal.kind === "token" && call.principal.token.user === review?.user;
@@ -20,7 +36,7 @@ const states = { APPROVE: "APPROVED", REQUEST_CHANGES: "CHANGES_REQUESTED", COMM
 /** Who may change a pull request: its author, and people (or installations) with write access. */
 function mayChange(call: Call, issue: Issue): void {
   if (call.token.kind === "installation" || issue.user === call.actor) return;
-  if (!reaches(call.world.role(call.actor, call.repository), "triage"))
+  if (!reaches(roleOf(call.actor, call.repository), "triage"))
     throw new Refused(403, "Must have triage rights to Repository.");
 }
 
@@ -67,11 +83,13 @@ export function pullRoutes(): Handlers {
       handle: async (call) => {
         const given = call.body as Record<string, unknown>;
         const named = given.head_repo as string | undefined;
-        const issue = await call.world.createPull(call.actor, call.repository, {
+        const issue = await createPull(call.world, call.actor, call.repository, {
           ...(given.title === undefined ? {} : { title: String(given.title) }),
           body: (given.body as string | undefined) ?? null,
           head: String(given.head),
-          headRepository: named ? call.world.repository(call.repository.owner.login, named)?.repository : undefined,
+          headRepository: named
+            ? repositoryByName(call.world, call.repository.owner.login, named)?.repository
+            : undefined,
           base: String(given.base),
           draft: given.draft === true,
           maintainerCanModify: given.maintainer_can_modify !== false,
@@ -100,7 +118,7 @@ export function pullRoutes(): Handlers {
         const issue = pullOf(call);
         mayChange(call, issue);
         const given = call.body as Record<string, unknown>;
-        await call.world.updatePull(call.actor, call.repository, issue, {
+        await updatePull(call.world, call.actor, call.repository, issue, {
           ...(given.title === undefined ? {} : { title: String(given.title) }),
           ...(given.body === undefined ? {} : { body: given.body as string }),
           ...(given.state === undefined ? {} : { state: given.state as "open" | "closed" }),
@@ -116,16 +134,14 @@ export function pullRoutes(): Handlers {
       needs: read,
       handle: async (call) => {
         const issue = pullOf(call);
-        const files = (await call.world.files(call.repository, issue)).slice(0, 3000);
+        const files = (await filesOf(call.repository, issue)).slice(0, 3000);
         return list(files, (file) => call.present.file(call.repository, file, issue.pull.headSha));
       },
     },
     "pulls/list-commits": {
       needs: read,
       handle: async (call) =>
-        list(await call.world.commits(call.repository, pullOf(call)), (one) =>
-          call.present.commit(call.repository, one),
-        ),
+        list(await commitsOf(call.repository, pullOf(call)), (one) => call.present.commit(call.repository, one)),
     },
     "pulls/check-if-merged": {
       needs: read,
@@ -139,7 +155,7 @@ export function pullRoutes(): Handlers {
       role: "write",
       handle: async (call) => {
         const { merge_method, sha, commit_title, commit_message } = call.body as Record<string, string | undefined>;
-        const merged = await call.world.merge(call.actor, call.repository, pullOf(call), {
+        const merged = await mergePull(call.world, call.actor, call.repository, pullOf(call), {
           ...(merge_method ? { method: merge_method as MergeMethod } : {}),
           ...(sha ? { sha } : {}),
           ...(commit_title ? { title: commit_title } : {}),
@@ -154,7 +170,7 @@ export function pullRoutes(): Handlers {
       handle: async (call) => {
         const issue = pullOf(call);
         const expected = call.body.expected_head_sha as string | undefined;
-        await call.world.updatePullBranch(call.actor, call.repository, issue, expected);
+        await updatePullBranch(call.world, call.actor, call.repository, issue, expected);
         return {
           status: 202,
           body: {
@@ -178,8 +194,8 @@ export function pullRoutes(): Handlers {
       handle: async (call) => {
         const issue = pullOf(call);
         const { reviewers, team_reviewers } = call.body as { reviewers?: string[]; team_reviewers?: string[] };
-        await call.world.requestReviewers(call.actor, call.repository, issue, reviewers ?? []);
-        await call.world.requestTeams(call.actor, call.repository, issue, team_reviewers ?? []);
+        await requestReviewers(call.world, call.actor, call.repository, issue, reviewers ?? []);
+        await requestTeams(call.world, call.actor, call.repository, issue, team_reviewers ?? []);
         return created(await call.present.pull(call.repository, issue, false));
       },
     },
@@ -188,7 +204,7 @@ export function pullRoutes(): Handlers {
       role: "triage",
       handle: async (call) => {
         const issue = pullOf(call);
-        await call.world.removeReviewers(call.actor, call.repository, issue, call.body.reviewers as string[]);
+        await removeReviewers(call.world, call.actor, call.repository, issue, call.body.reviewers as string[]);
         return ok(await call.present.pull(call.repository, issue, false));
       },
     },
@@ -224,7 +240,7 @@ export function pullRoutes(): Handlers {
           commit_id?: string;
           comments?: LineComment[];
         };
-        const review = await call.world.createReview(call.actor, call.repository, issue, {
+        const review = await createReview(call.world, call.actor, call.repository, issue, {
           ...(event ? { state: states[event] } : {}),
           body: body ?? "",
           commitId: commit_id,
@@ -242,7 +258,7 @@ export function pullRoutes(): Handlers {
         const { event, body } = call.body as { event: keyof typeof states; body?: string };
         if (review.state !== "PENDING") throw new Refused(422, "Can not submit a review that is not pending");
         if (body !== undefined) review.body = body;
-        await call.world.submitReview(call.actor, call.repository, issue, review, states[event]);
+        await submitReview(call.world, call.actor, call.repository, issue, review, states[event]);
         return ok(await call.present.review(call.repository, issue, review));
       },
     },
@@ -252,7 +268,7 @@ export function pullRoutes(): Handlers {
       handle: async (call) => {
         const issue = pullOf(call);
         const review = reviewOf(call, issue);
-        await call.world.dismissReview(call.actor, call.repository, issue, review);
+        await dismissReview(call.world, call.actor, call.repository, issue, review);
         return ok(await call.present.review(call.repository, issue, review));
       },
     },
@@ -291,7 +307,7 @@ export function pullRoutes(): Handlers {
     "pulls/get-review-comment": {
       needs: read,
       handle: async (call) => {
-        const { issue, comment } = call.world.findReviewComment(call.repository, Number(call.values.comment_id));
+        const { issue, comment } = findReviewComment(call.repository, Number(call.values.comment_id));
         return ok(await call.present.reviewComment(call.repository, issue, comment));
       },
     },
@@ -310,7 +326,7 @@ export function pullRoutes(): Handlers {
           throw invalid("PullRequestReviewComment", "line", "missing_field");
         if (!(await call.repository.git.resolve(given.commit_id)))
           throw invalid("PullRequestReviewComment", "commit_id", "invalid");
-        const comment = await call.world.createReviewComment(call.actor, call.repository, issue, {
+        const comment = await createReviewComment(call.world, call.actor, call.repository, issue, {
           ...lineOf(given),
           ...(given.in_reply_to ? { inReplyTo: given.in_reply_to } : {}),
         });
@@ -323,7 +339,7 @@ export function pullRoutes(): Handlers {
       role: "read",
       handle: async (call) => {
         const issue = pullOf(call);
-        const comment = await call.world.createReviewComment(call.actor, call.repository, issue, {
+        const comment = await createReviewComment(call.world, call.actor, call.repository, issue, {
           body: String(call.body.body),
           inReplyTo: Number(call.values.comment_id),
         });
@@ -335,8 +351,8 @@ export function pullRoutes(): Handlers {
       needs: write,
       role: "read",
       handle: async (call) => {
-        const { issue, comment } = call.world.findReviewComment(call.repository, Number(call.values.comment_id));
-        await call.world.editReviewComment(call.actor, call.repository, comment.id, String(call.body.body));
+        const { issue, comment } = findReviewComment(call.repository, Number(call.values.comment_id));
+        await editReviewComment(call.world, call.actor, call.repository, comment.id, String(call.body.body));
         return ok(await call.present.reviewComment(call.repository, issue, comment));
       },
     },
@@ -344,8 +360,8 @@ export function pullRoutes(): Handlers {
       needs: write,
       role: "read",
       handle: async (call) => {
-        const { comment } = call.world.findReviewComment(call.repository, Number(call.values.comment_id));
-        await call.world.deleteReviewComment(call.actor, call.repository, comment.id);
+        const { comment } = findReviewComment(call.repository, Number(call.values.comment_id));
+        await deleteReviewComment(call.world, call.actor, call.repository, comment.id);
         return empty();
       },
     },

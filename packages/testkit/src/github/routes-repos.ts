@@ -1,16 +1,21 @@
 import type { Shape } from "./description.ts";
+import { zero } from "./git.ts";
 import { invalid, notFound, type Protection, Refused, type Repository } from "./model.ts";
+import { permissionsOf } from "./present.ts";
 import { type Answer, type Call, created, empty, type Handlers, list, ok } from "./server.ts";
-import { branchMatches } from "./world.ts";
+import { accountByLogin, mayBeAssigned, roleOf, roleOfToken, signatureOf } from "./world/accounts.ts";
+import { commitsOf } from "./world/figures.ts";
+import { pushRefusal, refsChanged } from "./world/pushes.ts";
+import { deleteRepository, renameRepository, setDefaultBranch } from "./world/repositories.ts";
+import { branchMatches, protectionOf } from "./world/rules.ts";
 
 /** Repositories, branches and their rules, commits, contents, git objects and refs, collaborators, events. */
 
 const read = ["contents:read"];
 const write = ["contents:write"];
-const zero = "0".repeat(40);
 
 async function branchShape(call: Call, repository: Repository, name: string, sha: string): Promise<Shape> {
-  const protection = call.world.protectionOf(repository, name);
+  const protection = protectionOf(repository, name);
   const url = `${call.present.api}/repos/${repository.owner.login}/${repository.name}`;
   return {
     name,
@@ -139,7 +144,7 @@ async function contentOf(call: Call, path: string): Promise<Answer> {
 async function moveRef(call: Call, ref: string, before: string, after: string): Promise<void> {
   const { repository, world } = call;
   const change = { ref, before, after };
-  const refused = world.pushRefusal(call.actor, world.principalRole(call.token, repository), repository, change);
+  const refused = pushRefusal(call.actor, roleOfToken(call.token, repository), repository, change);
   if (refused) {
     const reason = refused
       .split("\n")
@@ -149,7 +154,7 @@ async function moveRef(call: Call, ref: string, before: string, after: string): 
   }
   if (after === zero) await repository.git.deleteRef(ref);
   else await repository.git.updateRef(ref, after);
-  await world.refsChanged(call.actor, repository, [change]);
+  await refsChanged(world, call.actor, repository, [change]);
 }
 
 const fullRef = (call: Call) => {
@@ -171,8 +176,7 @@ export function repoRoutes(): Handlers {
         }));
         const wanted = call.values.protected as boolean | undefined;
         const shown = refs.filter(
-          (one) =>
-            wanted === undefined || (call.world.protectionOf(call.repository, one.name) !== undefined) === wanted,
+          (one) => wanted === undefined || (protectionOf(call.repository, one.name) !== undefined) === wanted,
         );
         return list(shown, (one) => branchShape(call, call.repository, one.name, one.sha));
       },
@@ -199,7 +203,7 @@ export function repoRoutes(): Handlers {
       role: "admin",
       handle: (call) => {
         const name = String(call.values.branch);
-        const one = call.world.protectionOf(call.repository, name);
+        const one = protectionOf(call.repository, name);
         if (!one || one.ruleset) throw new Refused(404, "Branch not protected");
         const url = `${call.present.api}/repos/${call.repository.owner.login}/${call.repository.name}/branches/${encodeURIComponent(name)}/protection`;
         const flag = (enabled: boolean) => ({ enabled });
@@ -253,16 +257,16 @@ export function repoRoutes(): Handlers {
               call.repository.roles.has(one.id)),
         );
         return list(people, (one) => {
-          const role = call.world.role(one, call.repository);
-          return { ...call.present.user(one), permissions: call.world.flags(role), role_name: role };
+          const role = roleOf(one, call.repository);
+          return { ...call.present.user(one), permissions: permissionsOf(role), role_name: role };
         });
       },
     },
     "repos/check-collaborator": {
       needs: ["metadata:read"],
       handle: (call) => {
-        const account = call.world.account(String(call.values.username));
-        if (!account || !call.world.mayBeAssigned(call.repository, account)) throw notFound();
+        const account = accountByLogin(call.world, String(call.values.username));
+        if (!account || !mayBeAssigned(call.repository, account)) throw notFound();
         return empty();
       },
     },
@@ -270,15 +274,15 @@ export function repoRoutes(): Handlers {
       needs: ["metadata:read"],
       who: "token",
       handle: (call) => {
-        const account = call.world.account(String(call.values.username));
+        const account = accountByLogin(call.world, String(call.values.username));
         if (!account) throw notFound();
-        const role = call.world.role(account, call.repository);
+        const role = roleOf(account, call.repository);
         // GitHub's `permission` knows four words; the true one is `role_name`.
         const permission = role === "maintain" ? "write" : role === "triage" ? "read" : role;
         return ok({
           permission,
           role_name: role,
-          user: { ...call.present.user(account), permissions: call.world.flags(role), role_name: role },
+          user: { ...call.present.user(account), permissions: permissionsOf(role), role_name: role },
         });
       },
     },
@@ -353,7 +357,7 @@ export function repoRoutes(): Handlers {
         const found = [];
         for (const issue of call.repository.issues.values())
           if (issue.pull && (issue.pull.headSha === sha || issue.pull.mergeCommitSha === sha)) found.push(issue);
-          else if (issue.pull && (await call.world.commits(call.repository, issue)).some((one) => one.sha === sha))
+          else if (issue.pull && (await commitsOf(call.repository, issue)).some((one) => one.sha === sha))
             found.push(issue);
         return list(found, (issue) => call.present.pull(call.repository, issue, false));
       },
@@ -380,7 +384,7 @@ export function repoRoutes(): Handlers {
           tree: await git.writeTree(before, { [path]: Buffer.from(content ?? "", "base64") }),
           parents: [before],
           message: message ?? `Update ${path}`,
-          author: call.world.signature(call.actor),
+          author: signatureOf(call.world, call.actor),
         });
         await moveRef(call, `refs/heads/${name}`, before, commit);
         const answer = await contentOf(
@@ -435,7 +439,7 @@ export function repoRoutes(): Handlers {
         if (!(await call.repository.git.resolve(sha))) throw new Refused(422, "Object does not exist");
         const forward = await call.repository.git.isAncestor(before, sha);
         if (!forward && !force) throw new Refused(422, "Update is not a fast forward");
-        const protection = call.world.protectionOf(call.repository, ref.replace("refs/heads/", ""));
+        const protection = protectionOf(call.repository, ref.replace("refs/heads/", ""));
         if (!forward && protection && !protection.allowForcePushes)
           throw new Refused(422, "Cannot force-push to this branch");
         await moveRef(call, ref, before, sha);
@@ -477,7 +481,7 @@ export function repoRoutes(): Handlers {
         for (const parent of parents ?? [])
           if (!(await git.resolve(parent)))
             throw new Refused(422, `Parent SHA does not exist or is not a commit object`);
-        const mine = call.world.signature(call.actor);
+        const mine = signatureOf(call.world, call.actor);
         const sha = await git.commitTree({
           tree,
           parents: parents ?? [],
@@ -581,11 +585,11 @@ export function repoRoutes(): Handlers {
       handle: async (call) => {
         const { name, default_branch, archived } = call.body as Record<string, unknown>;
         if (name && name !== call.repository.name)
-          await call.world.renameRepository(call.repository, String(name), call.actor);
+          await renameRepository(call.world, call.repository, String(name), call.actor);
         if (default_branch && default_branch !== call.repository.defaultBranch) {
           if (!(await call.repository.git.branch(String(default_branch))))
             throw invalid("Repository", "default_branch", "invalid");
-          await call.world.setDefaultBranch(call.repository, String(default_branch), call.actor);
+          await setDefaultBranch(call.world, call.repository, String(default_branch), call.actor);
         }
         if (typeof archived === "boolean") call.repository.archived = archived;
         return ok(call.present.repository(call.repository, true));
@@ -595,7 +599,7 @@ export function repoRoutes(): Handlers {
       needs: ["administration:write"],
       role: "admin",
       handle: async (call) => {
-        await call.world.deleteRepository(call.repository, call.actor);
+        await deleteRepository(call.world, call.repository, call.actor);
         return empty();
       },
     },

@@ -2,13 +2,15 @@ import { createHash, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { lacks, permissionsOfToken, principalOf, tokenCovers } from "./access.ts";
+import { lacks, permissionsOfToken, permits, principalOf, tokenCovers } from "./access.ts";
 import type { Description, Operation, Shape } from "./description.ts";
 import type { FaultScript } from "./faults.ts";
 import type { Limits } from "./limits.ts";
 import { type Account, notFound, type Principal, Refused, type Repository, type Role, type Token } from "./model.ts";
 import { Presenter } from "./present.ts";
-import { reaches, World } from "./world.ts";
+import { reaches, roleOf } from "./world/accounts.ts";
+import { repositoryByName } from "./world/repositories.ts";
+import type { World } from "./world/world.ts";
 
 /** One request the stand-in saw. */
 export type Seen = {
@@ -417,13 +419,12 @@ export class StandInServer {
     principal: Principal,
   ): { repository: Repository | undefined; moved: boolean } {
     if (parameters.owner === undefined || parameters.repo === undefined) return { repository: undefined, moved: false };
-    const found = this.world.repository(parameters.owner, parameters.repo.replace(/\.git$/, ""));
+    const found = repositoryByName(this.world, parameters.owner, parameters.repo.replace(/\.git$/, ""));
     if (!found) throw notFound();
     const { repository } = found;
     // An App asks for its own installation on a repository with its JWT.
     if (principal.kind === "app" && handler.who === "app") return found;
-    const reachable =
-      !repository.private || (principal.kind === "token" && tokenCovers(this.world, principal.token, repository));
+    const reachable = !repository.private || (principal.kind === "token" && tokenCovers(principal.token, repository));
     if (!reachable) throw notFound();
     return found;
   }
@@ -450,16 +451,16 @@ export class StandInServer {
     const open = reading && repository !== undefined && !repository.private;
     if (handler.needs && !open) {
       const permissions = permissionsOfToken(token);
-      const covers = repository === undefined || tokenCovers(this.world, token, repository);
-      if (!covers || !handler.needs.some((need) => World.permits(permissions, need))) throw lacks(token, handler.needs);
+      const covers = repository === undefined || tokenCovers(token, repository);
+      if (!covers || !handler.needs.some((need) => permits(permissions, need))) throw lacks(token, handler.needs);
     }
     if (
       repository &&
       handler.role &&
       token.kind !== "installation" &&
-      !reaches(this.world.role(token.user, repository), handler.role)
+      !reaches(roleOf(token.user, repository), handler.role)
     )
-      throw this.world.role(token.user, repository) === "none"
+      throw roleOf(token.user, repository) === "none"
         ? notFound()
         : new Refused(403, "Must have admin rights to Repository.");
     if (repository?.archived && !reading) throw new Refused(403, "Repository was archived so is read-only.");

@@ -6,6 +6,7 @@ import { mintInstallationToken, remember } from "./access.ts";
 import { loopbackCertificate } from "./certificate.ts";
 import { description } from "./description.ts";
 import { type Fault, FaultScript } from "./faults.ts";
+import { zero } from "./git.ts";
 import { serveGit } from "./git-http.ts";
 import { graphql } from "./graphql.ts";
 import { LfsStore } from "./lfs.ts";
@@ -33,7 +34,31 @@ import { pullRoutes } from "./routes-pulls.ts";
 import { repoRoutes } from "./routes-repos.ts";
 import { type Handlers, type Seen, StandInServer } from "./server.ts";
 import { type Delivery, type Fate, Webhooks } from "./webhooks.ts";
-import { type MergeMethod, reaches, World } from "./world.ts";
+import { accountByLogin, addAccount, reaches, renameAccount, roleOf } from "./world/accounts.ts";
+import {
+  addApp,
+  changeInstallation,
+  changeInstallationRepositories,
+  grantPermissions,
+  installApp,
+} from "./world/apps.ts";
+import { createCheckRun, createStatus, rerequestRun, updateCheckRun } from "./world/checks.ts";
+import { createComment } from "./world/comments.ts";
+import { createIssue, issueByNumber, setAssignees, setLabels, updateIssue } from "./world/issues.ts";
+import { type MergeMethod, mergePull } from "./world/merges.ts";
+import { createPull, pullByNumber, setDraft } from "./world/pulls.ts";
+import { commitFiles, refsChanged } from "./world/pushes.ts";
+import {
+  addRepository,
+  deleteRepository,
+  filesOfFolder,
+  renameBranch,
+  renameRepository,
+  repositoryByName,
+  transferRepository,
+} from "./world/repositories.ts";
+import { createReview, createReviewComment } from "./world/reviews.ts";
+import { World } from "./world/world.ts";
 
 export type StandInOptions = {
   /** Default any free one. */
@@ -228,7 +253,7 @@ export class GithubStandIn {
   // Names -------------------------------------------------------------------------------------------------------------
 
   account(login: string): Account {
-    const found = this.world.account(login);
+    const found = accountByLogin(this.world, login);
     if (!found) throw new Error(`the stand-in has no account ${login}`);
     return found;
   }
@@ -236,7 +261,7 @@ export class GithubStandIn {
   repo(name: RepositoryName): Repository {
     if (typeof name !== "string") return name;
     const [owner = "", short = ""] = name.split("/");
-    const found = this.world.repository(owner, short);
+    const found = repositoryByName(this.world, owner, short);
     if (!found) throw new Error(`the stand-in has no repository ${name}`);
     return found.repository;
   }
@@ -263,7 +288,7 @@ export class GithubStandIn {
   // People and places -------------------------------------------------------------------------------------------------
 
   user(login: string, options: { name?: string } = {}): Account {
-    const account = this.world.addAccount(login, "User", options.name ?? null);
+    const account = addAccount(this.world, login, "User", options.name ?? null);
     this.#viewer ??= account;
     return account;
   }
@@ -281,7 +306,7 @@ export class GithubStandIn {
     login: string,
     options: { owners?: readonly string[]; members?: readonly string[]; base?: Role } = {},
   ): Account {
-    const organization = this.world.addAccount(login, "Organization");
+    const organization = addAccount(this.world, login, "Organization");
     organization.basePermission = options.base ?? "read";
     for (const owner of options.owners ?? []) organization.members.set(this.account(owner).id, "owner");
     for (const member of options.members ?? []) organization.members.set(this.account(member).id, "member");
@@ -323,7 +348,7 @@ export class GithubStandIn {
     const owner = this.account(login);
     const author = options.by ? this.account(options.by) : this.#ownerPerson(owner);
     return this.world.exclusive(async () => {
-      const repository = await this.world.addRepository({
+      const repository = await addRepository(this.world, {
         owner,
         name: short,
         private: options.private ?? false,
@@ -331,9 +356,9 @@ export class GithubStandIn {
         defaultBranch: options.defaultBranch ?? "main",
         actor: author,
       });
-      const files = options.from ? await this.world.folder(options.from) : options.files;
+      const files = options.from ? await filesOfFolder(options.from) : options.files;
       if (files)
-        await this.world.commitFiles(author, repository, {
+        await commitFiles(this.world, author, repository, {
           branch: repository.defaultBranch,
           files,
           message: "First version",
@@ -354,7 +379,7 @@ export class GithubStandIn {
   async fork(name: RepositoryName, by: string): Promise<Repository> {
     const parent = this.repo(name);
     return this.world.exclusive(async () => {
-      const fork = await this.world.addRepository({
+      const fork = await addRepository(this.world, {
         owner: this.account(by),
         name: parent.name,
         private: parent.private,
@@ -411,7 +436,7 @@ export class GithubStandIn {
     events?: readonly string[];
     webhook?: { url: string; secret?: string };
   }): App {
-    return this.world.addApp({
+    return addApp(this.world, {
       name: options.name,
       owner: this.account(options.owner),
       permissions: options.permissions ?? usualPermissions,
@@ -423,7 +448,7 @@ export class GithubStandIn {
   install(app: App, account: string, repositories: "all" | readonly RepositoryName[] = "all"): Promise<Installation> {
     const chosen = repositories === "all" ? "all" : repositories.map((name) => this.repo(name));
     return this.world.exclusive(() =>
-      this.world.install(app, this.account(account), chosen, this.#ownerPerson(this.account(account))),
+      installApp(this.world, app, this.account(account), chosen, this.#ownerPerson(this.account(account))),
     );
   }
 
@@ -438,7 +463,7 @@ export class GithubStandIn {
   }
   #change(installation: Installation, change: "suspend" | "unsuspend" | "deleted"): Promise<void> {
     const actor = this.#ownerPerson(installation.account);
-    return this.world.exclusive(() => this.world.changeInstallation(installation, change, actor));
+    return this.world.exclusive(() => changeInstallation(this.world, installation, change, actor));
   }
 
   /** Adds or removes repositories of an installation. */
@@ -448,7 +473,8 @@ export class GithubStandIn {
   ): Promise<void> {
     const of = (names: readonly RepositoryName[] = []) => names.map((name) => this.repo(name));
     return this.world.exclusive(() =>
-      this.world.changeInstallationRepositories(
+      changeInstallationRepositories(
+        this.world,
         installation,
         { added: of(change.added), removed: of(change.removed) },
         this.#ownerPerson(installation.account),
@@ -459,7 +485,8 @@ export class GithubStandIn {
   /** Somebody accepts what the App now asks for: the installation's permissions and events become the App's. */
   grant(installation: Installation, permissions: Permissions, events?: readonly string[]): Promise<void> {
     return this.world.exclusive(() =>
-      this.world.grantPermissions(
+      grantPermissions(
+        this.world,
         installation,
         { metadata: "read", ...permissions },
         events ?? installation.events,
@@ -469,7 +496,7 @@ export class GithubStandIn {
   }
 
   renameAccount(login: string, to: string): Promise<void> {
-    return this.world.exclusive(() => this.world.renameAccount(this.account(login), to));
+    return this.world.exclusive(() => renameAccount(this.world, this.account(login), to));
   }
 
   /** An installation token without the detour over a JWT. */
@@ -515,7 +542,7 @@ export class GithubStandIn {
     return this.world.exclusive(async () => {
       const before = repository.nextNumber;
       for (let number = before; number < before + count; number++)
-        await this.world.createIssue(this.account(by), repository, {
+        await createIssue(this.world, this.account(by), repository, {
           title: `issue ${number}`,
           body: `Body of ${number}.`,
         });
@@ -550,10 +577,10 @@ export class GithubStandIn {
           ? at.sha
           : "branch" in at
             ? await this.head(repository, at.branch)
-            : this.world.pull(repository, at.pull).pull.headSha;
+            : pullByNumber(repository, at.pull).pull.headSha;
       const conclusion = check.conclusion === undefined ? "success" : check.conclusion;
       const time = this.world.time();
-      return this.world.createCheckRun(this.world.actions.bot, repository, this.world.actions, {
+      return createCheckRun(this.world, this.world.actions.bot, repository, this.world.actions, {
         name: check.name,
         headSha: sha,
         status: conclusion === null ? "in_progress" : "completed",
@@ -582,7 +609,7 @@ export class GithubStandIn {
   /** Ends a running check. */
   finish(name: RepositoryName, run: CheckRun, conclusion: CheckConclusion, log?: string): Promise<void> {
     return this.world.exclusive(() =>
-      this.world.updateCheckRun(this.world.actions.bot, this.repo(name), run, {
+      updateCheckRun(this.world, this.world.actions.bot, this.repo(name), run, {
         status: "completed",
         conclusion,
         completedAt: this.world.time(),
@@ -623,11 +650,11 @@ export class Person {
     needed: Role,
     name: RepositoryName,
     work: (world: World, repository: Repository) => Promise<T>,
-    own?: (world: World, repository: Repository) => Issue,
+    own?: (repository: Repository) => Issue,
   ): Promise<T> {
     return this.#do(name, async (world, repository) => {
-      const role = world.role(this.account, repository);
-      const mine = own?.(world, repository).user === this.account;
+      const role = roleOf(this.account, repository);
+      const mine = own?.(repository).user === this.account;
       if (!mine && !reaches(role, needed))
         throw new Error(`${this.account.login} has the role ${role} in ${repository.name}; this takes ${needed}`);
       return work(world, repository);
@@ -638,41 +665,41 @@ export class Person {
     name: RepositoryName,
     issue: { title: string; body?: string; labels?: readonly string[]; assignees?: readonly string[] },
   ): Promise<Issue> {
-    return this.#do(name, (world, repository) => world.createIssue(this.account, repository, issue));
+    return this.#do(name, (world, repository) => createIssue(world, this.account, repository, issue));
   }
 
   editIssue(name: RepositoryName, number: number, change: { title?: string; body?: string }): Promise<void> {
     return this.#may(
       "triage",
       name,
-      (world, at) => world.updateIssue(this.account, at, world.issue(at, number), change),
-      (world, at) => world.issue(at, number),
+      (world, at) => updateIssue(world, this.account, at, issueByNumber(at, number), change),
+      (at) => issueByNumber(at, number),
     );
   }
 
   comment(name: RepositoryName, number: number, body: string) {
-    return this.#do(name, (world, at) => world.createComment(this.account, at, world.issue(at, number), body));
+    return this.#do(name, (world, at) => createComment(world, this.account, at, issueByNumber(at, number), body));
   }
 
   label(name: RepositoryName, number: number, label: string): Promise<void> {
     return this.#may("triage", name, (world, at) => {
-      const issue = world.issue(at, number);
-      return world.setLabels(this.account, at, issue, [...issue.labels.map((one) => one.name), label]);
+      const issue = issueByNumber(at, number);
+      return setLabels(world, this.account, at, issue, [...issue.labels.map((one) => one.name), label]);
     });
   }
 
   unlabel(name: RepositoryName, number: number, label: string): Promise<void> {
     return this.#may("triage", name, (world, at) => {
-      const issue = world.issue(at, number);
+      const issue = issueByNumber(at, number);
       const rest = issue.labels.map((one) => one.name).filter((one) => one !== label);
-      return world.setLabels(this.account, at, issue, rest);
+      return setLabels(world, this.account, at, issue, rest);
     });
   }
 
   assign(name: RepositoryName, number: number, ...logins: string[]): Promise<void> {
     return this.#may("triage", name, (world, at) => {
-      const issue = world.issue(at, number);
-      return world.setAssignees(this.account, at, issue, [...issue.assignees.map((one) => one.login), ...logins]);
+      const issue = issueByNumber(at, number);
+      return setAssignees(world, this.account, at, issue, [...issue.assignees.map((one) => one.login), ...logins]);
     });
   }
 
@@ -681,8 +708,8 @@ export class Person {
       "triage",
       name,
       (world, at) =>
-        world.updateIssue(this.account, at, world.issue(at, number), { state: "closed", stateReason: reason }),
-      (world, at) => world.issue(at, number),
+        updateIssue(world, this.account, at, issueByNumber(at, number), { state: "closed", stateReason: reason }),
+      (at) => issueByNumber(at, number),
     );
   }
 
@@ -690,15 +717,15 @@ export class Person {
     return this.#may(
       "triage",
       name,
-      (world, at) => world.updateIssue(this.account, at, world.issue(at, number), { state: "open" }),
-      (world, at) => world.issue(at, number),
+      (world, at) => updateIssue(world, this.account, at, issueByNumber(at, number), { state: "open" }),
+      (at) => issueByNumber(at, number),
     );
   }
 
   /** A commit on a branch, which is made from the default branch (or `from`) when it is not there; gives its id. */
   push(name: RepositoryName, branch: string, files: Files, message = "Change", from?: string): Promise<string> {
     return this.#may("write", name, (world, at) =>
-      world.commitFiles(this.account, at, { branch, files, message, ...(from ? { from } : {}) }),
+      commitFiles(world, this.account, at, { branch, files, message, ...(from ? { from } : {}) }),
     );
   }
 
@@ -707,7 +734,7 @@ export class Person {
     pull: { head: string; base?: string; title: string; body?: string; draft?: boolean },
   ): Promise<Issue> {
     return this.#do(name, (world, at) =>
-      world.createPull(this.account, at, { ...pull, base: pull.base ?? at.defaultBranch }),
+      createPull(world, this.account, at, { ...pull, base: pull.base ?? at.defaultBranch }),
     );
   }
 
@@ -715,8 +742,8 @@ export class Person {
     return this.#may(
       "write",
       name,
-      (world, at) => world.setDraft(this.account, at, world.pull(at, number), false),
-      (world, at) => world.issue(at, number),
+      (world, at) => setDraft(world, this.account, at, pullByNumber(at, number), false),
+      (at) => issueByNumber(at, number),
     );
   }
 
@@ -725,7 +752,7 @@ export class Person {
     number: number,
     review: { state: "APPROVED" | "CHANGES_REQUESTED" | "COMMENTED"; body?: string; comments?: readonly LineRemark[] },
   ) {
-    return this.#do(name, (world, at) => world.createReview(this.account, at, world.pull(at, number), review));
+    return this.#do(name, (world, at) => createReview(world, this.account, at, pullByNumber(at, number), review));
   }
   approve(name: RepositoryName, number: number, body = "") {
     return this.review(name, number, { state: "APPROVED", body });
@@ -734,24 +761,28 @@ export class Person {
     return this.review(name, number, { state: "CHANGES_REQUESTED", body, comments });
   }
   commentOnLine(name: RepositoryName, number: number, remark: LineRemark) {
-    return this.#do(name, (world, at) => world.createReviewComment(this.account, at, world.pull(at, number), remark));
+    return this.#do(name, (world, at) =>
+      createReviewComment(world, this.account, at, pullByNumber(at, number), remark),
+    );
   }
   reply(name: RepositoryName, number: number, to: number, body: string) {
     return this.#do(name, (world, at) =>
-      world.createReviewComment(this.account, at, world.pull(at, number), { body, inReplyTo: to }),
+      createReviewComment(world, this.account, at, pullByNumber(at, number), { body, inReplyTo: to }),
     );
   }
 
   /** Merges; gives the commit that the base then has. */
   merge(name: RepositoryName, number: number, method: MergeMethod = "merge"): Promise<string> {
-    return this.#may("write", name, (world, at) => world.merge(this.account, at, world.pull(at, number), { method }));
+    return this.#may("write", name, (world, at) =>
+      mergePull(world, this.account, at, pullByNumber(at, number), { method }),
+    );
   }
 
   deleteBranch(name: RepositoryName, branch: string): Promise<void> {
     return this.#may("write", name, async (world, at) => {
       const before = await this.#github.head(at, branch);
       await at.git.deleteRef(`refs/heads/${branch}`);
-      await world.refsChanged(this.account, at, [{ ref: `refs/heads/${branch}`, before, after: "0".repeat(40) }]);
+      await refsChanged(world, this.account, at, [{ ref: `refs/heads/${branch}`, before, after: zero }]);
     });
   }
 
@@ -760,26 +791,26 @@ export class Person {
     sha: string,
     status: { state: "error" | "failure" | "pending" | "success"; context: string; description?: string },
   ) {
-    return this.#may("write", name, (world, at) => world.createStatus(this.account, at, { sha, ...status }));
+    return this.#may("write", name, (world, at) => createStatus(world, this.account, at, { sha, ...status }));
   }
 
   /** Presses "Re-run" on a check. */
   rerun(name: RepositoryName, run: CheckRun): Promise<void> {
-    return this.#may("write", name, (world, at) => world.rerequest(this.account, at, run));
+    return this.#may("write", name, (world, at) => rerequestRun(world, this.account, at, run));
   }
 
   renameRepository(name: RepositoryName, to: string): Promise<void> {
-    return this.#may("admin", name, (world, at) => world.renameRepository(at, to, this.account));
+    return this.#may("admin", name, (world, at) => renameRepository(world, at, to, this.account));
   }
   renameBranch(name: RepositoryName, from: string, to: string): Promise<void> {
-    return this.#may("admin", name, (world, at) => world.renameBranch(at, from, to, this.account));
+    return this.#may("admin", name, (world, at) => renameBranch(world, at, from, to, this.account));
   }
   transfer(name: RepositoryName, to: string): Promise<void> {
     return this.#may("admin", name, (world, at) =>
-      world.transferRepository(at, this.#github.account(to), this.account),
+      transferRepository(world, at, this.#github.account(to), this.account),
     );
   }
   deleteRepository(name: RepositoryName): Promise<void> {
-    return this.#may("admin", name, (world, at) => world.deleteRepository(at, this.account));
+    return this.#may("admin", name, (world, at) => deleteRepository(world, at, this.account));
   }
 }

@@ -3,9 +3,11 @@ import { readFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { createRequire } from "node:module";
+import { permits } from "./access.ts";
 import type { Description, Shape } from "./description.ts";
 import { type App, type Installation, notFound, Refused } from "./model.ts";
-import { type Happening, World } from "./world.ts";
+import { covers } from "./world/apps.ts";
+import type { Happening, World } from "./world/world.ts";
 
 /**
  * Deliveries to Apps' webhooks: payloads that start from GitHub's own examples with the stand-in's state laid over them,
@@ -127,11 +129,11 @@ export class Webhooks {
     const { repository, event } = happening;
     for (const installation of this.#world().installations.values()) {
       if (installation.app !== app || installation.suspendedAt || !repository) continue;
-      if (!this.#world().covers(installation, repository)) continue;
+      if (!covers(installation, repository)) continue;
       const permission = permissionOf[event];
-      if (permission && !World.permits(installation.permissions, `${permission}:read`)) {
+      if (permission && !permits(installation.permissions, `${permission}:read`)) {
         // A comment on a pull request is heard with either permission.
-        if (event !== "issue_comment" || !World.permits(installation.permissions, "pull_requests:read")) continue;
+        if (event !== "issue_comment" || !permits(installation.permissions, "pull_requests:read")) continue;
       }
       if (happening.app === app || always.has(event) || installation.events.includes(event)) return installation;
     }
