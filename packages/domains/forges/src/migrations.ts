@@ -103,4 +103,9 @@ export const migrations: readonly Migration[] = [
     create index follow_up_waiting on follow_up (job_id) where state = 'waiting';
     ${tenantTable("follow_up")}`,
   },
+  {
+    name: "forges-watch-002",
+    // A check is noted by commit, in `forge_check`; nothing reads these.
+    sql: `alter table pull_request drop column check_id, drop column check_state;`,
+  },
 ];
