@@ -12,6 +12,7 @@ import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
 import { accountQuery, membersQuery, sessionsQuery } from "../../../lib/queries.ts";
 import { pageByName, passkeysWork } from "../../../lib/sign-in.ts";
+import { signInNameInput } from "../sign-in-name.ts";
 import { Browsers } from "./browsers.tsx";
 import { Confirming } from "./confirming.tsx";
 
@@ -70,13 +71,8 @@ function Profile({ account }: { account: Account }) {
           </Field>
           <Field label="Sign-in name" hint="What you type beside your password: an e-mail address or a short name.">
             <input
-              required
-              minLength={3}
-              maxLength={100}
-              pattern="[\w.@+\-]+"
-              title="Letters, digits and . _ - @ +"
+              {...signInNameInput}
               autoComplete="username"
-              autoCapitalize="none"
               value={signInName}
               onChange={(e) => setSignInName(e.target.value)}
             />

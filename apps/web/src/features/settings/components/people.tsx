@@ -12,6 +12,7 @@ import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
 import { membersQuery, meQuery, useMay } from "../../../lib/queries.ts";
+import { signInNameInput } from "../sign-in-name.ts";
 
 type Member = RouteResponse<"listMembers">["items"][number];
 type Link = { name: string; url: string };
@@ -195,16 +196,7 @@ function AddPerson({ close, made }: { close(): void; made(link: Link): void }) {
         <input required maxLength={100} value={name} onChange={(event) => setName(event.target.value)} />
       </Field>
       <Field label="Sign-in name" hint="An e-mail address or a short name; nothing is sent to it.">
-        <input
-          required
-          minLength={3}
-          maxLength={100}
-          pattern="[\w.@+\-]+"
-          title="Letters, digits and . _ - @ +"
-          autoCapitalize="none"
-          value={signInName}
-          onChange={(event) => setSignInName(event.target.value)}
-        />
+        <input {...signInNameInput} value={signInName} onChange={(event) => setSignInName(event.target.value)} />
       </Field>
       <fieldset className="scopes">
         <legend>Role</legend>
