@@ -18,16 +18,12 @@ import {
   runVerification,
 } from "./index.ts";
 import { downloadProblem, parsePointer } from "./lfs.ts";
-import { git, makeRepository, plainWorkspace, scratch, write } from "./test/plain-workspace.ts";
+import { git, makeRepository, ok, plainWorkspace, scratch, write } from "./test/plain-workspace.ts";
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
   for (const clean of cleanups.splice(0)) clean();
 });
-const ok = <T>(outcome: { ok: true; value: T } | { ok: false; detail: string }): T => {
-  if (!outcome.ok) throw new Error(outcome.detail);
-  return outcome.value;
-};
 const commitAll = (dir: string, message = "more") => {
   git(dir, "add", "-A");
   git(dir, "commit", "-q", "-m", message);

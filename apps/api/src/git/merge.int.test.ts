@@ -2,17 +2,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { approvalDigest, approvalSubject, buildEvidence, createPlatformGit, pullRequestText } from "./index.ts";
-import { git, makeRepository, plainWorkspace, scratch, write } from "./test/plain-workspace.ts";
+import { git, makeRepository, ok, plainWorkspace, scratch, write } from "./test/plain-workspace.ts";
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
   for (const clean of cleanups.splice(0)) clean();
 });
-
-const ok = <T>(outcome: { ok: true; value: T } | { ok: false; detail: string }): T => {
-  if (!outcome.ok) throw new Error(outcome.detail);
-  return outcome.value;
-};
 
 /** A published branch `x1/j` and a base that moved on, both in the job's repository. */
 async function moved(ours: Record<string, string>, theirs: Record<string, string>) {

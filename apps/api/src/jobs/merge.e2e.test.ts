@@ -40,13 +40,6 @@ async function start(more: object = {}) {
   });
   return { name, id, project };
 }
-/** Approves what the job's present evidence is; the digest that a page shows. */
-async function approve(jobId: string): Promise<string> {
-  const { approvalDigest } = await x1.reach(jobId, "awaiting_approval");
-  const digest = approvalDigest ?? "";
-  await x1.client.decide({ params: { jobId }, body: { decision: "approve", digest } });
-  return digest;
-}
 /** The job was taken back and waits for another decision. */
 const laidAnew = (jobId: string, before: string) =>
   expect
@@ -90,7 +83,7 @@ describe("a change that waits for approval", () => {
         { match: { prompt: "<<<<<<< new-base" }, action: { kind: "text", text: "It looks well." } },
       ],
     });
-    const digest = await approve(id);
+    const digest = await x1.approve(id);
     await laidAnew(id, digest);
     const job = await x1.job(id);
     expect(job).toMatchObject({ baseCommit: moved, attempt: 2, pullRequest: null });
@@ -105,9 +98,9 @@ describe("a change that waits for approval", () => {
     ).rejects.toMatchObject({ code: "digest_mismatch" });
     // The base moves again while people look: what they approve then is not pushed either.
     const again = await github.as("bob").push(name, "main", { "add.mjs": "export const add = (x, y) => x - y;\n" });
-    const second = await approve(id);
+    const second = await x1.approve(id);
     await laidAnew(id, second);
-    await approve(id);
+    await x1.approve(id);
     const done = await x1.reach(id, "succeeded");
     expect(await parents(name, done.publishedCommit ?? "")).toEqual([again]);
     expect(await file(name, done.targetBranch ?? "", "add.mjs")).toBe("export const add = (a, b) => a + b; // ours\n");
@@ -118,7 +111,7 @@ describe("a change that waits for approval", () => {
     const { name, id } = await start();
     const { baseCommit } = await x1.reach(id, "awaiting_approval");
     await github.as("bob").push(name, "main", { "notes.txt": "second\n" });
-    await approve(id);
+    await x1.approve(id);
     const done = await x1.reach(id, "succeeded");
     expect(await parents(name, done.publishedCommit ?? "")).toEqual([baseCommit]);
     expect(done.attempt).toBe(1);
@@ -170,7 +163,7 @@ describe("a repository that refers to more than it holds", () => {
     ]);
     expect(record.verification.passed).toBe(true);
     expect(record.files.map(({ path }) => path)).toEqual(["add.mjs", "seen.txt"]);
-    await approve(id);
+    await x1.approve(id);
     const { targetBranch } = await x1.reach(id, "succeeded");
     expect(await file(name, targetBranch ?? "", "seen.txt")).toBe("lib\n50000\n");
     expect(await file(name, targetBranch ?? "", "data.bin")).toBe(all["data.bin"]);
@@ -181,7 +174,7 @@ describe("a repository that refers to more than it holds", () => {
 describe("a published change", () => {
   it("takes in people's commits and a base that moved, each verified and approved anew, without an agent", async () => {
     const { name, id } = await start();
-    await approve(id);
+    await x1.approve(id);
     const one = await x1.reach(id, "succeeded");
     const branch = one.targetBranch ?? "";
     const { number } = pullOf(name);
@@ -191,11 +184,11 @@ describe("a published change", () => {
 
     // People push while the round waits.
     const theirs = await github.as("bob").push(name, branch, { "theirs.txt": "by bob\n" });
-    const second = await approve(id);
+    const second = await x1.approve(id);
     await laidAnew(id, second);
     expect((await x1.evidenceOf(id)).record).toMatchObject({ base: theirs, verification: { passed: true } });
     expect((await x1.evidenceOf(id)).record.files.map(({ path }) => path)).toEqual(["more.txt"]);
-    await approve(id);
+    await x1.approve(id);
     const two = await x1.reach(id, "succeeded");
     expect(await parents(name, two.publishedCommit ?? "")).toEqual([theirs]);
 
@@ -208,7 +201,7 @@ describe("a published change", () => {
     const { record } = await x1.evidenceOf(id);
     expect(record.onto).toBe(two.publishedCommit);
     expect(record.files.map(({ path }) => path)).toEqual(["add.mjs", "more.txt", "theirs.txt"]);
-    await approve(id);
+    await x1.approve(id);
     const three = await x1.reach(id, "succeeded");
     // Nothing that reviewers spoke of is gone, and no push was forced.
     expect(await parents(name, three.publishedCommit ?? "")).toEqual([two.publishedCommit, base]);
@@ -219,17 +212,17 @@ describe("a published change", () => {
 
   it("that conflicts with its base is resolved by the agent in a merge, and people's pushes meanwhile go in too", async () => {
     const { name, id } = await start();
-    await approve(id);
+    await x1.approve(id);
     const one = await x1.reach(id, "succeeded");
     x1.model.setScenario(shell("printf 'export const add = (a, b) => a + b; // both\\n' > add.mjs"));
     const base = await github.as("alice").push(name, "main", { "add.mjs": "export const add = (x, y) => x - y;\n" });
     await expect.poll(async () => (await x1.job(id)).state, until).toBe("awaiting_approval");
     expect((await x1.evidenceOf(id)).record).toMatchObject({ base, onto: one.publishedCommit });
     const theirs = await github.as("bob").push(name, one.targetBranch ?? "", { "theirs.txt": "by bob\n" });
-    const digest = await approve(id);
+    const digest = await x1.approve(id);
     await laidAnew(id, digest);
     expect((await x1.evidenceOf(id)).record).toMatchObject({ base, onto: theirs });
-    await approve(id);
+    await x1.approve(id);
     const two = await x1.reach(id, "succeeded");
     expect(await parents(name, two.publishedCommit ?? "")).toEqual([theirs, base]);
     expect(await file(name, one.targetBranch ?? "", "add.mjs")).toContain("// both");

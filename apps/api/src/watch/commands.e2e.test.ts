@@ -37,13 +37,9 @@ async function repository(name: string, body = fix) {
 }
 const jobsOf = async (projectId: string) => (await x1.client.listJobs({ query: { projectId } })).items;
 const pullsOf = (name: string) => [...github.repo(name).issues.values()].filter(({ pull }) => pull !== undefined);
-async function approve(jobId: string): Promise<void> {
-  const { approvalDigest } = await x1.reach(jobId, "awaiting_approval");
-  await x1.client.decide({ params: { jobId }, body: { decision: "approve", digest: approvalDigest ?? "" } });
-}
 /** Approves, and returns why that was not published. */
 async function refusedBecause(jobId: string, sentence: RegExp): Promise<void> {
-  await approve(jobId);
+  await x1.approve(jobId);
   await expect
     .poll(async () => {
       const { state, reason, reasonDetail } = await x1.job(jobId);
@@ -101,7 +97,7 @@ it("an assignment begins a job by polling alone, whose repository is transferred
   expect((await x1.job(job.id)).origin).toMatchObject({ trigger: "assignment", triggeredBy: "alice" });
   await x1.reach(job.id, "awaiting_approval");
   await github.as("alice").transfer(name, "umbrella");
-  await approve(job.id);
+  await x1.approve(job.id);
   await x1.reach(job.id, "succeeded");
   const moved = "umbrella/assigned";
   expect(pullsOf(moved)).toHaveLength(1);
@@ -135,7 +131,7 @@ it("a fork's pull request begins nothing, whoever says so on it, and is never ta
   const alike = await github
     .as("mallory")
     .openPull(name, { head: `mallory:${targetBranch}`, title: "Mend", body: "<!-- x1 -->" });
-  await approve(jobId);
+  await x1.approve(jobId);
   const { publishedCommit, pullRequest } = await x1.reach(jobId, "succeeded");
   expect([fork.number, alike.number]).not.toContain(pullRequest?.number);
   const own = github.repo(name).issues.get(pullRequest?.number ?? 0);
@@ -180,7 +176,7 @@ it("an installation is suspended, let go on, removed and made anew under a job t
   const { items } = await x1.client.listForgeApps({});
   await x1.client.checkForgeApp({ params: { appId: items[0]?.id ?? "" } });
   expect((await connection()).sort()).toEqual(["active", "removed"]);
-  await approve(jobId);
+  await x1.approve(jobId);
   await x1.reach(jobId, "succeeded");
   expect(pullsOf(name)).toHaveLength(1);
   // What follows goes through the new one too.

@@ -41,8 +41,7 @@ const jobsOf = async (projectId: string) => (await x1.client.listJobs({ query: {
 const pullsOf = (name: string) => [...github.repo(name).issues.values()].filter(({ pull }) => pull !== undefined);
 const checksOf = (name: string) => github.repo(name).checkRuns.filter((run) => run.name === "x1agent");
 async function approve(jobId: string): Promise<string> {
-  const { approvalDigest } = await x1.reach(jobId, "awaiting_approval");
-  await x1.client.decide({ params: { jobId }, body: { decision: "approve", digest: approvalDigest ?? "" } });
+  await x1.approve(jobId);
   return (await x1.reach(jobId, "succeeded")).publishedCommit ?? "";
 }
 /** A job goes on by itself from `succeeded`. */

@@ -118,3 +118,9 @@ export function scratch(cleanups: (() => void)[]): string {
   cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
+
+/** What an outcome carries; one that did not go well fails the test with its sentence. */
+export function ok<T>(outcome: { ok: true; value: T } | { ok: false; detail: string }): T {
+  if (!outcome.ok) throw new Error(outcome.detail);
+  return outcome.value;
+}
