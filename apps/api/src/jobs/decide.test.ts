@@ -78,8 +78,14 @@ describe("a turn's end", () => {
 });
 
 it("hands back while rounds are left", () => {
-  expect(afterVerification({ passed: false, round: 1, maxRounds: 1 })).toEqual({ kind: "feedback" });
-  expect(afterVerification({ passed: false, round: 2, maxRounds: 1 })).toMatchObject({ reason: "rounds_exhausted" });
-  expect(afterVerification({ passed: false, round: 1, maxRounds: 0 })).toMatchObject({ reason: "rounds_exhausted" });
-  expect(afterVerification({ passed: null, round: 1, maxRounds: 3 })).toMatchObject({ kind: "review" });
+  const after = (passed: boolean | null, round: number, maxRounds: number, roundsBefore = 0) =>
+    afterVerification(passed, { round, maxRounds, roundsBefore });
+  expect(after(false, 1, 1)).toEqual({ kind: "feedback" });
+  expect(after(false, 2, 1)).toMatchObject({ reason: "rounds_exhausted" });
+  expect(after(false, 1, 0)).toMatchObject({ reason: "rounds_exhausted" });
+  expect(after(null, 1, 3)).toMatchObject({ kind: "review" });
+  // Sent back after five rounds: its sixth is the first of as many as before.
+  expect(after(false, 6, 1, 5)).toEqual({ kind: "feedback" });
+  expect(after(false, 7, 1, 5)).toMatchObject({ reason: "rounds_exhausted" });
+  expect(after(false, 6, 0, 5)).toMatchObject({ reason: "rounds_exhausted" });
 });

@@ -86,13 +86,19 @@ export function judgeTurn(
   };
 }
 
-/** What follows a verification. Pure. */
-export function afterVerification(input: {
-  passed: boolean | null;
-  round: number;
-  maxRounds: number;
-}): { kind: "feedback" } | { kind: "review"; reason: ReasonCode } {
-  if (input.passed === false)
-    return input.round <= input.maxRounds ? { kind: "feedback" } : { kind: "review", reason: "rounds_exhausted" };
+/**
+ * Whether the agent is told what is wrong with the present round, and works on. As many rounds as the job allows, since a
+ * person or the forge last sent it back: what earlier ones took is no reason to leave a new remark half done. All rounds
+ * together are bounded by the follow policy, the job's money and a person's patience. Pure.
+ */
+export const mayTell = ({ round, roundsBefore, maxRounds }: RoundCount): boolean => round - roundsBefore <= maxRounds;
+type RoundCount = Pick<JobRecord, "round" | "roundsBefore" | "maxRounds">;
+
+/** What follows the verification of a job's present round. Pure. */
+export function afterVerification(
+  passed: boolean | null,
+  job: RoundCount,
+): { kind: "feedback" } | { kind: "review"; reason: ReasonCode } {
+  if (passed === false) return mayTell(job) ? { kind: "feedback" } : { kind: "review", reason: "rounds_exhausted" };
   return { kind: "review", reason: "verification_passed" };
 }

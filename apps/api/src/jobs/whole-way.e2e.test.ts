@@ -57,6 +57,16 @@ describe("a job, the whole way", () => {
       body: { decision: "approve", digest: job.approvalDigest ?? "" },
     });
     await expect(approve).rejects.toMatchObject({ code: "verification_failed" });
+
+    // What a reviewer then asks for has rounds of its own: a failure in between is the agent's to mend.
+    const body = {
+      decision: "request_changes" as const,
+      digest: job.approvalDigest ?? "",
+      comment: "[[edit a.txt a]]",
+    };
+    await x1.client.decide({ params: { jobId: id }, body });
+    await expect.poll(async () => (await x1.job(id)).round, { timeout: 120_000, interval: 100 }).toBe(4);
+    expect(await x1.reach(id, "awaiting_approval")).toMatchObject({ reason: "rounds_exhausted", round: 4, attempt: 2 });
   });
 
   it("refuses what a runtime forges, and stores it as a refusal", async () => {

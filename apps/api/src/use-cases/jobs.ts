@@ -51,7 +51,15 @@ export type JobDeps = Pick<JobMakerDeps, "db" | "runtimes" | "kick"> & { makeJob
 /** A job as people see it: its record with its money and its open questions. */
 export async function presentJob(tx: Tx, record: JobRecord): Promise<Job> {
   const money = await jobMoney(tx, record.id);
-  const { organizationId: _o, cancelRequested: _c, startedAt: _s, verifyNetwork: _v, merge: _m, ...job } = record;
+  const {
+    organizationId: _o,
+    cancelRequested: _c,
+    startedAt: _s,
+    verifyNetwork: _v,
+    merge: _m,
+    roundsBefore: _r,
+    ...job
+  } = record;
   return {
     ...job,
     budgetMicros: money.limitMicros ?? record.budgetMicros,

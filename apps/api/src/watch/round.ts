@@ -63,7 +63,7 @@ export async function beginRound(tx: Tx, { job, items }: NextRound, head: string
   // What an earlier round was told and did not publish is not told again.
   await moveFollowUps(tx, jobId, ["sent"], "done");
   await moveFollowUps(tx, jobId, ["waiting"], "sent", { ids: items.map(({ id }) => id), batch });
-  await setJobFacts(tx, jobId, { ...standsOn(items, head, job.round), approvalDigest: null });
+  await setJobFacts(tx, jobId, { ...standsOn(items, head), approvalDigest: null });
   const turns = job.trust !== "outside" && fromOutside(items);
   if (turns) {
     await changeSettings(tx, jobId, { trust: "outside" });
@@ -109,13 +109,12 @@ export async function beginRound(tx: Tx, { job, items }: NextRound, head: string
 export function standsOn(
   items: readonly Pick<FollowUp, "kind" | "body">[],
   head: string,
-  before: number,
 ): { baseCommit: string; merge: JobMerge | null } {
   // In the order in which they were seen: the last one names where the base is now.
   const side = items.findLast(({ kind }) => kind === "base")?.body.commit;
   if (!side) return { baseCommit: head, merge: null };
   const merge: JobMerge = {
-    ...{ onto: head, work: head, side, from: null, kept: null, baseBranch: null, before, tries: 0, conflicts: [] },
+    ...{ onto: head, work: head, side, from: null, kept: null, baseBranch: null, tries: 0, conflicts: [] },
     ...{ agent: items.some(({ kind }) => kind !== "base"), feedback: null },
   };
   return { baseCommit: side, merge };

@@ -162,6 +162,17 @@ describe("moves", () => {
     await within((tx) => requestCancel(tx, id, actor));
     expect(await move(id, "provisioning", "queued")).toMatchObject({ ok: true, value: { cancelRequested: null } });
   });
+
+  it("back to the queue let rounds count anew where a person or the forge made them, and not after a loss", async () => {
+    const working: JobState[] = ["provisioning", "running", "awaiting_input", "verifying"];
+    for (const from of jobStates.filter((state) => jobTransitions[state].includes("queued"))) {
+      const { id } = await make();
+      await within((tx) => setJobFacts(tx, id, { round: 4 }));
+      await put(id, from);
+      const roundsBefore = working.includes(from) ? 0 : 4;
+      expect(await move(id, from, "queued"), from).toMatchObject({ ok: true, value: { round: 4, roundsBefore } });
+    }
+  });
 });
 
 describe("the loop's lease", () => {

@@ -95,4 +95,9 @@ export const migrations: readonly Migration[] = [
     sql: `alter table job add column merge jsonb;
     insert into job_move values ('publishing', 'queued') on conflict do nothing`,
   },
+  {
+    name: "jobs-007",
+    // Rounds that may bring feedback count from where a person or the forge last sent the job back to work.
+    sql: "alter table job add column rounds_before integer not null default 0",
+  },
 ];

@@ -43,8 +43,6 @@ export type JobMerge = {
   kept: { base: string; onto: string | null; packBlob: string } | null;
   /** Branch that the change is for, where it is not published yet. */
   baseBranch: string | null;
-  /** Rounds that the job had before: those of the merge count from here. */
-  before: number;
   /** How often it was laid since it was last published. */
   tries: number;
   /** An agent is needed whatever the merge comes to: there are remarks too, or the merged tree did not pass. */
@@ -68,6 +66,8 @@ export type JobRecord = JobSettings & {
   baseCommit: string | null;
   attempt: number;
   round: number;
+  /** Rounds that it had when a person or the forge last sent it back to work: those that may bring feedback count from here. */
+  roundsBefore: number;
   approvalDigest: string | null;
   targetBranch: string | null;
   publishedCommit: string | null;

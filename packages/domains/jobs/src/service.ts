@@ -28,6 +28,7 @@ type JobRow = {
   base_commit: string | null;
   attempt: number;
   round: number;
+  rounds_before: number;
   approval_digest: string | null;
   target_branch: string | null;
   published_commit: string | null;
@@ -55,6 +56,7 @@ const present = (found: JobRow): JobRecord => ({
   baseCommit: found.base_commit,
   attempt: found.attempt,
   round: found.round,
+  roundsBefore: found.rounds_before,
   approvalDigest: found.approval_digest,
   targetBranch: found.target_branch,
   publishedCommit: found.published_commit,
@@ -133,20 +135,26 @@ export async function listJobs(tx: Tx, filter: JobFilter): Promise<{ items: JobR
   };
 }
 
+/** States in which an attempt works. Out of any other a job is queued again only by a word of a person or of the forge. */
+const working: readonly JobState[] = ["provisioning", "running", "awaiting_input", "verifying"];
+
 /**
  * Moves a job, if it is still where the caller thinks: one guarded update. A move back to `queued` forgets what the last
- * attempt left open; an end releases the loop's lease.
+ * attempt left open, and where a person or the forge sent it back the rounds that may bring feedback count anew; an end
+ * releases the loop's lease.
  */
 export async function moveJob(tx: Tx, move: Move): Promise<Outcome<JobRecord>> {
   if (!mayMove(move.from, move.to))
     return refuse("illegal_transition", `A job may not move from ${move.from} to ${move.to}.`);
   const ended = isTerminal(move.to);
+  const sentBack = move.to === "queued" && !working.includes(move.from);
   const moved = await row(
     tx,
     sql<JobRow>`update job set state = ${move.to}, reason = ${move.reason}, reason_detail = ${move.detail === undefined ? null : storableText(move.detail.slice(0, 4_000))}, actor = ${JSON.stringify(move.actor)},
       updated_at = now(), ended_at = case when ${ended} then now() else null end, started_at = coalesce(started_at, case when ${move.to} = 'provisioning' then now() end),
       owner = case when ${ended} then null else owner end, owner_until = case when ${ended} then null else owner_until end,
-      cancel_requested = case when ${ended} or ${move.to} = 'queued' then null else cancel_requested end, not_before = null, waits = 0
+      cancel_requested = case when ${ended} or ${move.to} = 'queued' then null else cancel_requested end, not_before = null, waits = 0,
+      rounds_before = case when ${sentBack} then round else rounds_before end
     where id = ${move.jobId} and state = ${move.from} returning *`,
   );
   if (moved) return accept(present(moved));

@@ -154,11 +154,7 @@ async function settleMerge(
   });
   try {
     const verification = await verifyChange(deps, job, standing, imported, round, signal);
-    const next = afterVerification({
-      passed: verification.passed,
-      round,
-      maxRounds: job.maxRounds + (job.merge?.before ?? 0),
-    });
+    const next = afterVerification(verification.passed, { ...job, round });
     if (next.kind === "feedback") {
       const merge = job.merge && { ...job.merge, agent: true, feedback: feedbackText(verification).slice(0, 20_000) };
       return await transition(deps, job, {
@@ -256,7 +252,7 @@ export async function movedBase(
   }
 }
 
-const emptyMerge = { baseBranch: null, before: 0, tries: 0, agent: false, feedback: null } as const;
+const emptyMerge = { baseBranch: null, tries: 0, agent: false, feedback: null } as const;
 
 /** Takes an approved job back to lay its change anew; null where that was tried often enough, or cannot be. */
 export async function beginMerge(
@@ -272,7 +268,6 @@ export async function beginMerge(
   const merge: JobMerge = {
     ...{
       ...emptyMerge,
-      before: job.round,
       ...moved,
       conflicts: [],
       tries,

@@ -30,7 +30,7 @@ import {
   verificationSentence,
 } from "../../git/index.ts";
 import { sealEvidence } from "../../use-cases/evidence.ts";
-import { afterVerification, type End } from "../decide.ts";
+import { afterVerification, type End, mayTell } from "../decide.ts";
 import type { LoopDeps } from "../deps.ts";
 import type { Live } from "../live.ts";
 import { observe, observed, phase, transition } from "../record.ts";
@@ -256,18 +256,16 @@ export async function verifyRound(
       job: await transition(deps, job, { to: "running", reason: "verification_failed", attemptId: attempt.id }),
     };
   };
-  const maxRounds = job.maxRounds + (job.merge?.before ?? 0);
   // A conflict that nobody resolved needs no verification; in the last round a person sees what is left.
   const named = (...ends: string[]) => imported.named.filter((name) => ends.some((end) => name.endsWith(`: ${end}`)));
   const listed = (names: readonly string[]) => names.map((name) => `| ${name}`).join("\n");
   const open = job.merge ? named(unresolved) : [];
-  if (open.length > 0 && round <= maxRounds)
-    return tellAgent(`These files still hold conflict markers:\n\n${listed(open)}`);
+  if (open.length > 0 && mayTell(job)) return tellAgent(`These files still hold conflict markers:\n\n${listed(open)}`);
   // A pointer to what no server has breaks every later checkout; in a merge it may be people's own.
   const broken = named(lfsChanged, ...(job.merge ? [] : [newPointer]));
   if (broken.length > 0) {
     const why = "Content kept in Git LFS cannot be published from here. Leave these files as they were";
-    if (round <= maxRounds) return tellAgent(`${why}:\n\n${listed(broken)}`);
+    if (mayTell(job)) return tellAgent(`${why}:\n\n${listed(broken)}`);
     return {
       kind: "end",
       to: "failed",
@@ -276,7 +274,7 @@ export async function verifyRound(
     };
   }
   const verification = await verifyChange(deps, job, live, imported, round, signal);
-  const next = afterVerification({ passed: verification.passed, round, maxRounds });
+  const next = afterVerification(verification.passed, job);
   if (next.kind === "feedback") return tellAgent(feedbackText(verification));
   const before = await baselineDone;
   signal.throwIfAborted();
