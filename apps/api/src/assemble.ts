@@ -19,7 +19,7 @@ import { buildOverlay, buildRuntimeApp } from "@x1agent/overlay";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { routeDrivers } from "./drivers.ts";
 import { createForges, type Forges } from "./forges/open.ts";
-import { noteRepository } from "./forges/repositories.ts";
+import { linkRepository } from "./forges/repositories.ts";
 import { collectMirrors, parseRemote } from "./git/index.ts";
 import { createLimiter } from "./http/web/index.ts";
 import type { Trials } from "./jobs/index.ts";
@@ -280,10 +280,11 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
             kick,
             cancel: (organizationId, jobId, actor) => jobCases.cancel({ organizationId, actor }, jobId),
             async link(organizationId, connectionId, repository, projectId) {
-              const known = await noteRepository({ db, canonicalRepository }, organizationId, connectionId, repository);
-              if (!known.ok) return;
-              const at = { connectionId, externalId: repository.id };
-              await db.tenant(organizationId, (tx) => forges.linkProject(tx, at, projectId));
+              await linkRepository({ db, canonicalRepository }, organizationId, {
+                connectionId,
+                repository,
+                projectId,
+              });
             },
             runtimes: () => choices.filter(({ installed }) => installed).map(({ manifest }) => manifest.name),
             jobUrl: (jobId) => jobLink(publicUrl, url, jobId),

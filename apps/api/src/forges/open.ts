@@ -5,18 +5,24 @@ import {
   type Connection,
   getApp,
   getConnection,
+  listConnections,
   noteConnection,
   tokenSecretName,
 } from "@x1agent/domain-forges";
 import { openSecret } from "@x1agent/domain-secrets";
 import { createGithubForge, githubAddresses } from "@x1agent/forge-github";
-import type { Forge } from "@x1agent/forges";
+import type { Forge, ForgeRepository } from "@x1agent/forges";
 import type { Database } from "@x1agent/kernel";
 
 /** Ways into the forges that the organization is connected to. */
 export type Forges = {
   /** The forge of one connection. Refuses with `forge_unauthorized` where the connection is not in use, and says why. */
   open(organizationId: string, connectionId: string): Promise<Outcome<Forge>>;
+  /**
+   * Asks each connection in use at the forge of an address for git whether it reaches the repository there; null where none
+   * does, or can say so now. Who says no is not asked again for the same address for a minute.
+   */
+  find(organizationId: string, address: string): Promise<{ connectionId: string; repository: ForgeRepository } | null>;
   /** Asks the forge who the connection is and notes the answer: one that was suspended may be in use again. */
   check(organizationId: string, connectionId: string): Promise<Outcome<Connection>>;
   /** What is left of the rate limit, as of the connection's last answer in this process. */
@@ -24,11 +30,31 @@ export type Forges = {
 };
 
 const MAX_OPEN = 500;
+/** Connections that are asked for one repository. */
+const MAX_ASKED = 20;
+/** How long a connection's no holds, and how many are remembered. */
+const NO_MS = 60_000;
+const MAX_NOS = 2_000;
+
+/**
+ * `owner/name` of the repository at an address for git, where that lies at the forge at `baseUrl`. As origins, since an address
+ * in its canonical form names the port also where it is the scheme's own. Pure.
+ */
+export function nameAt(baseUrl: string, address: string): string | null {
+  if (!URL.canParse(baseUrl) || !URL.canParse(address)) return null;
+  const forge = new URL(baseUrl);
+  const { origin, pathname } = new URL(address);
+  const below = `${forge.pathname.replace(/\/+$/, "")}/`;
+  if (origin !== forge.origin || !pathname.toLowerCase().startsWith(below.toLowerCase())) return null;
+  return /^([^/]+\/[^/]+?)(?:\.git)?\/?$/.exec(pathname.slice(below.length))?.[1] ?? null;
+}
 
 /** Opens forges by what is stored of their connections. One object per connection is kept: it remembers ETags and limits. */
 export function createForges(deps: { db: Pick<Database, "tenant">; masterKey: Buffer; fetch: typeof fetch }): Forges {
   const { db, masterKey } = deps;
   const open = new Map<string, { key: string; forge: Forge }>();
+  /** When a connection said no, by connection and address. */
+  const nos = new Map<string, number>();
 
   async function build(organizationId: string, connection: Connection): Promise<Outcome<Forge>> {
     const { id, kind, appId, installation, baseUrl } = connection;
@@ -68,13 +94,36 @@ export function createForges(deps: { db: Pick<Database, "tenant">; masterKey: Bu
     return accept(watched);
   }
 
+  async function openConnection(organizationId: string, connectionId: string): Promise<Outcome<Forge>> {
+    const connection = await db.tenant(organizationId, (tx) => getConnection(tx, connectionId));
+    if (!connection) return refuse("forge_unconfigured");
+    if (connection.state !== "active")
+      return refuse("forge_unauthorized", connection.detail ?? `The connection is ${connection.state}.`);
+    return build(organizationId, connection);
+  }
+
   return {
-    async open(organizationId, connectionId) {
-      const connection = await db.tenant(organizationId, (tx) => getConnection(tx, connectionId));
-      if (!connection) return refuse("forge_unconfigured");
-      if (connection.state !== "active")
-        return refuse("forge_unauthorized", connection.detail ?? `The connection is ${connection.state}.`);
-      return build(organizationId, connection);
+    open: openConnection,
+    async find(organizationId, address) {
+      if (!/^https?:/.test(address)) return null;
+      const listed = await db.tenant(organizationId, (tx) => listConnections(tx));
+      const candidates = listed.filter(({ state, baseUrl }) => state === "active" && nameAt(baseUrl, address) !== null);
+      for (const { id, baseUrl } of candidates.slice(0, MAX_ASKED)) {
+        const key = `${id} ${address}`;
+        if ((nos.get(key) ?? Number.NEGATIVE_INFINITY) > Date.now() - NO_MS) continue;
+        const forge = await openConnection(organizationId, id);
+        const found = forge.ok ? await forge.value.getRepository({ fullName: nameAt(baseUrl, address) ?? "" }) : forge;
+        if (found.ok) return { connectionId: id, repository: found.value };
+        // Asked again at once: one that was away, or had no requests left, said nothing of the repository.
+        if (found.code === "forge_unavailable" || found.code === "forge_limited") continue;
+        nos.delete(key);
+        nos.set(key, Date.now());
+        for (const oldest of nos.keys()) {
+          if (nos.size <= MAX_NOS) break;
+          nos.delete(oldest);
+        }
+      }
+      return null;
     },
     async check(organizationId, connectionId) {
       const connection = await db.tenant(organizationId, (tx) => getConnection(tx, connectionId));

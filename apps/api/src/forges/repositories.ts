@@ -12,6 +12,7 @@ import {
   getPullRequest,
   getRepository,
   type KnownRepository,
+  linkProject,
   loseRepository,
   repositoryAt,
   repositoryOfProject,
@@ -93,6 +94,36 @@ export async function repositoryOfJob(
 }
 
 /**
+ * The same, where nobody has said yet which repository a project's address is: the connections in use at that forge are asked,
+ * and the answer is kept. So a job works on a private repository from its first moment, and not from when the watch has looked.
+ */
+export async function findRepositoryOfJob(
+  deps: ForgeDeps,
+  organizationId: string,
+  subject: GitSubject,
+): Promise<KnownRepository | null> {
+  const known = await repositoryOfJob(deps, organizationId, subject);
+  if (known) return known;
+  const found = await deps.forges.find(organizationId, subject.repository);
+  if (!found) return null;
+  const noted = await linkRepository(deps, organizationId, { ...found, projectId: subject.projectId });
+  return noted.ok ? noted.value : null;
+}
+
+/** Stores what the forge says of a repository, as that of a project. */
+export async function linkRepository(
+  deps: Pick<ForgeDeps, "db" | "canonicalRepository">,
+  organizationId: string,
+  { connectionId, repository, projectId }: { connectionId: string; repository: ForgeRepository; projectId: string },
+): Promise<Outcome<KnownRepository>> {
+  const noted = await noteRepository(deps, organizationId, connectionId, repository);
+  if (!noted.ok) return noted;
+  const at = { connectionId, externalId: repository.id };
+  await deps.db.tenant(organizationId, (tx) => linkProject(tx, at, projectId));
+  return accept({ ...noted.value, projectId });
+}
+
+/**
  * Whether the forge protects a branch of the repository at an address now. Closed on doubt: where a connection reaches the
  * repository and its forge does not say, the branch counts as protected.
  */
@@ -120,7 +151,7 @@ export async function forgeCredential(
   subject: GitSubject,
   purpose: GitPurpose,
 ): Promise<Outcome<(ForgeCredential & { address?: string }) | null>> {
-  const known = await repositoryOfJob(deps, organizationId, subject);
+  const known = await findRepositoryOfJob(deps, organizationId, subject);
   if (!known) return accept(null);
   const found = await lookAtRepository(deps, organizationId, known);
   if (!found.ok) return found;
@@ -167,7 +198,7 @@ export async function forgeOfJob(
   organizationId: string,
   subject: GitSubject,
 ): Promise<Omit<SidecarForge, "repository"> | null> {
-  const known = await repositoryOfJob(deps, organizationId, subject);
+  const known = await findRepositoryOfJob(deps, organizationId, subject);
   const forge = known && (await deps.forges.open(organizationId, known.connectionId));
   if (!known || !forge?.ok) return null;
   const numbers = await deps.db.tenant(organizationId, async (tx) =>

@@ -20,6 +20,7 @@ import {
 import { listProjects } from "@x1agent/domain-projects";
 import type { Forge } from "@x1agent/forges";
 import { z } from "zod";
+import { nameAt } from "../forges/open.ts";
 import { putChecks } from "./checks.ts";
 import { type Cycle, createCycle, ForgeWaits, there, WatchLost } from "./cycle.ts";
 import { defaultWatchTiming, type WatchDeps, type WatchTiming } from "./deps.ts";
@@ -45,6 +46,8 @@ const MAX_BATCHES = 20;
 const MAX_LOOKS = 50;
 const MAX_PROJECTS = 1_000;
 const STRAY_MS = 60_000;
+/** How long a stop waits for looks that are under way: less than the whole service has for its end. */
+const STOP_MS = 8_000;
 /** How long forges keep deliveries; and how long it may take until one is known to have failed. */
 const KEPT_BY_FORGE_MS = 3 * 86_400_000;
 const OVERLAP_MS = 600_000;
@@ -168,7 +171,9 @@ export async function startWatch(deps: WatchDeps): Promise<Watch> {
       clearInterval(timer);
       for (const end of unlisten) end();
       await ticking;
-      await Promise.all(busy.values());
+      // A request may still be on its way. What it would bring is asked for again by whoever follows next.
+      const enough = new Promise((settle) => void setTimeout(settle, STOP_MS).unref());
+      await Promise.race([Promise.all(busy.values()), enough]);
     },
   };
 }
@@ -277,10 +282,9 @@ async function linkProjects(cycle: Cycle): Promise<void> {
     projects: (await listProjects(tx, MAX_PROJECTS)).items,
   }));
   const known = new Set(used.map(({ projectId }) => projectId));
-  const prefix = `${connection.baseUrl}/`.toLowerCase();
   for (const { id, repository, archivedAt } of projects) {
-    const name = /^[^/]+\/[^/]+?(?=\.git$|$)/.exec(repository.slice(prefix.length))?.[0];
-    if (known.has(id) || archivedAt !== null || !name || !repository.toLowerCase().startsWith(prefix)) continue;
+    const name = nameAt(connection.baseUrl, repository);
+    if (known.has(id) || archivedAt !== null || name === null) continue;
     if ((tried.get(id) ?? Number.NEGATIVE_INFINITY) > Date.now() - timing.pollMs) continue;
     tried.set(id, Date.now());
     const found = there(await cycle.forge.getRepository({ fullName: name }));
