@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 const executable = join(import.meta.dirname, "../bin/x1.mjs");
+/** The service gives itself 20 s; a loaded machine is given more. */
+const DOWN_MS = 60_000;
 export type Ran = { code: number | null; out: string; err: string; json: unknown };
 
 /** An installation in a folder of its own: `x1` as people run it, and the service by `x1 up`. */
@@ -16,6 +19,8 @@ export async function installation(options: { root?: string; env?: Record<string
   const masterKey = join(root, "key/master.key");
   const env = { PATH: process.env.PATH ?? "", HOME: join(root, "home"), X1_DATA: data, ...options.env };
   let service: ChildProcess | undefined;
+  /** The service itself, a child of `x1 up`. */
+  let servicePid = 0;
 
   /** Runs one command line to its end. Standard output is parsed when it is one JSON document. */
   function x1(argv: readonly string[], given: { input?: string; env?: Record<string, string> } = {}): Promise<Ran> {
@@ -60,9 +65,12 @@ export async function installation(options: { root?: string; env?: Record<string
       string,
     ];
     ended.catch(() => undefined);
-    return JSON.parse(line) as { url: string; pid: number };
+    const told = JSON.parse(line) as { url: string; pid: number };
+    servicePid = told.pid;
+    return told;
   }
 
+  /** Ends the service as its operator would. One that does not end in time is killed and named, with what it does. */
   async function down(): Promise<number | null> {
     const child = service;
     service = undefined;
@@ -70,7 +78,18 @@ export async function installation(options: { root?: string; env?: Record<string
     if (child.exitCode === null && child.signalCode === null) {
       const gone = once(child, "exit");
       child.kill("SIGTERM");
-      await gone;
+      const late = AbortSignal.timeout(DOWN_MS);
+      const ended = await Promise.race([gone.then(() => true), once(late, "abort").then(() => false)]);
+      if (!ended) {
+        const left = [child.pid ?? 0, servicePid].map(stateOf).join("; ");
+        for (const kill of [() => process.kill(servicePid, "SIGKILL"), () => child.kill("SIGKILL")])
+          try {
+            kill();
+          } catch {
+            // It is gone already.
+          }
+        throw new Error(`The service did not end within ${DOWN_MS / 1_000} s of SIGTERM: ${left}.`);
+      }
     }
     return child.exitCode;
   }
@@ -91,6 +110,17 @@ export async function installation(options: { root?: string; env?: Record<string
   };
 }
 export type Installation = Awaited<ReturnType<typeof installation>>;
+
+/** What the kernel says of a process, for an error that has to tell why it did not end. */
+function stateOf(pid: number): string {
+  try {
+    const line = (name: string) => readFileSync(`/proc/${pid}/${name}`, "utf8").replaceAll("\0", " ").trim();
+    const state = /^State:\s*(.*)$/m.exec(line("status"))?.[1];
+    return `${pid} (${line("cmdline").slice(0, 200)}) ${state}, in ${line("wchan")}, children ${line(`task/${pid}/children`)}`;
+  } catch {
+    return `${pid} is gone`;
+  }
+}
 
 function parsed(text: string): unknown {
   try {

@@ -1,5 +1,6 @@
 import { Fault } from "@x1agent/contract";
 import { type Assembly, type Service, startService } from "../service.ts";
+import { endWithin } from "./end.ts";
 import { parseStartOptions, type StartOptions } from "./options.ts";
 
 /** Longest clean shutdown; what is not done by then is found again at the next start. */
@@ -33,18 +34,20 @@ export async function runService(argv: readonly string[], env: NodeJS.ProcessEnv
   const reason = await Promise.race([stopped, service.lost]);
   const clean = reason === "signal";
   if (!clean) process.stderr.write(`${reason} Ending; start it again.\n`);
-  const timer = setTimeout(() => process.exit(1), clean ? SHUTDOWN_MS : LOST_MS);
+  const bound = clean ? null : endWithin(LOST_MS, 1);
   await service.close();
-  clearTimeout(timer);
+  if (bound) clearTimeout(bound);
   return clean ? 0 : 1;
 }
 
+/** Settles at the first signal. From then on everything has an end in time, also a start that is under way. */
 function signalled(): Promise<"signal"> {
   return new Promise((resolve) => {
     let seen = 0;
     const stop = () => {
       seen += 1;
       if (seen > 1) process.exit(1);
+      endWithin(SHUTDOWN_MS, 1).unref();
       resolve("signal");
     };
     process.on("SIGTERM", stop).on("SIGINT", stop).on("SIGHUP", stop);

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { fstatSync, openSync } from "node:fs";
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -68,6 +69,19 @@ describe("options", () => {
   ])("refuse %j with a sentence", (argv, sentence) =>
     expect(() => parseStartOptions(argv, {}, user)).toThrow(sentence),
   );
+});
+
+describe("the end of the process", () => {
+  const ran = (held: string) => {
+    const end = JSON.stringify(join(import.meta.dirname, "end.ts"));
+    const text = `const { endWithin } = await import(${end}); process.exitCode = 3; ${held}; endWithin(200).unref();`;
+    return spawnSync(process.execPath, ["--input-type=module", "--eval", text], { encoding: "utf8", timeout: 60_000 });
+  };
+  it("comes with its code, and with a sentence where something would hold it for good", () => {
+    const held = ran("(await import('node:net')).createServer().listen(0, '127.0.0.1')");
+    expect(held).toMatchObject({ status: 3, stderr: expect.stringContaining("TCPServerWrap") });
+    expect(ran("")).toMatchObject({ status: 3, stderr: "" });
+  });
 });
 
 describe("files of the service", () => {
