@@ -54,6 +54,8 @@ export type WatchTiming = {
   /** How often it is asked whether a suspended connection is in use again. */
   suspendedMs: number;
   leaseMs: number;
+  /** How long a stop waits for looks that are under way: less than the service has for its end. */
+  stopMs: number;
 };
 export const defaultWatchTiming: WatchTiming = {
   tickMs: 3_000,
@@ -62,4 +64,5 @@ export const defaultWatchTiming: WatchTiming = {
   revertMs: 3_600_000,
   suspendedMs: 60_000,
   leaseMs: 60_000,
+  stopMs: 8_000,
 };

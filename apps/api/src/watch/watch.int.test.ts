@@ -515,6 +515,16 @@ describe("deliveries", () => {
   });
 });
 
+it("is stopped without waiting for a forge that does not answer", async () => {
+  const answer = Promise.withResolvers<void>();
+  await published();
+  forge.before = () => answer.promise;
+  const made = await watch({ timing: { tickMs: 100, pollMs: 200, leaseMs: 2_000, stopMs: 100 } });
+  await expect.poll(() => forge.calls, until).toBeGreaterThan(0);
+  await made.stop();
+  answer.resolve();
+});
+
 describe("the lease of a connection", () => {
   it("keeps others out until it is let go or has run out", async () => {
     const take = (owner: string, ttl = 60_000) => inOrg((tx) => takeWatch(tx, org, connection.id, owner, ttl));

@@ -46,8 +46,6 @@ const MAX_BATCHES = 20;
 const MAX_LOOKS = 50;
 const MAX_PROJECTS = 1_000;
 const STRAY_MS = 60_000;
-/** How long a stop waits for looks that are under way: less than the whole service has for its end. */
-const STOP_MS = 8_000;
 /** How long forges keep deliveries; and how long it may take until one is known to have failed. */
 const KEPT_BY_FORGE_MS = 3 * 86_400_000;
 const OVERLAP_MS = 600_000;
@@ -172,7 +170,7 @@ export async function startWatch(deps: WatchDeps): Promise<Watch> {
       for (const end of unlisten) end();
       await ticking;
       // A request may still be on its way. What it would bring is asked for again by whoever follows next.
-      const enough = new Promise((settle) => void setTimeout(settle, STOP_MS).unref());
+      const enough = new Promise((settle) => void setTimeout(settle, timing.stopMs).unref());
       await Promise.race([Promise.all(busy.values()), enough]);
     },
   };
