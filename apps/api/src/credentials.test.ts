@@ -1,10 +1,11 @@
+import { gitSecretNames, type RemoteHost } from "@x1agent/contract";
 import { describe, expect, it } from "vitest";
-import { gitAuthorization, gitSecretNames, registryAuthorization, registrySecretName } from "./credentials.ts";
-import { parseRemote, type Remote } from "./git/index.ts";
+import { gitAuthorization, registryAuthorization, registrySecretName } from "./credentials.ts";
+import { parseRemote } from "./git/index.ts";
 
-const remote = (text: string): Remote => {
+const remote = (text: string): RemoteHost => {
   const parsed = parseRemote(text, { roots: [], owners: [] });
-  if (!parsed.ok) throw new Error(parsed.detail);
+  if (!parsed.ok || parsed.value.kind === "local") throw new Error(`No remote: ${text}`);
   return parsed.value;
 };
 

@@ -1,19 +1,7 @@
-import type { SidecarRegistry } from "@x1agent/contract";
+import { gitSecretNames, type SidecarRegistry } from "@x1agent/contract";
 import { openSecret } from "@x1agent/domain-secrets";
 import type { Database } from "@x1agent/kernel";
 import { type GitCredential, isPrivateKey, type Remote } from "./git/index.ts";
-
-/** Names of the secrets that may hold a remote's credential: with the port where it is not the scheme's own, first. Pure. */
-export function gitSecretNames(remote: Remote): string[] {
-  if (remote.kind === "local") return [];
-  // A host's token for HTTPS and its key for SSH may both be stored: the key then with the port.
-  if (remote.kind === "ssh")
-    return [`git:${remote.host}:${remote.port}`, ...(remote.port === 22 ? [`git:${remote.host}`] : [])];
-  const usual = remote.port === (remote.kind === "https" ? 443 : 80);
-  // Over plain HTTP a credential is sent only where somebody stored it for that very port.
-  if (remote.kind === "http") return [`git:${remote.host}:${remote.port}`];
-  return usual ? [`git:${remote.host}`, `git:${remote.host}:${remote.port}`] : [`git:${remote.host}:${remote.port}`];
-}
 
 /**
  * The header for a stored credential: `user:password` as it stands, a bare token under the user name that GitHub documents for
@@ -61,6 +49,7 @@ export async function loadGitCredential(
   organizationId: string,
   remote: Remote,
 ): Promise<GitCredential | undefined> {
+  if (remote.kind === "local") return undefined;
   for (const name of gitSecretNames(remote)) {
     const secret = await db.tenant(organizationId, (tx) => openSecret(tx, masterKey, organizationId, name));
     if (secret === null) continue;

@@ -151,6 +151,13 @@ describe.skipIf(lacksBrowser)(`forges in the web app${lacksBrowser ? ` (${lacksB
       await card.getByText("open", { exact: true }).waitFor();
       expect(await accessibilityFindings(page)).toEqual([]);
       expect(github.misfits).toEqual([]);
+      await page.goto(`${site.service.url}/spend`);
+      const outcomes = page.getByRole("region", { name: "Pull requests opened in this time" });
+      await outcomes.waitFor(slow);
+      expect((await outcomes.getByRole("listitem").allTextContents()).slice(0, 2)).toEqual([
+        "1 open",
+        "0 merged as published",
+      ]);
     } finally {
       await github.close();
     }

@@ -188,6 +188,43 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await trial.getByText(/^It was cut off/).waitFor(patient);
   });
 
+  it("a project tells its secrets, which are only ever written, and how its jobs are isolated", async () => {
+    const { client } = site.service;
+    const projectId = (await client.listProjects({})).items[0]?.id ?? "";
+    const page = await site.signedIn(`/projects/${projectId}`);
+    const dialog = page.getByRole("dialog");
+    const secrets = page.getByRole("region", { name: "Secrets" });
+    await secrets.getByText("git signs in nowhere").waitFor();
+    await secrets.getByRole("listitem", { name: "anthropic" }).getByLabel("set", { exact: true }).waitFor();
+    await secrets.getByRole("button", { name: "Add a registry's login" }).click();
+    await dialog.getByLabel("Host").fill("Packages.example:8443");
+    await dialog.getByLabel("Token, or user:password").fill("canary-of-a-registry-abcd");
+    await dialog.getByRole("button", { name: "Store" }).click();
+    const login = secrets.getByRole("listitem", { name: "registry:packages.example:8443" });
+    await login.getByText("ends in abcd, never used").waitFor();
+    expect(await page.content()).not.toContain("canary-of-a-registry");
+    await login.getByRole("button", { name: "Replace" }).click();
+    await dialog.getByLabel("Token, or user:password").fill("another-canary-wxyz");
+    await dialog.getByRole("button", { name: "Store" }).click();
+    await login.getByText("ends in wxyz").waitFor();
+    await login.getByRole("button", { name: "Remove" }).click();
+    await dialog.getByRole("button", { name: "Remove login" }).click();
+    await login.waitFor({ state: "detached" });
+    expect((await client.listSecrets()).items.map(({ name }) => name)).not.toContain("registry:packages.example:8443");
+    const isolation = page.getByRole("region", { name: "Isolation" });
+    await isolation.getByText("Its jobs need at least namespaces.").waitFor();
+    await isolation.getByText(/This installation gives namespaces/).waitFor({ timeout: 60_000 });
+    await isolation.getByText(/^What it had: \d+ by the kernel/).click();
+    const [had] = (await client.getJob({ params: { jobId: waiting } })).attempts;
+    await isolation.getByText(`${had?.isolation?.facts[0]?.name}:`).last().waitFor();
+    // Who may not see them is not asked to try.
+    const reviewer = { ...(await client.me()), role: "reviewer", scopes: ["read", "approve"] };
+    await page.route("**/api/v1/me", (route) => route.fulfill({ json: reviewer }));
+    await page.reload();
+    await secrets.getByText("You may not see or change stored logins.").waitFor();
+    expect(await secrets.getByRole("button").count()).toBe(0);
+  });
+
   it("a project's settings are kept, and its policy is tried on past jobs before it counts", async () => {
     const { items } = await site.service.client.listProjects({});
     const page = await site.signedIn(`/projects/${items[0]?.id}`);

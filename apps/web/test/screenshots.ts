@@ -73,7 +73,7 @@ async function withAddress(page: Page): Promise<void> {
 }
 
 /** A connected repository with an issue that a stranger adds to, and one that went the whole way until its review. */
-async function played(): Promise<{ issue: string; job: string }> {
+async function played(): Promise<{ issue: string; job: string; project: string }> {
   const { client } = site.service;
   for (const login of ["ada", "grace", "passer-by"]) github.user(login);
   github.organization("team", { owners: ["ada"], members: ["grace"], base: "write" });
@@ -108,7 +108,7 @@ async function played(): Promise<{ issue: string; job: string }> {
   for (const end = Date.now() + 60_000; (await site.service.job(job.id)).state !== "awaiting_approval"; )
     if (Date.now() > end) throw new Error("The remark began no round.");
     else await new Promise((resolve) => setTimeout(resolve, 200));
-  return { issue: `/new?${place}`, job: `/jobs/${job.id}` };
+  return { issue: `/new?${place}`, job: `/jobs/${job.id}`, project: `/projects/${job.projectId}` };
 }
 
 async function decide(jobId: string): Promise<void> {
@@ -153,6 +153,10 @@ try {
   await service.client.setBudget({
     body: { scope: { kind: "project", id: project }, window: "month", limitMicros: 25_000_000 },
   });
+  await service.client.setSecret({
+    params: { name: "registry:packages.example.com" },
+    body: { value: "registry-login-of-the-sample" },
+  });
   const whole = await played();
   const screens: Record<string, string> = {
     connections: "/settings/connections",
@@ -168,6 +172,7 @@ try {
     "job-question": `/jobs/${question.id}`,
     projects: "/projects",
     project: `/projects/${project}`,
+    "project-connected": whole.project,
     runtimes: "/runtimes",
     spend: "/spend",
     permissions: "/permissions",

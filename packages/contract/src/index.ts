@@ -14,6 +14,7 @@ export * from "./refusal.ts";
 export * from "./resources.ts";
 export * from "./routes.ts";
 export * from "./schema.ts";
+export * from "./secret.ts";
 export * from "./sidecar.ts";
 export * from "./version.ts";
 export * from "./withhold.ts";

@@ -54,6 +54,25 @@ export const budgetsQuery = queryOptions({
   queryFn: ({ signal }) => client.listBudgets({ signal }),
 });
 
+/** Where models are called, and of each key whether it is stored. */
+export const providersQuery = queryOptions({
+  queryKey: ["providers"],
+  queryFn: ({ signal }) => client.listProviders({ signal }),
+});
+
+/** Names of stored secrets with their last four characters; for owners and admins. */
+export const secretsQuery = queryOptions({
+  queryKey: ["secrets"],
+  queryFn: ({ signal }) => client.listSecrets({ signal }),
+});
+
+/** What the installation can and cannot do here. */
+export const doctorQuery = queryOptions({
+  queryKey: ["doctor"],
+  queryFn: ({ signal }) => client.doctor({ signal }),
+  staleTime: 30_000,
+});
+
 /** The permission ledger: what holds now, or with `all` also what was revoked or used up. */
 export const grantsQuery = (all: boolean) =>
   queryOptions({

@@ -5,6 +5,7 @@ import { useEffect, useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Breakable } from "../../../components/breakable.tsx";
 import { DialogForm } from "../../../components/dialog.tsx";
+import { IsolationFacts } from "../../../components/isolation.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
 import { Only } from "../../../components/only.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
@@ -50,14 +51,7 @@ export function StateCard({ job }: { job: Job }) {
       {isolation ? (
         <details>
           <summary>How it is isolated</summary>
-          <ul className="limits">
-            {isolation.facts.map(({ name, value, by }) => (
-              <li key={name}>
-                {visible(name)}: <span className="mono">{visible(value)}</span>{" "}
-                <span className="quiet">{by === "none" ? "not enforced" : by === "kernel" ? "by the kernel" : by}</span>
-              </li>
-            ))}
-          </ul>
+          <IsolationFacts report={isolation} />
         </details>
       ) : null}
       <Only scope="write">

@@ -16,6 +16,8 @@ import { visible } from "../../../lib/format.ts";
 import { budgetsQuery, projectQuery, projectsQuery, runtimesQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { ApprovalPolicyForm } from "./approval-policy.tsx";
+import { Isolation } from "./isolation.tsx";
+import { Secrets } from "./secrets.tsx";
 import { useTrial } from "./trial.tsx";
 import "../projects.css";
 
@@ -44,7 +46,11 @@ export function ProjectPage() {
       <p className="quiet mono">{visible(project.data.repository)}</p>
       <div className="columns">
         <Settings key={`s${project.dataUpdatedAt > 0}`} project={project.data} />
-        <ApprovalPolicyForm project={project.data} />
+        <div className="stack">
+          <ApprovalPolicyForm project={project.data} />
+          <Secrets project={project.data} />
+          <Isolation project={project.data} />
+        </div>
       </div>
     </>
   );

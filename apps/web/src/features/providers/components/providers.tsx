@@ -10,6 +10,7 @@ import { Failure } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
+import { providersQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { KeyDialog, RouteDialog } from "./dialogs.tsx";
 import { Prices } from "./prices.tsx";
@@ -17,11 +18,11 @@ import "../../../components/ledger.css";
 import "../providers.css";
 
 export type Provider = RouteResponse<"listProviders">["items"][number];
-const reload = () => queryClient.invalidateQueries({ queryKey: ["providers"] });
+const reload = () => queryClient.invalidateQueries(providersQuery);
 
 export function Providers() {
   useTitle("Providers");
-  const providers = useQuery({ queryKey: ["providers"], queryFn: ({ signal }) => client.listProviders({ signal }) });
+  const providers = useQuery(providersQuery);
   const [adding, setAdding] = useState(false);
   return (
     <>

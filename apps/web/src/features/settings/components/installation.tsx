@@ -3,21 +3,19 @@ import { CircleAlert, CircleCheck, Download } from "lucide-react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { CopyLine } from "../../../components/copy.tsx";
+import { IsolationFacts } from "../../../components/isolation.tsx";
 import { Failure } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client } from "../../../lib/client.ts";
 import { formatBytes, visible } from "../../../lib/format.ts";
+import { doctorQuery } from "../../../lib/queries.ts";
 import { saveFile } from "../../../lib/save.ts";
 import { installationQuery } from "../api.ts";
 
 /** What runs here, where it lies, whether it is well, and facts for somebody who helps. */
 export function InstallationSection() {
   const installation = useQuery(installationQuery);
-  const doctor = useQuery({
-    queryKey: ["doctor"],
-    queryFn: ({ signal }) => client.doctor({ signal }),
-    staleTime: 30_000,
-  });
+  const doctor = useQuery(doctorQuery);
   const bundle = useMutation({
     mutationFn: async () => {
       const text = await client.diagnostics();
@@ -105,13 +103,7 @@ export function InstallationSection() {
                     Workspaces are isolated at level <strong>{isolation.level}</strong> by{" "}
                     {visible(isolation.mechanism)}
                   </summary>
-                  <dl className="facts">
-                    {isolation.facts.map((fact) => (
-                      <Fact key={fact.name} name={fact.name}>
-                        {visible(fact.value)} <span className="quiet">({fact.by})</span>
-                      </Fact>
-                    ))}
-                  </dl>
+                  <IsolationFacts report={isolation} />
                 </details>
               ) : null}
             </>

@@ -1,14 +1,14 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { formatUsd, parseUsd, type RouteResponse } from "@x1agent/contract";
-import { Download } from "lucide-react";
+import { Download, GitMerge, GitPullRequest, GitPullRequestClosed, PencilLine, Undo2 } from "lucide-react";
 import { type FormEvent, lazy, Suspense, useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
 import { MayNot, Only } from "../../../components/only.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
-import { formatDuration, visible } from "../../../lib/format.ts";
+import { formatCount, formatDuration, visible } from "../../../lib/format.ts";
 import { budgetsQuery, meQuery, projectsQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
 import { type SpendDays, spendDays } from "../search.ts";
@@ -82,14 +82,17 @@ function Report({ spend, budgets, days }: { spend: Spend; budgets: readonly Budg
   const me = useQuery(meQuery).data?.actor.id;
   if (spend.jobs === 0)
     return (
-      <Empty>
-        <p>Nothing was spent in this time. Every model call of a job is metered here as it happens.</p>
-        <Only scope="write">
-          <Link className="button" to="/new">
-            State a goal
-          </Link>
-        </Only>
-      </Empty>
+      <>
+        <Empty>
+          <p>Nothing was spent in this time. Every model call of a job is metered here as it happens.</p>
+          <Only scope="write">
+            <Link className="button" to="/new">
+              State a goal
+            </Link>
+          </Only>
+        </Empty>
+        <Outcomes outcomes={spend.outcomes} />
+      </>
     );
   const daily = budgets.find(({ scope, window }) => scope.kind === "organization" && window === "day");
   return (
@@ -114,6 +117,7 @@ function Report({ spend, budgets, days }: { spend: Spend; budgets: readonly Budg
           median, from evidence to a person's word
         </Figure>
       </dl>
+      <Outcomes outcomes={spend.outcomes} />
       {days > 1 ? (
         <section className="card" aria-label="Cost per day">
           <div className="head">
@@ -189,6 +193,34 @@ function Report({ spend, budgets, days }: { spend: Spend; budgets: readonly Budg
         </table>
       </section>
     </>
+  );
+}
+
+const outcomeLooks = [
+  ["open", "open", GitPullRequest],
+  ["merged", "merged as published", GitMerge],
+  ["mergedAfterChanges", "merged after people changed it", PencilLine],
+  ["closed", "closed without a merge", GitPullRequestClosed],
+  ["reverted", "merged and taken back", Undo2],
+] as const;
+
+/** What became of the pull requests that were opened in the report's time; nothing where there were none. */
+function Outcomes({ outcomes }: { outcomes: Spend["outcomes"] }) {
+  if (!outcomes || Object.values(outcomes).every((count) => count === 0)) return null;
+  return (
+    <section className="card" aria-labelledby="outcomes">
+      <h2 id="outcomes">Pull requests opened in this time</h2>
+      <ul className="outcomes">
+        {outcomeLooks.map(([key, words, Icon]) => (
+          <li key={key} className={outcomes[key] === 0 ? "quiet" : undefined}>
+            <Icon size={16} aria-hidden />
+            <span>
+              <strong className="mono">{formatCount(outcomes[key])}</strong> {words}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 
