@@ -97,8 +97,9 @@ function Entry({ login, secret, what }: { login: GitLogin; secret: Secret | unde
     <li aria-label={name}>
       <State stored={secret !== undefined} />
       <div>
-        <code>{name}</code> <span className="quiet">for {what}</span>
+        <code>{name}</code>
         <span className="quiet block">
+          for {what},{" "}
           {secret ? <Used lastFour={secret.lastFour} at={secret.lastUsedAt} /> : "not set: what is public needs none"}
         </span>
       </div>
@@ -175,9 +176,9 @@ function Keys({ project }: { project: Project }) {
               <li key={name} aria-label={visible(name)}>
                 <State stored={configured} />
                 <div>
-                  <Link to="/providers">{visible(name)}</Link> <span className="quiet">for models</span>
+                  <Link to="/providers">{visible(name)}</Link>
                   <span className="quiet block">
-                    {configured ? <Used lastFour={lastFour} at={lastUsedAt} /> : "not set"}
+                    for models, {configured ? <Used lastFour={lastFour} at={lastUsedAt} /> : "not set"}
                   </span>
                 </div>
               </li>
