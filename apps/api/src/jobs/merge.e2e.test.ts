@@ -50,6 +50,20 @@ const laidAnew = (jobId: string, before: string) =>
         : `${state} ${reasonDetail}`;
     }, until)
     .toBe("anew");
+/** Does something with a service of its own process, which is killed when the job has begun a phase. Then it is this one again. */
+async function killedIn<T>(phase: string, jobId: string, work: () => Promise<T>): Promise<T> {
+  await x1.stop();
+  const kill = await x1.startProcess();
+  try {
+    const done = await work();
+    const begun = async () => (await x1.events(jobId, "phase.started")).map(({ payload }) => payload.phase);
+    await expect.poll(begun, { ...until, interval: 20 }).toContain(phase);
+    return done;
+  } finally {
+    await kill();
+    await x1.start();
+  }
+}
 const pullOf = (name: string) => {
   const pull = [...github.repo(name).issues.values()].find((one) => one.pull !== undefined);
   if (!pull?.pull) throw new Error("There is no pull request.");
@@ -182,15 +196,17 @@ describe("a published change", () => {
     await expect.poll(async () => (await x1.job(id)).state, until).toBe("awaiting_approval");
     const calls = x1.model.requests.length;
 
-    // People push while the round waits.
+    // People push while the round waits, and the service is killed while it lays the round on that: it does so again.
     const theirs = await github.as("bob").push(name, branch, { "theirs.txt": "by bob\n" });
-    const second = await x1.approve(id);
+    const second = await killedIn("merge", id, () => x1.approve(id));
     await laidAnew(id, second);
+    await expect.poll(() => x1.workspacesOf(id), until).toEqual([]);
     expect((await x1.evidenceOf(id)).record).toMatchObject({ base: theirs, verification: { passed: true } });
     expect((await x1.evidenceOf(id)).record.files.map(({ path }) => path)).toEqual(["more.txt"]);
     await x1.approve(id);
     const two = await x1.reach(id, "succeeded");
     expect(await parents(name, two.publishedCommit ?? "")).toEqual([theirs]);
+    expect([...(await github.repo(name).git.refs("refs/heads/x1/")).keys()]).toHaveLength(1);
 
     // The base asks for branches that hold all of it.
     github.protect(name, "main", { strict: true, enforceAdmins: false });
