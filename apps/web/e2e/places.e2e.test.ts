@@ -223,7 +223,11 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     // Who may not see them is not asked to try.
     const reviewer = { ...(await client.me()), role: "reviewer", scopes: ["read", "approve"] };
     await page.route("**/api/v1/me", (route) => route.fulfill({ json: reviewer }));
+    await page.route("**/api/v1/doctor", (route) =>
+      route.fulfill({ json: { ok: false, checks: [], isolation: null } }),
+    );
     await page.reload();
+    await isolation.getByText("cannot isolate: no job of the project starts here").waitFor();
     await secrets.getByText("You may not see or change stored logins.").waitFor();
     expect(await secrets.getByRole("button").count()).toBe(0);
   });
