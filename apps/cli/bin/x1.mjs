@@ -26,6 +26,9 @@ if (recent) {
   // A terminal sends Ctrl-C to both of us; we only stay to hand back how the child ended.
   process.on("SIGINT", () => undefined);
   for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  // As `onNpmGone` in src/commands/service.ts, for what waits below us.
+  const shell = process.ppid;
+  if (process.env.npm_command) setInterval(() => process.ppid !== shell && child.kill("SIGTERM"), 500).unref();
   child.on("error", (error) => {
     console.error(`x1 could not start ${pinned}: ${error.message}`);
     process.exit(1);

@@ -393,11 +393,30 @@ describe("the master key of the operator's choice", () => {
       } finally {
         await handed.stop();
       }
+      // npm's own shell: a SIGTERM ends it, and it hands nothing on.
+      const key2 = `exec 3<${join(other.root, "key2")}; "$0" "$1" up --port 0 --master-key fd:3 --json; exit $?`;
+      await writeFile(join(other.root, "key2"), key, { mode: 0o600 });
+      const byNpm = execShell(key2, [process.execPath, executable], { ...other.env, npm_command: "exec" });
+      const [line] = (await byNpm.ready) as [Buffer];
+      const served = (JSON.parse(line.toString("utf8")) as { pid: number }).pid;
+      await byNpm.stop();
+      await until(
+        () => Promise.resolve(isAlive(served)),
+        (alive) => !alive,
+      );
     } finally {
       await other.remove();
     }
   });
 });
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
 
 describe("x1 gc", () => {
   it("says what it would free, frees exactly that, and keeps what any row names", async () => {

@@ -415,9 +415,24 @@ async function serve(argv: string[], descriptor?: string): Promise<number> {
   // A terminal's Ctrl-C reaches the child by itself: catching it here only keeps us until the child is done.
   const stay = () => undefined;
   process.on("SIGINT", stay).on("SIGTERM", pass).on("SIGHUP", pass);
+  const unwatch = onNpmGone(() => child.kill("SIGTERM"));
   const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  unwatch();
   process.off("SIGINT", stay).off("SIGTERM", pass).off("SIGHUP", pass);
   return code ?? 128 + (signal ? constants.signals[signal] : 0);
+}
+
+/**
+ * npm runs its commands in a shell, and hands SIGTERM to that shell, which ends and tells nobody: `npm start` would seem ended
+ * and its service would go on. Calls back when the shell is gone; never where npm did not start us.
+ */
+function onNpmGone(ended: () => void): () => void {
+  const shell = process.ppid;
+  if (!process.env.npm_command) return () => undefined;
+  const timer = setInterval(() => {
+    if (process.ppid !== shell) ended();
+  }, 500);
+  return () => clearInterval(timer);
 }
 
 /** A fresh or changed checkout has no built web app yet. Without it the service still runs, with the API alone. */
