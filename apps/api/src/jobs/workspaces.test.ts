@@ -3,7 +3,7 @@ import { matchesPattern } from "@x1agent/contract";
 import { newId } from "@x1agent/kernel";
 import { expect, it } from "vitest";
 import { platformBranches, type Remote, targetBranchName } from "../git/index.ts";
-import { gitEnvironment, protectedBranches } from "./workspaces.ts";
+import { gitEnvironment, protectedBranches, withoutLogins } from "./workspaces.ts";
 
 const https: Remote = { kind: "https", host: "forge.example", port: 443, path: "/acme/app.git", url: "" };
 const leadsTo = (remote: Remote, address: string) =>
@@ -42,4 +42,9 @@ it("lets no agent push to where the platform publishes, nor to the branches that
   expect(protectedBranches({ base: { ...base, branch: null }, targetBranch: null })).toEqual(["main", "x1/job-*"]);
   expect(protectedBranches({ base: { ...base, defaultBranch: null }, targetBranch: null })).toBeNull();
   expect(matchesPattern(platformBranches, targetBranchName(newId("job"), "Fix it"))).toBe(true);
+});
+
+it("takes the logins of registries away from words that come from outside", () => {
+  const open = { name: "npm", base: "https://registry.example/", paths: [], files: [], pages: false, env: {} };
+  expect(withoutLogins([{ ...open, authorization: "Bearer made-up" }])).toEqual([open]);
 });

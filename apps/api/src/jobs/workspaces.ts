@@ -5,6 +5,7 @@ import {
   type PhaseName,
   type RuntimeManifest,
   type SidecarBoot,
+  type SidecarRegistry,
   sidecarSockets,
 } from "@x1agent/contract";
 import { loseLeases } from "@x1agent/domain-budgets";
@@ -148,7 +149,7 @@ async function sidecarBoot(
     ...{ workspaceId, attemptId: attempt.id, jobId: job.id, controlUrl: deps.control.url, enrolmentToken, phase, git },
     jobToken: token(),
     ...{ routes, prices },
-    registries,
+    registries: trusted ? registries : withoutLogins(registries),
     sliceTokens: 4_000,
     limits: {
       maxBodyBytes: 32 * 1024 ** 2,
@@ -162,6 +163,10 @@ async function sidecarBoot(
     ...(deps.ca ? { ca: deps.ca } : {}),
   };
 }
+
+/** Registries for a job whose words come from outside: what only a login opens is closed to it. Pure. */
+export const withoutLogins = (registries: readonly SidecarRegistry[]): SidecarRegistry[] =>
+  registries.map(({ authorization: _, ...open }) => open);
 
 /**
  * Branches that no agent pushes to, whatever its grants: the remote's default one, the one that the job stands on, and those
