@@ -198,8 +198,11 @@ describe("a published change", () => {
 
     // People push while the round waits, and the service is killed while it lays the round on that: it does so again.
     const theirs = await github.as("bob").push(name, branch, { "theirs.txt": "by bob\n" });
+    const turns = (await x1.events(id, "turn.ended")).length;
     const second = await killedIn("merge", id, () => x1.approve(id));
     await laidAnew(id, second);
+    // As before the kill no agent has a part in it.
+    expect(await x1.events(id, "turn.ended")).toHaveLength(turns);
     await expect.poll(() => x1.workspacesOf(id), until).toEqual([]);
     expect((await x1.evidenceOf(id)).record).toMatchObject({ base: theirs, verification: { passed: true } });
     expect((await x1.evidenceOf(id)).record.files.map(({ path }) => path)).toEqual(["more.txt"]);
