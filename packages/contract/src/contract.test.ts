@@ -18,6 +18,7 @@ import {
   ProjectUpdate,
   parseUsd,
   problem,
+  roundText,
   routes,
 } from "./index.ts";
 
@@ -154,4 +155,9 @@ describe("versions", () => {
     ]);
     expect(broken((schema) => (schema.properties.a.type = "number"))).toEqual(['it.a: type "string" became "number"']);
   });
+});
+
+it("tells a round of how many, and of none once the count began anew", () => {
+  expect(roundText({ round: 1, maxRounds: 3 })).toBe("round 1 of 4");
+  expect(roundText({ round: 5, maxRounds: 3 })).toBe("round 5");
 });

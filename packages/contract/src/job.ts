@@ -25,6 +25,13 @@ export const JobState = z.enum(jobStates);
 export type JobState = z.infer<typeof JobState>;
 
 /**
+ * The round of a job in words: `round 2 of 4`, a first one and as many as may hand a failed verification back. Without the
+ * number of all where a person's word, or the forge's, has begun the count anew. Pure.
+ */
+export const roundText = ({ round, maxRounds }: { round: number; maxRounds: number }): string =>
+  round <= maxRounds + 1 ? `round ${round} of ${maxRounds + 1}` : `round ${round}`;
+
+/**
  * Legal moves. The database holds the same table and refuses any other. A move back to `queued` starts another attempt
  * (loss of a workspace, changes asked for, retry; from `publishing`: what was approved no longer fits its branch). `succeeded` is reached from `publishing` only: it needs an observed
  * work product, and leaves for another round only while its pull request is open.

@@ -3,6 +3,7 @@ import {
   formatUsd,
   type Job,
   type JobDetail,
+  roundText,
   type TestCounts,
   type Verification,
 } from "@x1agent/contract";
@@ -22,7 +23,7 @@ export function jobFacts(job: Job, style: Style): string {
     ],
     ["runtime", `${visibleLine(job.runtime)} with ${visibleLine(job.model)}`],
     ["isolation", job.isolation === "process" ? style.warn("process (not isolated)") : job.isolation],
-    ["attempt", `${job.attempt}, round ${job.round} of ${job.maxRounds}`],
+    ["attempt", `${job.attempt}, ${roundText(job)}`],
     ["cost", `${formatUsd(job.spentMicros)}${job.budgetMicros === null ? "" : ` of ${formatUsd(job.budgetMicros)}`}`],
   ];
   if (job.approvalDigest) lines.push(["digest", job.approvalDigest]);

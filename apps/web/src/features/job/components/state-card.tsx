@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { formatUsd, isTerminal } from "@x1agent/contract";
+import { formatUsd, isTerminal, roundText } from "@x1agent/contract";
 import { useEffect, useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Breakable } from "../../../components/breakable.tsx";
@@ -18,7 +18,7 @@ import type { Job } from "../review.ts";
 export function StateCard({ job }: { job: Job }) {
   const isolation = job.attempts.at(-1)?.isolation;
   const facts: [string, string][] = [
-    ["Attempt", `${job.attempt}, round ${job.round} of ${job.maxRounds + 1}`],
+    ["Attempt", `${job.attempt}, ${roundText(job)}`],
     ["Runtime", job.runtime],
     ["Model", job.model],
     ["Isolation", job.isolation === "process" ? "process (not isolated)" : job.isolation],
