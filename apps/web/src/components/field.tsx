@@ -18,3 +18,28 @@ export function Field({ label, hint, children }: { label: ReactNode; hint?: Reac
     </div>
   );
 }
+
+type SecretProps = {
+  id?: string;
+  "aria-describedby"?: string | undefined;
+  value: string;
+  set(value: string): void;
+  /** Characters at most. */
+  max?: number;
+};
+
+/** For what is typed once and never shown again. Within a `Field`, which gives it its name. */
+export function SecretInput({ value, set, max = 100_000, ...named }: SecretProps) {
+  return (
+    <input
+      {...named}
+      type="password"
+      autoComplete="off"
+      required
+      maxLength={max}
+      spellCheck={false}
+      value={value}
+      onChange={(event) => set(event.target.value)}
+    />
+  );
+}

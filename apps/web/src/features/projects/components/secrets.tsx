@@ -6,7 +6,7 @@ import { type ReactNode, useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Confirm, DialogForm } from "../../../components/dialog.tsx";
-import { Field } from "../../../components/field.tsx";
+import { Field, SecretInput } from "../../../components/field.tsx";
 import { MayNot, Only } from "../../../components/only.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
@@ -242,15 +242,7 @@ function SecretDialog({ login, replaces = false, close }: { login?: GitLogin; re
             onChange={(event) => setValue(event.target.value)}
           />
         ) : (
-          <input
-            type="password"
-            autoComplete="off"
-            required
-            maxLength={100_000}
-            spellCheck={false}
-            value={value}
-            onChange={(event) => setValue(event.target.value)}
-          />
+          <SecretInput value={value} set={setValue} />
         )}
       </Field>
     </DialogForm>

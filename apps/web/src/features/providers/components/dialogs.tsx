@@ -1,7 +1,7 @@
 import type { RouteBodyInput } from "@x1agent/contract";
 import { useState } from "react";
 import { DialogForm } from "../../../components/dialog.tsx";
-import { Field } from "../../../components/field.tsx";
+import { Field, SecretInput } from "../../../components/field.tsx";
 import { client } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
 import type { Provider } from "./providers.tsx";
@@ -30,15 +30,7 @@ export function KeyDialog({ provider, close, saved }: Props & { provider: Provid
         label="API key"
         hint={`Sent only to ${visible(provider.baseUrl)}. Only its last four characters are ever shown again.`}
       >
-        <input
-          type="password"
-          autoComplete="off"
-          required
-          maxLength={100_000}
-          spellCheck={false}
-          value={value}
-          onChange={(event) => setValue(event.target.value)}
-        />
+        <SecretInput value={value} set={setValue} />
       </Field>
     </DialogForm>
   );

@@ -6,7 +6,7 @@ import { useEffect, useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Confirm, DialogForm } from "../../../components/dialog.tsx";
-import { Field } from "../../../components/field.tsx";
+import { Field, SecretInput } from "../../../components/field.tsx";
 import { Filters, Words } from "../../../components/filters.tsx";
 import { Only } from "../../../components/only.tsx";
 import { OutLink } from "../../../components/out-link.tsx";
@@ -303,15 +303,7 @@ function TokenDialog({ close }: { close(): void }) {
         label="Token"
         hint="A fine-grained token of one person, for chosen repositories: contents, issues and pull requests, read and write. It is never shown again."
       >
-        <input
-          type="password"
-          autoComplete="off"
-          required
-          maxLength={1_000}
-          spellCheck={false}
-          value={token}
-          onChange={(event) => setToken(event.target.value)}
-        />
+        <SecretInput value={token} set={setToken} max={1_000} />
       </Field>
       <BaseUrl value={baseUrl} set={setBaseUrl} />
     </DialogForm>
