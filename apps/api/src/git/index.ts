@@ -88,10 +88,6 @@ export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
       const listed = await listRefs(git, parsed.value, credential);
       return listed.ok ? accept(listed.value.refs.get(`refs/heads/${branch}`) ?? null) : listed;
     },
-    async contains(base, commit) {
-      const { code } = await git({ gitDir: base.mirror, args: ["merge-base", "--is-ancestor", commit, base.commit] });
-      return code === 0;
-    },
     removeJobRepository: (jobId) => rm(jobRepositoryPath(jobId), { recursive: true, force: true }),
   };
 }

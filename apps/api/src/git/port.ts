@@ -185,8 +185,6 @@ export interface PlatformGit {
     pack: () => Promise<Buffer | null>,
     onto?: string | null,
   ): Promise<Outcome<null>>;
-  /** Whether the history of a resolved base holds this commit; false also where its mirror lacks it. */
-  contains(base: Base, commit: string): Promise<boolean>;
   /** Value of one branch at the remote, null when absent: what an approval expects to find. */
   remoteBranch(repository: string, branch: string, credential?: GitCredential): Promise<Outcome<string | null>>;
   /** Removes the job's repository; the mirror stays. */

@@ -231,15 +231,8 @@ export async function movedBase(
     kept: { base: record.base, onto: record.onto ?? null, packBlob },
   };
   if (!(await gatherMerge(deps, job, merge, credential, signal)).ok) return null;
-  // A base that was rewritten, or another repository at its address, did not move on: that is refused, not worked on.
-  const tipNow = await deps.git.resolveBase({
-    ...{ organizationId: job.organizationId, repository: job.repository, trust: trustOf(job), signal },
-    ...{ base: tip.value, partial: await isPartial(deps, job) },
-    ...(credential ? { credential } : {}),
-  });
-  if (!tipNow.ok || !(await deps.git.contains(tipNow.value, record.base))) return null;
   const jobRepository = deps.git.jobRepositoryPath(job.id);
-  // A history that does not hold the base, such as another repository's, did not go forward: publishing refuses it.
+  // A base that was rewritten, or another repository at its address, did not move on: that is refused, not worked on.
   if ((await deps.git.commonCommit(jobRepository, record.base, tip.value)) !== record.base) return null;
   const tool = await openWorkspace(deps, { job, attempt: { id: evidence.attemptId }, purpose: "tool", jobRepository });
   const file = join(deps.dataDir, "jobs", `${evidence.attemptId}.merge`);
