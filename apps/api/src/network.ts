@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { getCACertificates } from "node:tls";
 import { Fault } from "@x1agent/contract";
+import ipaddr from "ipaddr.js";
 
 /** An address that no sidecar ever dials, whatever an operator allows: ours. */
 export type Forbidden = { address: string; port: number };
@@ -51,4 +52,9 @@ export async function ownListeners(url: string, databaseUrl: string | undefined)
 function endpoint(text: string, usual: number): { host: string; port: number } {
   const url = new URL(text);
   return { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port) || usual };
+}
+
+/** Whether an address is on the public internet, also when IPv6 carries an IPv4 one. Pure. */
+export function isPublic(address: string): boolean {
+  return ipaddr.isValid(address) && ipaddr.process(address).range() === "unicast";
 }

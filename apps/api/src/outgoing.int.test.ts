@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import { loopbackCertificate } from "@x1agent/testkit/github";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { outgoingFetch } from "./outgoing.ts";
+import { outgoingFetch, publicFetch } from "./outgoing.ts";
 
 const lacks = !process.env.CI && spawnSync("openssl", ["version"]).error !== undefined;
 
@@ -90,6 +90,23 @@ describe.skipIf(lacks)(`what the service asks of a forge${lacks ? " [skipped: ne
     gone.close();
     await once(gone, "close");
     await expect(outgoingFetch({ upstreamProxy: away, ca }, {})("https://forge.test/")).rejects.toThrow();
+  });
+
+  it("reaches no address of this machine or a private network by a name that a stranger gave", async () => {
+    const send = publicFetch({ upstreamProxy: undefined, ca });
+    await expect(send(`https://localhost:${portOf(server)}/`)).rejects.toMatchObject({
+      cause: { message: "localhost has no public address." },
+    });
+    expect(seen).toEqual([]);
+    const before = process.env.NO_PROXY;
+    process.env.NO_PROXY = "forge.test";
+    try {
+      expect((await publicFetch({ upstreamProxy: upstreamProxy(), ca })("https://forge.test/")).status).toBe(200);
+      expect(tunnels).toMatchObject([{ to: "forge.test:443" }]);
+    } finally {
+      if (before === undefined) delete process.env.NO_PROXY;
+      else process.env.NO_PROXY = before;
+    }
   });
 
   it("takes no proxy from the environment that the operator did not name", async () => {

@@ -1,7 +1,6 @@
 import { lookup } from "node:dns";
-import ipaddr from "ipaddr.js";
-import { Agent, EnvHttpProxyAgent, fetch as send } from "undici";
-import type { NetworkFacts } from "./network.ts";
+import { Agent, type Dispatcher, EnvHttpProxyAgent, fetch as send } from "undici";
+import { isPublic, type NetworkFacts } from "./network.ts";
 
 /**
  * A `fetch` that goes out as the operator wants: through the proxy, and trusting the authorities that this machine trusts.
@@ -17,15 +16,16 @@ export function outgoingFetch(network: NetworkFacts, env: Readonly<Record<string
     noProxy,
     ...(ca ? { connect: { ca }, requestTls: { ca } } : {}),
   });
-  return ((input: never, init: object = {}) => send(input, { ...init, dispatcher })) as unknown as typeof fetch;
+  return fetchBy(dispatcher);
 }
 
 /**
  * A `fetch` for addresses that a stranger named: a name that leads to this machine or into a private network is not dialled,
- * whatever it answers the second time. Behind an operator's proxy that proxy resolves names, and decides.
+ * whatever it answers the second time. Behind an operator's proxy that proxy resolves names, and decides: names that others
+ * go around it with (`NO_PROXY`) are the inside's, and no stranger's to use.
  */
-export function publicFetch(network: NetworkFacts, env: Readonly<Record<string, string | undefined>>): typeof fetch {
-  if (network.upstreamProxy) return outgoingFetch(network, env);
+export function publicFetch(network: NetworkFacts): typeof fetch {
+  if (network.upstreamProxy) return outgoingFetch(network, {});
   const dispatcher = new Agent({
     connect: {
       ...(network.ca ? { ca: network.ca } : {}),
@@ -41,7 +41,9 @@ export function publicFetch(network: NetworkFacts, env: Readonly<Record<string, 
       },
     },
   });
-  return ((input: never, init: object = {}) => send(input, { ...init, dispatcher })) as unknown as typeof fetch;
+  return fetchBy(dispatcher);
 }
 
-const isPublic = (address: string): boolean => ipaddr.isValid(address) && ipaddr.process(address).range() === "unicast";
+/** undici's own types of requests are not the platform's, though what they say is. */
+const fetchBy = (dispatcher: Dispatcher): typeof fetch =>
+  ((input: never, init: object = {}) => send(input, { ...init, dispatcher })) as unknown as typeof fetch;

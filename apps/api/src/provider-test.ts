@@ -3,7 +3,7 @@ import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import type { ProviderRoute, RouteResponse } from "@x1agent/contract";
-import ipaddr from "ipaddr.js";
+import { isPublic } from "./network.ts";
 
 /** What a test call found. */
 export type ProviderTest = RouteResponse<"testProvider">;
@@ -59,11 +59,6 @@ export async function testRoute(
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).name;
     return found("unreachable", `${host} cannot be reached (${code}): look at the base URL and the machine's network.`);
   }
-}
-
-/** Whether an address is on the public internet, also when IPv6 carries an IPv4 one. */
-function isPublic(address: string): boolean {
-  return ipaddr.isValid(address) && ipaddr.process(address).range() === "unicast";
 }
 
 function ask(

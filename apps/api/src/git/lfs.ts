@@ -8,6 +8,7 @@ import { finished } from "node:stream/promises";
 import { Fault } from "@x1agent/contract";
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
+import { isPublic } from "../network.ts";
 import type { ContentEntry } from "./content.ts";
 import { visible } from "./diff.ts";
 import { parseBatch } from "./import.ts";
@@ -59,7 +60,6 @@ const Answer = z.object({
 });
 
 /** Whether an address is on the public internet. Pure. */
-const isPublic = (address: string): boolean => ipaddr.isValid(address) && ipaddr.process(address).range() === "unicast";
 
 /** Why content is not fetched from an address, or null; `own` says that it is the remote's own origin. Pure. */
 export function downloadProblem(href: string, remote: Remote): { problem: string } | { url: URL; own: boolean } {

@@ -83,7 +83,7 @@ export async function startJobs(
         const remote = parseRemote(repository, { roots: [], owners: [] });
         return accept((remote.ok && (await loadGitCredential(db, masterKey, organizationId, remote.value))) || null);
       },
-      contentFetch: { own: outgoingFetch(network, process.env), public: publicFetch(network, process.env) },
+      contentFetch: { own: outgoingFetch(network, process.env), public: publicFetch(network) },
       isProtectedBranch: (organizationId, repository, branch) =>
         isProtectedBranch(forge, organizationId, repository, branch),
       forgeOf: (organizationId, subject) => forgeOfJob(forge, organizationId, subject),
