@@ -161,7 +161,11 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
         db,
         canonicalRepository,
         runtimes: () => runtimes.choices(),
-        offeredIsolation: remembered(async () => (await driver.probe()).report?.level ?? null, PROBE_MS),
+        offeredIsolation: remembered(async () => {
+          const { report, checks } = await driver.probe();
+          if (!report) log.warn("this machine shows no isolation", { failed: checks.filter((check) => !check.ok) });
+          return report?.level ?? null;
+        }, PROBE_MS),
         isSample: (repository, base) => isSample(repository, base ?? undefined),
         kick,
       });

@@ -15,21 +15,14 @@ import type {
   WorkspaceSpec,
 } from "@x1agent/workspaces";
 import { Capture } from "./capture.ts";
-import { Cgroups, type ProcessGroup } from "./cgroups.ts";
+import type { Cgroups, ProcessGroup } from "./cgroups.ts";
 import { readJournal } from "./journal.ts";
-import { exists, findTools, makeEtc, tryProgram, usrEntries } from "./machine.ts";
+import { exists, makeEtc, tryProgram, usrEntries } from "./machine.ts";
 import { treeMemory } from "./memory.ts";
-import { entering, findOutside, type Outside, outerUid, ownAccount } from "./outside.ts";
+import { entering, type Outside, outerUid } from "./outside.ts";
+import { findOffer, type OfferOptions, probeMachine } from "./probe.ts";
 import { ProcessLevelWorkspace } from "./process-level.ts";
-import {
-  type Identity,
-  type Machine,
-  type Mechanism,
-  OutputPipes,
-  type Sandbox,
-  startSandbox,
-  type Tools,
-} from "./sandbox.ts";
+import { type Identity, type Machine, OutputPipes, type Sandbox, startSandbox } from "./sandbox.ts";
 import { seccompFilter } from "./seccomp.ts";
 import {
   baseEnv,
@@ -52,11 +45,9 @@ const TORN_MS = 30_000;
  * Workspaces as namespaces on this machine. State on disk is `run/ws/<id>/spec.json` (no secrets) beside the volume;
  * processes never outlive the service, so after a restart a workspace found on disk has a volume and no process.
  */
-export type LocalDriverOptions = {
+export type LocalDriverOptions = OfferOptions & {
   /** `<data>/run`. */
   runDir: string;
-  /** Folder of the overlay of this version, as built by the overlay package. */
-  overlayDir: string;
   /** Folders outside `/usr` with a `bin`, mounted read-only at the same path and put first on PATH. */
   toolchains?: readonly string[];
   /** Host uids that no account uses; two for each workspace. Only as root. */
@@ -64,16 +55,10 @@ export type LocalDriverOptions = {
   level?: "namespaces" | "process";
   /** Certificates in PEM instead of the machine's. */
   caBundle?: string;
-  /** Default: bubblewrap where it is installed. */
-  mechanism?: Mechanism;
-  /** `false`: limits are watched even where a control group may be written. */
-  cgroups?: boolean;
 };
 
 const SIDECAR_READY_MS = 30_000;
 const SIDECAR_LIMITS = { memoryBytes: 1024 ** 3, processes: 256 };
-/** What a kernel forbids fails at once; what works may take its time on a busy machine. */
-const PROBE_MS = 30_000;
 /** Largest single file; the disk limit counts all. */
 const FILE_BYTES = 8 * 1024 ** 3;
 /** Longest path of a unix socket, with its end mark. */
@@ -146,7 +131,9 @@ class LocalDriver implements WorkspaceDriver {
   }
 
   async probe(): ReturnType<WorkspaceDriver["probe"]> {
-    return probeMachine(this.#options);
+    if (this.#options.level !== "process") return probeMachine(this.#options);
+    const facts: IsolationReport["facts"] = [{ name: "isolation", value: "none", by: "none" }];
+    return { report: { level: "process", mechanism: "none", facts }, checks: [] };
   }
 
   async launch(spec: WorkspaceSpec, opened?: (workspace: Workspace) => void): Promise<Workspace> {
@@ -271,8 +258,7 @@ class LocalDriver implements WorkspaceDriver {
 
 /** Programs, filters and both kinds of `/etc`, written below `runDir`. Rejects with a `Fault` that says what is missing. */
 export async function prepareMachine(options: LocalDriverOptions, watch: LimitWatch): Promise<DriverContext> {
-  const tools = await findTools();
-  const mechanism = options.mechanism ?? (tools.bwrap ? "bwrap" : "util-linux");
+  const { tools, mechanism, stage, cgroups, outside, report } = await findOffer(options);
   const shared = join(options.runDir, "driver");
   await mkdir(shared, { recursive: true, mode: 0o755 });
   const filters = { host: join(shared, "seccomp-host.bpf"), strict: join(shared, "seccomp-strict.bpf") };
@@ -282,9 +268,6 @@ export async function prepareMachine(options: LocalDriverOptions, watch: LimitWa
   }
   await makeEtc(join(shared, "etc"), { sidecar: false, caBundle: options.caBundle });
   await makeEtc(join(shared, "etc-sidecar"), { sidecar: true, caBundle: options.caBundle });
-  const stage = await firstFolder(["/mnt", "/media", "/srv", "/opt"]);
-  const cgroups = await findCgroups(options);
-  const outside = await findOutside(tools, mechanism, { stage, overlayDir: options.overlayDir });
   return {
     options,
     machine: { mechanism, tools, filters, stage, outside, pipes: new OutputPipes(join(shared, "pipes")) },
@@ -292,54 +275,7 @@ export async function prepareMachine(options: LocalDriverOptions, watch: LimitWa
     alternatives: await exists("/etc/alternatives"),
     watch,
     cgroups,
-    report: isolationReport(mechanism, tools, cgroups, outside),
-  };
-}
-
-const findCgroups = async (options: LocalDriverOptions): Promise<Cgroups> =>
-  options.cgroups === false ? new Cgroups([]) : Cgroups.find();
-
-async function firstFolder(candidates: readonly string[]): Promise<string> {
-  for (const path of candidates) if (await exists(path)) return path;
-  throw new Fault("isolation_unavailable", `None of ${candidates.join(", ")} exists; \`mkdir /mnt\` adds one.`);
-}
-
-const uidFacts = {
-  root: "one unassigned uid for each workspace",
-  subordinate: "one subordinate uid for each workspace",
-  same: "yours",
-};
-
-function isolationReport(mechanism: Mechanism, tools: Tools, cgroups: Cgroups, outside: Outside): IsolationReport {
-  const seccomp = mechanism === "bwrap" || tools.perl !== null;
-  const group = (version: 1 | 2 | null): string => `control group, version ${version}`;
-  const [memory, pids, cpu] = [cgroups.version("memory"), cgroups.version("pids"), cgroups.version("cpu")];
-  const processes = [...(pids === null ? [] : [group(pids)]), ...(tools.prlimit ? ["RLIMIT_NPROC"] : [])];
-  return {
-    level: "namespaces",
-    mechanism: mechanism === "bwrap" ? "bubblewrap" : "util-linux",
-    facts: [
-      { name: "namespaces", value: "user, pid, mount, network, ipc, uts", by: "kernel" },
-      { name: "root filesystem", value: "allow-list, read-only", by: "kernel" },
-      { name: "seccomp", value: seccomp ? "filter" : "none", by: seccomp ? "kernel" : "none" },
-      {
-        name: "uid outside",
-        value: uidFacts[outside.kind],
-        by: outside.kind === "same" ? "none" : "kernel",
-      },
-      memory === null
-        ? { name: "memory", value: "summed twice a second", by: "watched" }
-        : { name: "memory", value: group(memory), by: "kernel" },
-      {
-        name: "processes",
-        value: processes.join(" and ") || "none",
-        by: processes.length > 0 ? "kernel" : "none",
-      },
-      cpu === null
-        ? { name: "cpu", value: "none", by: "none" }
-        : { name: "cpu", value: `half the weight of the service, ${group(cpu)}`, by: "kernel" },
-      { name: "disk", value: "measured, with a free-space reserve", by: "watched" },
-    ],
+    report,
   };
 }
 
@@ -853,131 +789,4 @@ export async function untilReady(sidecar: {
     "unavailable",
     `The sidecar did not get ready: ${lastLines(log.tail()) || "it said nothing"}. Retry the job; \`x1 doctor\` checks the installation.`,
   );
-}
-
-/** Says what this machine offers, by trying it, within five seconds. */
-async function probeMachine(options: LocalDriverOptions): ReturnType<WorkspaceDriver["probe"]> {
-  const checks: Awaited<ReturnType<WorkspaceDriver["probe"]>>["checks"] = [];
-  if (options.level === "process")
-    return {
-      report: { level: "process", mechanism: "none", facts: [{ name: "isolation", value: "none", by: "none" }] },
-      checks,
-    };
-  const tools = await findTools();
-  const mechanism = options.mechanism ?? (tools.bwrap ? "bwrap" : "util-linux");
-  const installed = mechanism === "bwrap" ? tools.bwrap : tools.unshare;
-  checks.push({
-    name: "bubblewrap",
-    ok: tools.bwrap !== null,
-    detail: tools.bwrap ?? "absent; util-linux is used instead",
-    fix: tools.bwrap ? null : "apt-get install bubblewrap",
-  });
-  if (!installed) {
-    checks.push({
-      name: "launcher",
-      ok: false,
-      detail: "neither bubblewrap nor unshare is installed",
-      fix: "apt-get install bubblewrap util-linux",
-    });
-    return { report: null, checks };
-  }
-  if (process.getuid?.() === 0 && (!tools.unshare || !tools.setpriv))
-    checks.push({
-      name: "util-linux",
-      ok: false,
-      detail: "needed as root to take on a workspace's uid",
-      fix: "apt-get install util-linux",
-    });
-  const drop =
-    process.getuid?.() === 0 && tools.setpriv
-      ? [tools.setpriv, "--reuid=3100000", "--regid=3100000", "--clear-groups", "--"]
-      : [];
-  const attempt = [
-    ...drop,
-    ...(mechanism === "bwrap"
-      ? [
-          installed,
-          "--unshare-user",
-          "--unshare-pid",
-          "--unshare-net",
-          "--ro-bind",
-          "/",
-          "/",
-          "--proc",
-          "/proc",
-          "--",
-          "/bin/true",
-        ]
-      : [
-          installed,
-          "-U",
-          "-r",
-          "-m",
-          "-p",
-          "-f",
-          "-n",
-          "--kill-child",
-          "--",
-          "/bin/sh",
-          "-c",
-          "mount -t proc proc /proc",
-        ]),
-  ];
-  const tried = await tryProgram(attempt[0] as string, attempt.slice(1), PROBE_MS);
-  checks.push({
-    name: "namespaces",
-    ok: tried.ok,
-    detail: tried.ok ? "user, pid, mount and network namespaces work" : tried.detail.slice(-500),
-    fix: tried.ok ? null : await namespaceFix(),
-  });
-  const seccomp = mechanism === "bwrap" || tools.perl !== null;
-  checks.push({
-    name: "seccomp",
-    ok: seccomp,
-    detail: seccomp ? "filter" : "none: neither bubblewrap nor perl",
-    fix: seccomp ? null : "apt-get install bubblewrap",
-  });
-  const outside = await findOutside(tools, mechanism, {
-    stage: await firstFolder(["/mnt", "/media", "/srv", "/opt"]),
-    overlayDir: options.overlayDir,
-  });
-  if (outside.kind !== "root")
-    checks.push({
-      name: "uid",
-      ok: true,
-      detail:
-        outside.kind === "subordinate"
-          ? `each workspace gets a uid of its own, from ${outside.first} on`
-          : `a lower level: the agent's uid outside is yours (${outside.reason})`,
-      fix:
-        outside.kind === "subordinate"
-          ? null
-          : `apt-get install uidmap && usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${ownAccount()?.username ?? "<your account>"}`,
-    });
-  const cgroups = await findCgroups(options);
-  const kernel = cgroups.version("memory") !== null;
-  checks.push({
-    name: "limits",
-    ok: true,
-    detail: kernel
-      ? `memory${cgroups.version("pids") ? ", processes" : ""}${cgroups.version("cpu") ? ", cpu" : ""} by control groups`
-      : "memory is watched, not enforced by the kernel: no control group may be written",
-    fix: kernel ? null : "start the service where it may write its control group, e.g. `systemd-run --user --pty`",
-  });
-  const report = isolationReport(mechanism, tools, cgroups, outside);
-  return { report: tried.ok ? report : null, checks };
-}
-
-/** The one setting that stands in the way, as a command. */
-async function namespaceFix(): Promise<string> {
-  const read = (path: string): Promise<string> =>
-    readFile(path, "utf8")
-      .then((text) => text.trim())
-      .catch(() => "");
-  if ((await read("/proc/sys/kernel/unprivileged_userns_clone")) === "0")
-    return "sysctl -w kernel.unprivileged_userns_clone=1";
-  if ((await read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) === "1")
-    return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0   (or an AppArmor profile for bwrap)";
-  if ((await read("/proc/sys/user/max_user_namespaces")) === "0") return "sysctl -w user.max_user_namespaces=15000";
-  return "run outside of a container that forbids user namespaces, or give it --security-opt seccomp=unconfined";
 }

@@ -23,16 +23,21 @@ export type WorkspacePaths = { work: string; home: string; tmp: string; host: st
 
 const SHM_BYTES = 64 * 1024 * 1024;
 
-/** `/usr` and its top-level names, read-only; shared by every sandbox. */
+/** `/usr` and its top-level names, read-only. */
+export const usrMounts = (usr: readonly UsrEntry[]): Mount[] => [
+  { kind: "ro", source: "/usr", target: "/usr" },
+  ...usr.map(
+    (entry): Mount =>
+      entry.link === null
+        ? { kind: "ro", source: entry.path, target: entry.path }
+        : { kind: "symlink", to: entry.link, target: entry.path },
+  ),
+];
+
+/** What every sandbox has of the system. */
 export function systemMounts(usr: readonly UsrEntry[], etc: string, alternatives: boolean): Mount[] {
   return [
-    { kind: "ro", source: "/usr", target: "/usr" },
-    ...usr.map(
-      (entry): Mount =>
-        entry.link === null
-          ? { kind: "ro", source: entry.path, target: entry.path }
-          : { kind: "symlink", to: entry.link, target: entry.path },
-    ),
+    ...usrMounts(usr),
     { kind: "ro", source: etc, target: "/etc" },
     ...(alternatives ? [{ kind: "ro", source: "/etc/alternatives", target: "/etc/alternatives" } as const] : []),
     { kind: "proc", target: "/proc" },
@@ -137,6 +142,16 @@ const prlimitArgv = (prlimit: string | null, limits: Limits): string[] =>
         "--",
       ];
 
+/** Mounts as options of bubblewrap, in their order. */
+export const bwrapMounts = (mounts: readonly Mount[]): string[] =>
+  mounts.flatMap((mount) => {
+    if (mount.kind === "ro") return ["--ro-bind", mount.source, mount.target];
+    if (mount.kind === "rw") return ["--bind", mount.source, mount.target];
+    if (mount.kind === "tmpfs") return ["--perms", mount.mode, "--size", String(mount.bytes), "--tmpfs", mount.target];
+    if (mount.kind === "symlink") return ["--symlink", mount.to, mount.target];
+    return [`--${mount.kind}`, mount.target];
+  });
+
 /** Arguments for `bwrap --args FD`. `seccompFd` and `statusFd` are numbers of descriptors that bwrap inherits and closes. */
 export function bwrapArguments(
   plan: SandboxPlan,
@@ -153,15 +168,7 @@ export function bwrapArguments(
     ...["--json-status-fd", String(options.statusFd)],
     ...(options.seccompFd === null ? [] : ["--seccomp", String(options.seccompFd)]),
   ];
-  for (const mount of plan.mounts) {
-    if (mount.kind === "ro") args.push("--ro-bind", mount.source, mount.target);
-    else if (mount.kind === "rw") args.push("--bind", mount.source, mount.target);
-    else if (mount.kind === "tmpfs")
-      args.push("--perms", mount.mode, "--size", String(mount.bytes), "--tmpfs", mount.target);
-    else if (mount.kind === "symlink") args.push("--symlink", mount.to, mount.target);
-    else if (mount.kind === "dir") args.push("--dir", mount.target);
-    else args.push(`--${mount.kind}`, mount.target);
-  }
+  args.push(...bwrapMounts(plan.mounts));
   args.push("--remount-ro", "/", "--chdir", plan.cwd, "--clearenv");
   for (const [name, value] of Object.entries(plan.env)) args.push("--setenv", name, value);
   return { options: args, command: [...prlimitArgv(options.prlimit, plan.limits), ...plan.argv] };
