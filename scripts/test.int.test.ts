@@ -80,4 +80,30 @@ describe("npm test", () => {
     const size = `${good}it.skipIf(true)("at full size (X1_FULL=1)", () => {});`;
     expect(run("ci-size", { "a.test.js": size }, ["unit"], true)).toMatchObject({ status: 0, failed: 0 });
   });
+
+  /** Fails until it has been run `times` times. */
+  const unsteady = (name: string, times: number) => `import { existsSync, writeFileSync } from "node:fs";
+${imports}it("is unsteady", () => {
+  for (let run = 1; run <= ${times}; run++) if (!existsSync("${name}" + run)) {
+    writeFileSync("${name}" + run, "");
+    throw new Error("not yet");
+  }
+});`;
+
+  it("tells in CI what is unsteady from what is broken, and hides neither", () => {
+    const once = run("unsteady", { "a.e2e.js": unsteady("a", 1), "b.e2e.js": good }, ["e2e"], true);
+    expect(once, once.out).toMatchObject({ status: 0, passed: 2, failed: 0 });
+    expect(once.out).toMatch(/Unsteady \(1\).*\n {2}- a\.e2e\.js > is unsteady: not yet\n/);
+    const broken = run("broken", { "a.e2e.js": unsteady("a", 2), "b.e2e.js": good }, ["e2e"], true);
+    expect(broken, broken.out).toMatchObject({ status: 1, passed: 1, failed: 1 });
+    expect(broken.out).not.toMatch(/Unsteady/);
+  });
+
+  it("gives no second try to a unit test, outside of CI, or where more than two files fail", () => {
+    const file = { "a.e2e.js": unsteady("a", 1) };
+    expect(run("pure", { "a.test.js": unsteady("a", 1) }, ["unit"], true)).toMatchObject({ status: 1, failed: 1 });
+    expect(run("at-home", file, ["e2e"])).toMatchObject({ status: 1, failed: 1 });
+    const three = { ...file, "b.e2e.js": unsteady("b", 1), "c.e2e.js": unsteady("c", 1) };
+    expect(run("three", three, ["e2e"], true)).toMatchObject({ status: 1, failed: 3 });
+  });
 });

@@ -6,7 +6,13 @@ import type { Reporter } from "vitest/node";
 export type SuiteReport = {
   files: { path: string; ms: number; failed: boolean; tests: number }[];
   /** `pending` is a test that never ran because its worker died. */
-  tests: { file: string; name: string; state: "passed" | "failed" | "skipped" | "pending"; reason?: string }[];
+  tests: {
+    file: string;
+    name: string;
+    state: "passed" | "failed" | "skipped" | "pending";
+    /** Why it was skipped, or the first line of what it failed with. */
+    reason?: string;
+  }[];
   /** Errors that belong to no test: a late rejection, a worker that crashed. */
   stray: string[];
 };
@@ -28,8 +34,14 @@ export default class SuiteReporter implements Reporter {
         tests: tests.length,
       });
       for (const test of tests) {
-        const { state } = test.result();
-        const reason = state === "skipped" ? (test.result() as { note?: string }).note : undefined;
+        const result = test.result();
+        const { state } = result;
+        const reason =
+          state === "skipped"
+            ? (result as { note?: string }).note
+            : state === "failed"
+              ? firstLine(result.errors?.[0]?.message ?? "")
+              : undefined;
         report.tests.push({ file: path, name: test.fullName, state, ...(reason ? { reason } : {}) });
       }
     }

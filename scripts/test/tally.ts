@@ -9,7 +9,50 @@ export type Tally = {
   skipped: { name: string; reason?: string }[];
   files: SuiteReport["files"];
   troubles: string[];
+  /** What failed at first and passed when its file ran once more, with what it failed with. */
+  unsteady: string[];
 };
+
+/** Files of a whole run that may be tried a second time; where more fail, something is broken and not unsteady. */
+export const SECOND_TRIES = 2;
+
+/**
+ * The files to run once more: all that failed, where each failed by its tests or outside them and the runner itself came to
+ * its end; none where there are more than `left`. Pure.
+ */
+export function toTryAgain(report: SuiteReport | null, left: number): string[] {
+  if (!report || report.stray.length > 0) return [];
+  const files = report.files.filter(({ failed, tests }) => failed && tests > 0).map(({ path }) => path);
+  return files.length <= left && report.files.every(({ tests }) => tests > 0) ? files : [];
+}
+
+/** `first` with the files of `again` in the place of its own; `unsteady` names what failed only at first. Pure. */
+export function afterSecondTry(first: SuiteReport, again: SuiteReport): { report: SuiteReport; unsteady: string[] } {
+  const repeated = new Set(again.files.map(({ path }) => path));
+  const others = <Item>(items: Item[], path: (item: Item) => string) =>
+    items.filter((item) => !repeated.has(path(item)));
+  const failed = new Set(
+    again.tests.filter(({ state }) => state !== "passed").map(({ file, name }) => `${file} > ${name}`),
+  );
+  const broken = new Set(again.files.filter((file) => file.failed).map(({ path }) => path));
+  const unsteady = first.tests
+    .filter(({ file, state }) => repeated.has(file) && (state === "failed" || state === "pending"))
+    .map(({ file, name, reason }) => ({ key: `${file} > ${name}`, reason }))
+    .filter(({ key }) => !failed.has(key))
+    .map(({ key, reason }) => (reason ? `${key}: ${reason}` : key));
+  const outside = first.files
+    .filter(({ path, failed }) => failed && repeated.has(path) && !broken.has(path))
+    .filter(({ path }) => !unsteady.some((name) => name.startsWith(`${path} > `)))
+    .map(({ path }) => `${path}: broke outside its tests`);
+  return {
+    report: {
+      files: [...others(first.files, ({ path }) => path), ...again.files],
+      tests: [...others(first.tests, ({ file }) => file), ...again.tests],
+      stray: [...first.stray, ...again.stray],
+    },
+    unsteady: [...unsteady, ...outside],
+  };
+}
 
 /** Counts one suite. Whatever the runner holds against it counts, also where no test of it failed. Pure. */
 export function tallyOf(run: {
@@ -19,9 +62,11 @@ export function tallyOf(run: {
   /** Exit status; null when it was ended by a signal. */
   status: number | null;
   filters: readonly string[];
+  unsteady?: string[];
 }): Tally {
-  const { suite, seconds, report } = run;
-  const tally: Tally = { suite, seconds, passed: 0, failed: 0, skipped: [], files: report?.files ?? [], troubles: [] };
+  const { suite, seconds, report, unsteady = [] } = run;
+  const files = report?.files ?? [];
+  const tally: Tally = { suite, seconds, passed: 0, failed: 0, skipped: [], files, troubles: [], unsteady };
   const hurt = new Set<string>();
   for (const { file, name, state, reason } of report?.tests ?? []) {
     if (state === "passed") tally.passed += 1;
