@@ -54,12 +54,16 @@ for (const mechanism of mechanisms) {
   );
 }
 
+/** Lengths of sleeps by which processes are found again on a machine where the same test may run twice. */
+const ours = 70_000 + (process.pid % 10_000) * 10;
+const marks = { cli: `${ours}1`, stray: `${ours}2`, command: `${ours}3`, left: `${ours}4` };
+
 /** A host, forwarder and sidecar of a few lines: the driver's part is tested, not theirs. */
 const hostProgram = `
 import net from "node:net"; import { spawn, spawnSync } from "node:child_process";
 let text = ""; for await (const part of process.stdin) text += part;
 const boot = JSON.parse(text);
-const probe = "ls /proc | grep -c '^[0-9]'; ls -A /x1/run | wc -l; cat /proc/[0-9]*/cmdline | tr '\\\\0' '\\\\n' | grep -c 'host[.]mjs$'; unshare -U true 2>/dev/null; echo $?; id -u; echo end; sleep 7654";
+const probe = "ls /proc | grep -c '^[0-9]'; ls -A /x1/run | wc -l; cat /proc/[0-9]*/cmdline | tr '\\\\0' '\\\\n' | grep -c 'host[.]mjs$'; unshare -U true 2>/dev/null; echo $?; id -u; echo end; sleep ${marks.cli}";
 const [file, ...args] = [...boot.spawnPrefix, "/bin/bash", "-c", probe];
 let output = "";
 const child = spawn(file, args, { env: boot.env });
@@ -156,15 +160,15 @@ for (const mechanism of mechanisms) {
           // Nothing in /x1/run, no process named host.mjs, no user namespace, uid 1000.
           expect(seen.slice(1, 6)).toEqual(["0", "0", "1", "1000", "end"]);
           expect(seen.at(-1)).toBe("token host-token-0123456789");
-          expect(await countProcesses("7654")).toBe(1);
+          await expect.poll(() => countProcesses(marks.cli)).toBe(1);
           const after = await readSocket(endpoint.inputPath);
           expect(after).toContain("exit SIGKILL");
           // Planted: started without its prefix, the same probe finds the host and what lies in its folder.
           const [, files, hosts] = /^plain \d+ (\d+) (\d+)$/m.exec(after) ?? [];
           expect([Number(files), Number(hosts)].every((count) => count > 0)).toBe(true);
-          for (let round = 0; round < 200 && (await countProcesses("7654")) > 0; round++)
+          for (let round = 0; round < 1_000 && (await countProcesses(marks.cli)) > 0; round++)
             await new Promise((resolve) => setTimeout(resolve, 10));
-          expect(await countProcesses("7654")).toBe(0);
+          expect(await countProcesses(marks.cli)).toBe(0);
 
           const through = await workspace.exec({
             argv: ["/bin/bash", "-c", "exec 5<>/dev/tcp/127.0.0.1/9090; cat <&5; echo; ls /x1; echo $HTTPS_PROXY"],
@@ -253,7 +257,8 @@ for (const mechanism of mechanisms) {
         await rm(source, { recursive: true });
         const exec = { argv: ["/bin/true"], network: "none", maxOutputBytes: 1_000, timeoutMs: 20_000 } as const;
         await expect(workspace.exec(exec)).rejects.toMatchObject({ code: "isolation_unavailable" });
-        await mkdir(source);
+        // What stands in the way for a moment only is waited out.
+        setTimeout(() => void mkdir(source), 100);
         expect((await workspace.exec(exec)).exitCode).toBe(0);
         await local.stop(spec.id);
       });
@@ -267,8 +272,8 @@ for (const mechanism of mechanisms) {
 const driver = createLocalDriver(${JSON.stringify({ runDir: join(dir, "run-killed"), overlayDir, mechanism })});
 const workspace = await driver.launch(${JSON.stringify(agentSpec())});
 await workspace.startHost();
-void workspace.exec({ argv: ["/bin/bash", "-c", "setsid sleep 7655 & sleep 7656"], network: "none", maxOutputBytes: 10, timeoutMs: 60000 });
-setTimeout(() => console.log("running"), 700);
+void workspace.exec({ argv: ["/bin/bash", "-c", "setsid sleep ${marks.stray} & sleep ${marks.command}"], network: "none", maxOutputBytes: 10, timeoutMs: 60000 });
+console.log("running");
 setInterval(() => {}, 1000);
 `,
         );
@@ -277,7 +282,7 @@ setInterval(() => {}, 1000);
           service.stdout.once("data", () => resolve());
           service.once("exit", () => reject(new Error("service ended early")));
         });
-        expect(await countProcesses("7655")).toBe(1);
+        await expect.poll(() => countProcesses(marks.stray)).toBe(1);
         // Its own processes, by id: other services may run on the machine meanwhile.
         const own = await descendantsOf(service.pid ?? -1);
         expect(own.length).toBeGreaterThan(4);
@@ -443,7 +448,8 @@ describe("local driver at level process", () => {
           "/bin/bash",
           "-c",
           // biome-ignore lint/suspicious/noTemplateCurlyInString: bash's own.
-          "pwd; ls -d /x1/base.git; echo hi > /workspace/file; exec 5<>/dev/tcp/127.0.0.1/${X1_API_URL##*:}; cat <&5; (setsid sleep 7657 >/dev/null 2>&1 &); sleep 0.1; exit 4",
+          "pwd; ls -d /x1/base.git; echo hi > /workspace/file; exec 5<>/dev/tcp/127.0.0.1/${X1_API_URL##*:}; cat <&5" +
+            `; (setsid sleep ${marks.left} >/dev/null 2>&1 &); sleep 0.1; exit 4`,
         ],
         ...{ network: "egress" as const, maxOutputBytes: 10_000, timeoutMs: 20_000 },
       });
@@ -451,7 +457,7 @@ describe("local driver at level process", () => {
       const lines = result.output.toString().split("\n");
       expect(lines.slice(0, 2)).toEqual([join(dir, "run/ws", wanted.id, "work"), join(dir, "app")]);
       expect(JSON.parse(lines[2] ?? "")).toMatchObject({ id: "w" });
-      expect(await countProcesses("7657")).toBe(0);
+      expect(await countProcesses(marks.left)).toBe(0);
       const { endpoint, exited } = await workspace.startHost();
       expect(endpoint.kind === "unix" && (await exists(endpoint.eventsPath))).toBe(true);
       await workspace.stopHost();
@@ -460,7 +466,7 @@ describe("local driver at level process", () => {
       await local.stop(wanted.id);
     }
     expect(await local.list()).toEqual([]);
-    expect(await countProcesses("7654")).toBe(0);
+    expect(await countProcesses(marks.cli)).toBe(0);
   });
 });
 

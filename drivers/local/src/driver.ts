@@ -2,6 +2,7 @@ import { chmod, chown, mkdir, open, readdir, readFile, rename, rm, stat, writeFi
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { Fault, type HostBoot, type IsolationReport, isolationRank } from "@x1agent/contract";
 import type {
   ExecResult,
@@ -17,7 +18,7 @@ import type {
 import { Capture } from "./capture.ts";
 import type { Cgroups, ProcessGroup } from "./cgroups.ts";
 import { readJournal } from "./journal.ts";
-import { exists, makeEtc, tryProgram, usrEntries } from "./machine.ts";
+import { AGAIN_MS, exists, makeEtc, tryAgain, tryProgram, usrEntries } from "./machine.ts";
 import { treeMemory } from "./memory.ts";
 import { entering, type Outside, outerUid } from "./outside.ts";
 import { findOffer, type OfferOptions, probeMachine } from "./probe.ts";
@@ -297,9 +298,8 @@ async function makeVolume(dir: string, uid: number | null, outside: Outside): Pr
     // The host's folder is also this user's, who reads its journal and speaks to its sockets: by his group.
     const script =
       'u=$1; shift; chown "$u:$u" "$1" "$2" "$3" && chown "$u:0" "$4" && chmod 2770 "$4" && chown "$((u + 1)):$u" "$5" && chmod 0710 "$5"';
-    const [program = "", ...rest] = [...outside.enter, "/bin/sh", "-c", script, "x1-own", String(uid)];
     const own = [paths.work, paths.home, paths.tmp, paths.host, paths.sock];
-    const owned = await tryProgram(program, [...rest, ...own], 30_000);
+    const owned = await tryAgain([...outside.enter, "/bin/sh", "-c", script, "x1-own", String(uid), ...own]);
     if (!owned.ok) throw new Fault("isolation_unavailable", `A volume could not be given to its uid: ${owned.detail}`);
   } else if (uid !== null) {
     for (const path of [paths.work, paths.home, paths.tmp, paths.host]) await chown(path, uid, uid);
@@ -477,7 +477,21 @@ class LocalWorkspace implements Workspace {
     });
   }
 
+  /** A sandbox that could not be set up is tried again: of the command itself nothing began. */
   async exec(spec: ExecSpec): Promise<ExecResult> {
+    for (const ms of AGAIN_MS)
+      try {
+        return await this.#execOnce(spec);
+      } catch (error) {
+        const passing = error instanceof Fault && error.code === "isolation_unavailable";
+        // A stream that was handed over may be used up.
+        if (!passing || spec.stdin || spec.stdout || spec.signal?.aborted) throw error;
+        await pause(ms);
+      }
+    return this.#execOnce(spec);
+  }
+
+  async #execOnce(spec: ExecSpec): Promise<ExecResult> {
     const begin = performance.now();
     const egress = spec.network === "egress";
     if (egress && !this.spec.sidecar)

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { constants } from "node:fs";
 import { access, copyFile, lstat, mkdir, readFile, readlink, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Tools } from "./sandbox.ts";
 import { CA_PATH, etcFiles, type UsrEntry } from "./spec.ts";
@@ -109,4 +110,21 @@ export async function tryProgram(
     const stderr = (error as { stderr?: string }).stderr?.trim();
     return { ok: false, detail: stderr || (error as Error).message, output: "" };
   }
+}
+
+/** What a kernel forbids fails at once; what works may take its time on a busy machine. */
+const TRY_MS = 30_000;
+/** Milliseconds before each further try: what fails once may be a moment of this machine, what fails each time is its setting. */
+export const AGAIN_MS = [50, 500];
+
+/** Runs a short program that may be repeated until it succeeds, at most three times; what it said the last time otherwise. */
+export async function tryAgain(argv: readonly string[]): ReturnType<typeof tryProgram> {
+  const once = () => tryProgram(argv[0] as string, argv.slice(1), TRY_MS);
+  let tried = await once();
+  for (const ms of AGAIN_MS) {
+    if (tried.ok) break;
+    await pause(ms);
+    tried = await once();
+  }
+  return tried;
 }

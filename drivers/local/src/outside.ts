@@ -1,8 +1,8 @@
 import { mkdir, stat } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { tryProgram } from "./machine.ts";
-import type { Mechanism, Tools } from "./sandbox.ts";
+import { tryAgain } from "./machine.ts";
+import type { Tools } from "./sandbox.ts";
 
 /**
  * Who the processes of workspaces are for the rest of the machine. `root`: an unassigned uid each. `subordinate`: the same
@@ -50,23 +50,22 @@ export function ownAccount(): { username: string; homedir: string } | null {
   }
 }
 
-/** Finds out by trying, as a workspace would be started. Never rejects. */
+/** Finds out by trying, as a workspace would be started; `trial` is a command in namespaces like one's. Never rejects. */
 export async function findOutside(
   tools: Tools,
-  mechanism: Mechanism,
-  places: { stage: string; overlayDir: string },
+  { stage, overlayDir, trial }: { stage: string; overlayDir: string; trial: readonly string[] },
 ): Promise<Outside> {
   if (process.getuid?.() === 0) return { kind: "root" };
   const same = (reason: string): Outside => ({ kind: "same", reason });
-  const { unshare, setpriv, bwrap } = tools;
+  const { unshare, setpriv } = tools;
   if (!unshare || !setpriv) return same("util-linux is missing");
   // Other uids must be able to read what the service makes.
   if ((process.umask() & 0o005) !== 0) return same("the service's umask closes its files to other uids");
-  const mode = await stat(join(places.overlayDir, "agent")).then(
+  const mode = await stat(join(overlayDir, "agent")).then(
     (info) => info.mode,
     () => 0o755,
   );
-  if ((mode & 0o005) !== 0o005) return same(`${places.overlayDir} is closed to other uids`);
+  if ((mode & 0o005) !== 0o005) return same(`${overlayDir} is closed to other uids`);
   const account = ownAccount();
   if (!account) return same("your uid has no account");
   const claims = join(account.homedir, ".cache/x1agent/uids");
@@ -76,25 +75,9 @@ export async function findOutside(
     return same(`${claims} cannot be made`);
   }
   const enter = [unshare, "-U", "-r", "--map-auto", "--"];
-  const nested =
-    mechanism === "bwrap" && bwrap
-      ? [bwrap, "--unshare-user", "--uid", "1000", "--ro-bind", "/", "/", "--", "/bin/true"]
-      : [unshare, "-U", "-r", "/bin/true"];
-  const script = `cat /proc/self/uid_map; mount -t tmpfs x1 ${places.stage} && exec ${setpriv} --reuid=1 --regid=1 --clear-groups -- "$@"`;
-  const whole = [
-    ...enter,
-    unshare,
-    "-m",
-    "--propagation",
-    "private",
-    "--",
-    "/bin/sh",
-    "-c",
-    script,
-    "x1-try",
-    ...nested,
-  ];
-  const tried = await tryProgram(whole[0] as string, whole.slice(1), 30_000);
+  const script = `cat /proc/self/uid_map; mount -t tmpfs x1 ${stage} && exec ${setpriv} --reuid=1 --regid=1 --clear-groups -- "$@"`;
+  const inside = [unshare, "-m", "--propagation", "private", "--", "/bin/sh", "-c", script, "x1-try", ...trial];
+  const tried = await tryAgain([...enter, ...inside]);
   const block = tried.ok ? subordinateBlock(tried.output) : null;
   if (!block)
     return same(`newuidmap does not give you subordinate uids: ${tried.detail.slice(-200) || "no block of them"}`);

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findTools, usrEntries } from "./machine.ts";
-import { namespacesArgv, tryAgain } from "./probe.ts";
+import { findTools, tryAgain, usrEntries } from "./machine.ts";
+import { namespacesArgv } from "./probe.ts";
 
 describe("what is tried to learn whether namespaces work", () => {
   let dir: string;

@@ -1,9 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { setTimeout as pause } from "node:timers/promises";
 import { Fault, type IsolationReport } from "@x1agent/contract";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { Cgroups } from "./cgroups.ts";
-import { exists, findTools, tryProgram, usrEntries } from "./machine.ts";
+import { exists, findTools, tryAgain, usrEntries } from "./machine.ts";
 import { findOutside, type Outside, ownAccount } from "./outside.ts";
 import type { Mechanism, Tools } from "./sandbox.ts";
 import { bwrapMounts, usrMounts } from "./spec.ts";
@@ -30,11 +29,6 @@ export type OfferOptions = {
 
 type Probe = Awaited<ReturnType<WorkspaceDriver["probe"]>>;
 
-/** What a kernel forbids fails at once; what works may take its time on a busy machine. */
-const TRY_MS = 30_000;
-/** Milliseconds before each further try: what fails once may be a moment of this machine, what fails each time is its setting. */
-const AGAIN_MS = [50, 500];
-
 const stages = ["/mnt", "/media", "/srv", "/opt"];
 
 /** Programs, uids and control groups of this machine. Rejects with a `Fault` where a folder to mount on is missing. */
@@ -43,7 +37,8 @@ export async function findOffer(options: OfferOptions): Promise<Offer> {
   const mechanism = options.mechanism ?? (tools.bwrap ? "bwrap" : "util-linux");
   const stage = await firstFolder(stages);
   const cgroups = options.cgroups === false ? new Cgroups([]) : await Cgroups.find();
-  const outside = await findOutside(tools, mechanism, { stage, overlayDir: options.overlayDir });
+  const trial = await namespacesArgv(tools, mechanism);
+  const outside = await findOutside(tools, { stage, overlayDir: options.overlayDir, trial: trial ?? ["/bin/true"] });
   return { tools, mechanism, stage, outside, cgroups, report: isolationReport(mechanism, tools, cgroups, outside) };
 }
 
@@ -141,18 +136,6 @@ export async function namespacesArgv(tools: Tools, mechanism: Mechanism): Promis
     ...bwrapMounts([...usrMounts(await usrEntries()), { kind: "proc", target: "/proc" }]),
     ...["--", "/bin/true"],
   ];
-}
-
-/** Runs a short program until it succeeds, at most three times; what it said the last time otherwise. */
-export async function tryAgain(argv: readonly string[]): ReturnType<typeof tryProgram> {
-  const once = () => tryProgram(argv[0] as string, argv.slice(1), TRY_MS);
-  let tried = await once();
-  for (const ms of AGAIN_MS) {
-    if (tried.ok) break;
-    await pause(ms);
-    tried = await once();
-  }
-  return tried;
 }
 
 /** The one setting that stands in the way, as a command. */
