@@ -7,6 +7,7 @@ import {
   basic,
   jobToken,
   type Running,
+  sendPolicy,
   startSidecarProcess,
   startUpstream,
   tunnel,
@@ -191,8 +192,7 @@ describe("the way out", () => {
   it("never reaches the platform's own listeners, not even with a rule that names them", async () => {
     const sidecar = await start({});
     const { port } = sidecar.control;
-    sidecar.control.push({ egress: [rule("*", port, "127.0.0.0/8"), rule("*", port, "::1/128")] });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sendPolicy(sidecar, { egress: [rule("*", port, "127.0.0.0/8"), rule("*", port, "::1/128")] });
     for (const host of ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "127.0.0.2"])
       expect((await tunnel(sidecar, `${host}:${port}`)).text, host).toContain("address_refused");
   });
@@ -201,8 +201,7 @@ describe("the way out", () => {
     const { port } = await echo();
     const sidecar = await start({ policy: { egress: [rule("localhost", port, "127.0.0.0/8", ["setup"])] } });
     expect((await tunnel(sidecar, `localhost:${port}`)).text).toContain("egress_blocked");
-    sidecar.control.push({ phase: "setup" });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sendPolicy(sidecar, { phase: "setup" });
     const open = await tunnel(sidecar, `localhost:${port}`);
     expect(open.status).toBe(200);
     expect((await tunnel(sidecar, `localhost:${port + 1}`)).text).toContain("egress_blocked");
@@ -339,7 +338,6 @@ describe("the API port", () => {
       () => null,
     );
     expect(far?.status ?? 502).toBe(502);
-    remote.requests.splice(2);
     for (const path of ["/git/origin/info/refs?service=git-receive-pack", "/git/origin/git-receive-pack"])
       expect((await api(sidecar, path, { authorization: basic }, path.includes("?") ? "GET" : "POST")).status).toBe(
         403,
@@ -347,12 +345,13 @@ describe("the API port", () => {
     expect((await api(sidecar, "/git/other/info/refs?service=git-upload-pack", { authorization: basic })).status).toBe(
       404,
     );
-    sidecar.control.push({ grants: [] });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sendPolicy(sidecar, { grants: [] });
     expect(
       (await api(sidecar, "/git/origin/info/refs?service=git-upload-pack", { authorization: basic })).text,
     ).toContain("not_granted");
-    expect(remote.requests).toHaveLength(2);
+    // The long one may still be under way there.
+    expect(remote.requests.filter(({ path }) => !path.endsWith("/git-upload-pack"))).toHaveLength(1);
+    expect(remote.requests.length).toBeLessThanOrEqual(3);
     await until(() => sidecar.control.events.some(({ type }) => type === "git.fetched"), "the record");
   });
 

@@ -7,6 +7,7 @@ import {
   jobToken,
   openPolicy,
   type Running,
+  sendPolicy,
   startSidecarProcess,
   startUpstream,
   type Upstream,
@@ -20,15 +21,8 @@ let sidecar: Running;
 const grant = (details: GrantDetails, once = false, id = "g-forge") => ({ id, type: "forge" as const, details, once });
 const read = grant({ pattern: "read" });
 
-async function allow(grants: SidecarPolicy["grants"], change: Partial<SidecarPolicy> = {}): Promise<void> {
-  const version = sidecar.control.push({ phase: "agent", grants: [...openPolicy.grants, ...grants], ...change });
-  for (const end = Date.now() + 10_000; Date.now() < end; ) {
-    const { text } = await call("/health");
-    if ((JSON.parse(text) as { policy: number }).policy >= version) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error("The sidecar never held the policy.");
-}
+const allow = (grants: SidecarPolicy["grants"], change: Partial<SidecarPolicy> = {}) =>
+  sendPolicy(sidecar, { phase: "agent", grants: [...openPolicy.grants, ...grants], ...change });
 const call = (
   path: string,
   options: { method?: string; body?: string; headers?: Record<string, string>; token?: string | null } = {},

@@ -430,20 +430,14 @@ describe("a refusal", () => {
   });
 
   it("closes when the control plane is silent, and opens again", async () => {
-    const { sidecar } = await start(answers());
-    expect((await anthropic(sidecar, message())).status).toBe(200);
+    const { sidecar } = await start(answers(), { boot: { failClosedMs: 1_000 } });
+    await expect.poll(async () => (await anthropic(sidecar, message())).status).toBe(200);
     sidecar.control.silent = true;
-    await new Promise((resolve) => setTimeout(resolve, 1_300));
-    const reply = await anthropic(sidecar, message());
-    expect(reply.status).toBe(403);
-    expect(reply.text).toContain("control_unreachable");
+    await expect
+      .poll(() => anthropic(sidecar, message()))
+      .toMatchObject({ status: 403, text: expect.stringContaining("control_unreachable") });
     sidecar.control.silent = false;
-    let status = 0;
-    for (let tries = 0; tries < 300 && status !== 200; tries += 1) {
-      status = (await anthropic(sidecar, message())).status;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    expect(status).toBe(200);
+    await expect.poll(async () => (await anthropic(sidecar, message())).status).toBe(200);
   });
 
   it("pays for one answer at most that could not be put on record, charges it, and goes on when it can be", async () => {

@@ -8,7 +8,7 @@ import { type GrantDetails, problem, type SidecarPolicy } from "@x1agent/contrac
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { flush, packet } from "./pkt-line.ts";
 import { type GitServer, git, gitEnv, startForwarder, startGitServer, tryGit } from "./test/git-server.ts";
-import { ask, basic, jobToken, openPolicy, type Running, startSidecarProcess, until } from "./test/harness.ts";
+import { basic, jobToken, openPolicy, type Running, sendPolicy, startSidecarProcess, until } from "./test/harness.ts";
 
 /** A real git pushes through a real sidecar to git's own HTTP server, which takes everything that reaches it. */
 const readToken = "Basic cmVhZA==";
@@ -31,16 +31,8 @@ const open: Partial<SidecarPolicy> = {
   phase: "agent",
   push: [{ repository: "origin", protected: ["main", "release/*", "x1/held"] }],
 };
-/** Sends a policy and waits until the sidecar holds it: each one counts the version that it shows on `/health` up. */
-async function allow(grants: SidecarPolicy["grants"], change: Partial<SidecarPolicy> = {}): Promise<void> {
-  const version = sidecar.control.push({ ...open, grants: [...openPolicy.grants, ...grants], ...change });
-  for (const end = Date.now() + 10_000; Date.now() < end; ) {
-    const { text } = await ask(join(sidecar.dir, "api.sock"), { method: "GET", path: "/health" });
-    if ((JSON.parse(text) as { policy: number }).policy >= version) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error("The sidecar never held the policy.");
-}
+const allow = (grants: SidecarPolicy["grants"], change: Partial<SidecarPolicy> = {}) =>
+  sendPolicy(sidecar, { ...open, grants: [...openPolicy.grants, ...grants], ...change });
 const remote = (name = "origin") => `http://127.0.0.1:${forwarder.port}/git/${name}`;
 const push = (...args: string[]) => tryGit(work, ["-c", `http.extraHeader=authorization: ${basic}`, "push", ...args]);
 function commit(text = `${++count}`): string {

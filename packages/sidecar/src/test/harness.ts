@@ -88,7 +88,7 @@ export class FakeControl {
     return this.calls.reduce((sum, call) => sum + call.costMicros, 0);
   }
 
-  /** Returns the version of what was sent. */
+  /** Sends a changed policy to every sidecar; returns its version. `sendPolicy` waits until one holds it. */
   push(change: Partial<SidecarPolicy>): number {
     this.#policy = { ...this.#policy, ...change };
     this.#version += 1;
@@ -282,7 +282,8 @@ export async function startSidecarProcess(
     ],
     prices: { "anthropic/claude-test": price, "openai/gpt-test": price },
     limits: { maxBodyBytes: 4 * 1024 ** 2, maxConcurrentCalls: 32, egressBytes: 50 * 1024 ** 2, maxTunnels: 16 },
-    failClosedMs: 1_000,
+    // Only silence that a test makes may close it, not a machine that stands still for a moment.
+    failClosedMs: 60_000,
     forbidden: [{ address: "127.0.0.1", port: control.port }],
     ...options.boot,
   };
@@ -293,7 +294,7 @@ export async function startSidecarProcess(
   child.stderr?.on("data", (part: Buffer) => (output += part.toString()));
   (child.stdio[3] as Socket).end(JSON.stringify(boot));
   await Promise.race([
-    until(() => /^ready$/m.test(output), "ready", 10_000),
+    until(() => /^ready$/m.test(output), "ready", 60_000),
     exited.then((code) => {
       throw new Error(`the sidecar ended with ${code}: ${output}`);
     }),
@@ -313,6 +314,20 @@ export async function startSidecarProcess(
 }
 
 export type Reply = { status: number; headers: IncomingHttpHeaders; text: string; broken: boolean };
+
+/** Sends a policy and waits until the sidecar holds it: each one counts the version that it shows on `/health` up. */
+export async function sendPolicy(
+  { control, dir }: Pick<Running, "control" | "dir">,
+  change: Partial<SidecarPolicy>,
+): Promise<void> {
+  const version = control.push(change);
+  for (const end = Date.now() + 60_000; Date.now() < end; ) {
+    const { text } = await ask(join(dir, "api.sock"), { method: "GET", path: "/health" });
+    if ((JSON.parse(text) as { policy: number }).policy >= version) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error("The sidecar never held the policy.");
+}
 
 /** One request over a socket; a broken answer is an answer too. */
 export function ask(
