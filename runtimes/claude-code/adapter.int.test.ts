@@ -99,7 +99,7 @@ describe.skipIf(!here)(
       expect(await run.turn(2)).toMatchObject({ stopReason: "cancelled" });
       await run.session.prompt(say("hello"));
       expect(await run.turn(3)).toMatchObject({ stopReason: "end_turn" });
-      expect(running("timeout 98765 tail -f /dev/null")).toBe(false);
+      await expect.poll(() => running("timeout 98765 tail -f /dev/null")).toBe(false);
     });
 
     it("resumes after it was killed in the middle of a command", async () => {
@@ -275,7 +275,7 @@ describe.skipIf(!here)(
       await run.session.prompt(say("one"));
       await run.until("the command", () => running("timeout 87654 tail -f /dev/null"));
       await run.session.close();
-      expect(running("timeout 87654 tail -f /dev/null")).toBe(false);
+      await expect.poll(() => running("timeout 87654 tail -f /dev/null")).toBe(false);
     });
 
     it("runs nothing of a hostile repository, and keeps its base URL", async () => {

@@ -75,7 +75,7 @@ describe.skipIf(!here)(
 
     it("interrupts a running command and an endless stream, and goes on", async () => {
       script(
-        { match: { prompt: "^long" }, action: { kind: "shell", commands: ["echo begun; sleep 98765"] } },
+        { match: { prompt: "^long" }, action: { kind: "shell", commands: ["echo begun; sleep 98761"] } },
         { match: { prompt: "^endless" }, action: { kind: "endless" } },
         { action: { kind: "text", text: "fine" } },
       );
@@ -90,7 +90,7 @@ describe.skipIf(!here)(
       expect(await run.turn(2)).toMatchObject({ stopReason: "cancelled" });
       await run.session.prompt(say("hello"));
       expect(await run.turn(3)).toMatchObject({ stopReason: "end_turn" });
-      expect(running("sleep 98765")).toBe(false);
+      await expect.poll(() => running("sleep 98761")).toBe(false);
     });
 
     it("resumes after it was killed in the middle of a command", async () => {
@@ -209,12 +209,12 @@ describe.skipIf(!here)(
     });
 
     it("leaves no process behind when it is closed in mid-turn", async () => {
-      script({ action: { kind: "shell", commands: ["sleep 87654"] } });
+      script({ action: { kind: "shell", commands: ["sleep 87651"] } });
       const run = await start();
       await run.session.prompt(say("one"));
-      await run.until("the command", () => running("sleep 87654"));
+      await run.until("the command", () => running("sleep 87651"));
       await run.session.close();
-      expect(running("sleep 87654")).toBe(false);
+      await expect.poll(() => running("sleep 87651")).toBe(false);
     });
 
     it("runs nothing of a hostile repository, and keeps its base URL", async () => {

@@ -299,9 +299,9 @@ export function endAll(text: string): void {
   }
 }
 
-/** Waits until no such process lives; false when it still does after three seconds. */
+/** Waits until no such process lives; false when it still does after thirty seconds. */
 export async function isGone(text: string): Promise<boolean> {
-  for (let tries = 0; tries < 60; tries += 1) {
+  for (let tries = 0; tries < 600; tries += 1) {
     if (!isRunning(text)) return true;
     await pause(50);
   }

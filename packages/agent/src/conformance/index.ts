@@ -211,7 +211,7 @@ export function runtimeConformance(options: ConformanceOptions): void {
       await host.start();
       await host.post("/inject", say("m1", "long"));
       await host.until("the command", () => host.last("tool.started"));
-      for (let tries = 0; tries < 100 && !isRunning(`sleep\0${mark}`); tries += 1)
+      for (let tries = 0; tries < 600 && !isRunning(`sleep\0${mark}`); tries += 1)
         await new Promise((resolve) => setTimeout(resolve, 50));
       // A planted violation for the check below: it does find the process while it runs.
       expect(isRunning(`sleep\0${mark}`)).toBe(true);
@@ -302,7 +302,7 @@ export function runtimeConformance(options: ConformanceOptions): void {
       await first.start();
       await first.post("/inject", say("m1", "hang"));
       await first.until("the command", () => first.last("tool.started"));
-      for (let tries = 0; tries < 100 && !isRunning(`sleep\0${mark}`); tries += 1)
+      for (let tries = 0; tries < 600 && !isRunning(`sleep\0${mark}`); tries += 1)
         await new Promise((resolve) => setTimeout(resolve, 50));
       const seen = first.events.map((event) => event.id);
       await first.kill();
