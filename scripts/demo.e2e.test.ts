@@ -20,7 +20,7 @@ beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "x1-demo-"));
   await chmod(scratch, 0o755);
 });
-afterAll(() => rm(scratch, { recursive: true, force: true }));
+afterAll(() => rm(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
 
 type Ended = { code: number | null; output: string };
 function demo(
@@ -146,7 +146,7 @@ describe("npm run demo, where things are missing", () => {
     );
     expect(ended.stderr).not.toContain("x1 runtimes");
     // 5 s on a calm machine; tests share theirs.
-    expect(performance.now() - begin).toBeLessThan(15_000);
+    expect(performance.now() - begin).toBeLessThan(45_000);
   });
 
   it("marks every line when nothing is isolated", async () => {

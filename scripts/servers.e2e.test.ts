@@ -45,7 +45,7 @@ describe.skipIf(lacks !== null)(`services on a PostgreSQL server${lacks ? ` (ski
     await Promise.all([one?.end(), two?.end()]);
     await model?.close();
     server?.stop();
-    if (root) await rm(root, { recursive: true, force: true });
+    if (root) await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   });
 
   const edit = "[[edit first.txt one]]";
@@ -148,7 +148,8 @@ describe.skipIf(lacks !== null)(`services on a PostgreSQL server${lacks ? ` (ski
 
     // The other takes the job over, in a workspace of its own.
     await expect.poll(async () => (await two.job(mine)).attempts.length, { timeout: 90_000, interval: 100 }).toBe(2);
-    expect(Date.now() - killed).toBeLessThan(30_000);
+    // 20 s of silence and a look every few seconds: 30 s on a calm machine; tests share theirs.
+    expect(Date.now() - killed).toBeLessThan(60_000);
     expect((await two.job(mine)).attempts[0]).toMatchObject({ outcome: "lost", reason: "service_lost" });
     expect(await workspaces(one)).toHaveLength(1);
     await one.start();
@@ -210,7 +211,7 @@ describe.skipIf(lacks !== null)(`services on a PostgreSQL server${lacks ? ` (ski
     await expect.poll(async () => (await one.job(id)).state, { timeout: 120_000 }).toBe("awaiting_approval");
     const { approvalDigest } = await one.job(id);
     await one.end("SIGKILL");
-    await rm(one.data, { recursive: true });
+    await rm(one.data, { recursive: true, maxRetries: 5, retryDelay: 200 });
     // Only the database and the blob store are left of it.
     await two.start();
     expect((await two.job(id)).approvalDigest).toBe(approvalDigest);

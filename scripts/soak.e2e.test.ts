@@ -5,7 +5,7 @@ import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { type Client, createClient, UnreachableError } from "@x1agent/client";
+import { ApiError, type Client, createClient, UnreachableError } from "@x1agent/client";
 import { isTerminal, type Job, type JobState } from "@x1agent/contract";
 import { createRepository, type ModelServer, startModelServer } from "@x1agent/testkit";
 import fc from "fast-check";
@@ -91,15 +91,18 @@ async function start(): Promise<void> {
 const ANSWER_MS = 60_000;
 let calls = 0;
 
+/** A request that was cut off by a kill holds its key until it could not be running any more. */
+const isTaken = (error: unknown) => error instanceof ApiError && error.message.includes("Idempotency-Key");
+
 /** Calls again while the service is away, within bounds. */
 async function insist<T>(call: () => Promise<T>): Promise<T> {
   calls += 1;
   const what = `call ${calls} to be answered`;
-  for (const end = Date.now() + 150_000; ; ) {
+  for (const end = Date.now() + 200_000; ; ) {
     try {
       return await named(what, ANSWER_MS, call);
     } catch (error) {
-      if (!(error instanceof UnreachableError) || Date.now() > end) throw error;
+      if (!(error instanceof UnreachableError || isTaken(error)) || Date.now() > end) throw error;
       await pause(200);
     }
   }

@@ -47,7 +47,7 @@ describe.skipIf(lacks !== null)(`a database of the first version${lacks ? ` (ski
     await service?.end();
     await model?.close();
     server?.stop();
-    if (root) await rm(root, { recursive: true, force: true });
+    if (root) await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   });
 
   it("opens, and shows what is in it", { timeout: 120_000 }, async () => {

@@ -49,13 +49,23 @@ export async function startServed(): Promise<Served | { lacks: string }> {
     if (status !== 0) throw new Error(`${program} of the test server ended with ${status ?? error?.message}.`);
   };
   const data = join(folder, "data");
-  const port = await freePort();
   run("initdb", ["-D", data, "-U", "x1admin", "-A", "scram-sha-256", `--pwfile=${passwordFile}`, "-E", "UTF8"]);
   // Not for keeps: nothing is lost with these tests' data, and everything else is the server's usual way.
-  const settings = `-c fsync=off -c listen_addresses=127.0.0.1 -c port=${port} -c unix_socket_directories= -c max_connections=300`;
-  const up = () => run("pg_ctl", ["-D", data, "-l", join(folder, "log"), "-w", "-o", settings, "start"]);
+  const settings = "-c fsync=off -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300";
+  let port = 0;
+  const up = () =>
+    run("pg_ctl", ["-D", data, "-l", join(folder, "log"), "-w", "-o", `${settings} -c port=${port}`, "start"]);
   const down = () => run("pg_ctl", ["-D", data, "-m", "immediate", "-w", "stop"]);
-  up();
+  // A port that was free a moment ago may be somebody else's by the time the server binds it.
+  for (let left = 5; ; left -= 1) {
+    port = await freePort();
+    try {
+      up();
+      break;
+    } catch (error) {
+      if (left === 1) throw error;
+    }
+  }
   return {
     down,
     up,

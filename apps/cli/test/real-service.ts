@@ -105,7 +105,7 @@ export async function installation(options: { root?: string; env?: Record<string
     down,
     async remove() {
       await down();
-      await rm(root, { recursive: true, force: true });
+      await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
     },
   };
 }

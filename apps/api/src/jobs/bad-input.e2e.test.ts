@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => x1?.close());
 
-const nothingRuns = (jobId: string) => expect.poll(() => x1.workspacesOf(jobId), { timeout: 10_000 }).toEqual([]);
+const nothingRuns = (jobId: string) => expect.poll(() => x1.workspacesOf(jobId), { timeout: 60_000 }).toEqual([]);
 
 describe("a repository that is not what it should be", () => {
   it.each<[string, () => string | Promise<string>, RegExp]>([

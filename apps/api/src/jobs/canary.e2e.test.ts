@@ -102,7 +102,7 @@ afterAll(async () => {
   await service?.close();
   await model?.close();
   await github?.close();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 });
 
 /** A private repository that is reached by an app's short-lived tokens. Returns its address. */

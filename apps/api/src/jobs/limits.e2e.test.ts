@@ -14,7 +14,7 @@ const begun = (jobId: string, phase: string) =>
       timeout: 30_000,
     })
     .toContain(phase);
-const nothingRuns = (jobId: string) => expect.poll(() => x1.workspacesOf(jobId), { timeout: 10_000 }).toEqual([]);
+const nothingRuns = (jobId: string) => expect.poll(() => x1.workspacesOf(jobId), { timeout: 60_000 }).toEqual([]);
 
 describe("a step that would last", () => {
   it.each([
@@ -28,7 +28,7 @@ describe("a step that would last", () => {
     const asked = Date.now();
     await x1.client.cancelJob({ params: { jobId: id } });
     expect(await x1.reach(id, "cancelled")).toMatchObject({ reason: "cancelled_by_person" });
-    expect(Date.now() - asked).toBeLessThan(20_000);
+    expect(Date.now() - asked).toBeLessThan(60_000);
     await nothingRuns(id);
   });
 
@@ -37,7 +37,7 @@ describe("a step that would last", () => {
     await begun(id, "verify");
     const asked = Date.now();
     await x1.stop();
-    expect(Date.now() - asked).toBeLessThan(20_000);
+    expect(Date.now() - asked).toBeLessThan(60_000);
     await x1.start();
     await expect.poll(async () => (await x1.job(id)).attempt, { timeout: 30_000 }).toBe(2);
     const { attempts } = await x1.job(id);

@@ -23,7 +23,7 @@ describe("a job, the whole way", () => {
       insertions: 1,
     });
     expect(waiting.approvalDigest).toBe(evidence?.approvalDigest);
-    await expect.poll(() => x1.workspacesOf(id), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => x1.workspacesOf(id), { timeout: 60_000 }).toEqual([]);
     await x1.client.decide({
       params: { jobId: id },
       body: { decision: "approve", digest: waiting.approvalDigest ?? "" },
@@ -35,7 +35,7 @@ describe("a job, the whole way", () => {
   it("ends without a work product when the agent only says that it is done", async () => {
     const { id } = await x1.create({ goal: "[[claim-success]]" });
     expect(await x1.reach(id, "no_changes")).toMatchObject({ reason: "no_work_product" });
-    await expect.poll(() => x1.workspacesOf(id), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => x1.workspacesOf(id), { timeout: 60_000 }).toEqual([]);
   });
 
   it("hands a failed verification back, and takes the work of the next round", async () => {
@@ -95,7 +95,7 @@ describe("a job, the whole way", () => {
     await x1.reach(id, "running");
     await x1.client.cancelJob({ params: { jobId: id } });
     expect(await x1.reach(id, "cancelled")).toMatchObject({ reason: "cancelled_by_person" });
-    await expect.poll(() => x1.workspacesOf(id), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => x1.workspacesOf(id), { timeout: 60_000 }).toEqual([]);
   });
 
   it("tries a lost runtime three times and then says that the job is lost", async () => {
@@ -119,7 +119,7 @@ describe("a job, the whole way", () => {
   it("resumes session and work in a new attempt after the service was stopped in the middle of a turn", async () => {
     const { id } = await x1.create({ goal: "[[edit first.txt one]][[sleep 30]]", verify: "test -f first.txt" });
     await x1.reach(id, "running");
-    await expect.poll(async () => (await x1.events(id, "tool.ended")).length, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(async () => (await x1.events(id, "tool.ended")).length, { timeout: 60_000 }).toBeGreaterThan(0);
     await x1.stop();
     await x1.start();
     expect(await x1.reach(id, "awaiting_approval")).toMatchObject({ reason: "verification_passed", attempt: 2 });

@@ -65,7 +65,7 @@ afterAll(async () => {
   await github?.close();
   await model?.close();
   await served?.drop();
-  await rm(root, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 });
 
 const until = { timeout: 90_000, interval: 100 };

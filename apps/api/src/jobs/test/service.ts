@@ -152,7 +152,7 @@ export class TestService {
     await this.#service?.close();
     await this.model?.close();
     await this.#served?.drop();
-    await rm(this.#root, { recursive: true, force: true });
+    await rm(this.#root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 
   async createRepository(name: string, files: Record<string, string>): Promise<string> {
