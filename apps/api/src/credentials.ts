@@ -1,5 +1,5 @@
 import { gitSecretNames, type SidecarRegistry } from "@x1agent/contract";
-import { openSecret } from "@x1agent/domain-secrets";
+import { openSecret, type SecretOwner } from "@x1agent/domain-secrets";
 import type { Database } from "@x1agent/kernel";
 import { type GitCredential, isPrivateKey, type Remote } from "./git/index.ts";
 
@@ -26,36 +26,36 @@ export function registryAuthorization(secret: string): string {
   return secret.includes(":") ? `Basic ${Buffer.from(secret, "utf8").toString("base64")}` : `Bearer ${secret}`;
 }
 
-/** Registries with the organization's stored logins, unsealed for one sidecar. */
+/** Registries with the stored logins that hold for `owner`, unsealed for one sidecar. */
 export function withLogins(
   db: Pick<Database, "tenant">,
   masterKey: Buffer,
-  organizationId: string,
+  owner: SecretOwner,
   registries: readonly SidecarRegistry[],
 ): Promise<SidecarRegistry[]> {
   return Promise.all(
     registries.map(async (registry) => {
       const name = registrySecretName(new URL(registry.base));
-      const secret = await db.tenant(organizationId, (tx) => openSecret(tx, masterKey, organizationId, name));
+      const secret = await db.tenant(owner.organizationId, (tx) => openSecret(tx, masterKey, owner, name));
       return secret === null ? registry : { ...registry, authorization: registryAuthorization(secret) };
     }),
   );
 }
 
-/** The stored credential of a remote, unsealed for one operation; undefined when there is none. */
+/** The stored credential of a remote that holds for `owner`, unsealed for one operation; undefined when there is none. */
 export async function loadGitCredential(
   db: Pick<Database, "tenant">,
   masterKey: Buffer,
-  organizationId: string,
+  owner: SecretOwner,
   remote: Remote,
 ): Promise<GitCredential | undefined> {
   if (remote.kind === "local") return undefined;
-  for (const name of gitSecretNames(remote)) {
-    const secret = await db.tenant(organizationId, (tx) => openSecret(tx, masterKey, organizationId, name));
-    if (secret === null) continue;
-    // A private key never goes out as a password, and a password opens no SSH session of ours.
-    if (remote.kind === "ssh" && isPrivateKey(secret)) return { sshKey: secret };
-    if (remote.kind !== "ssh" && !isPrivateKey(secret)) return { authorization: gitAuthorization(secret) };
-  }
-  return undefined;
+  // A private key never goes out as a password, and a password opens no SSH session of ours.
+  const wantsKey = remote.kind === "ssh";
+  const fits = (secret: string) => isPrivateKey(secret) === wantsKey;
+  const secret = await db.tenant(owner.organizationId, (tx) =>
+    openSecret(tx, masterKey, owner, gitSecretNames(remote), fits),
+  );
+  if (secret === null) return undefined;
+  return wantsKey ? { sshKey: secret } : { authorization: gitAuthorization(secret) };
 }

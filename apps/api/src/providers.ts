@@ -8,6 +8,7 @@ import {
   listStatedPrices,
   openSecret,
   type ProviderSettings,
+  type SecretOwner,
   type StatedPrice,
 } from "@x1agent/domain-secrets";
 import type { Database } from "@x1agent/kernel";
@@ -181,22 +182,26 @@ export async function loadProviderRoute(
 ): Promise<ProviderRoute | undefined> {
   return db.tenant(organizationId, async (tx) => {
     const settings = (await listProviders(tx)).find((provider) => provider.name === name);
-    return routesOf(name, settings, await openSecret(tx, masterKey, organizationId, providerSecret(name)))[0];
+    return routesOf(
+      name,
+      settings,
+      await openSecret(tx, masterKey, { organizationId, projectId: null }, providerSecret(name)),
+    )[0];
   });
 }
 
-/** Unseals an organization's keys and makes its routes, for handing to one job's sidecar and nothing else. */
+/** Unseals the keys that hold for `owner` and makes the routes, for handing to one job's sidecar and nothing else. */
 export async function loadProviderRoutes(
   db: Pick<Database, "tenant">,
   masterKey: Buffer,
-  organizationId: string,
+  owner: SecretOwner,
 ): Promise<ProviderRoute[]> {
-  return db.tenant(organizationId, async (tx) => {
+  return db.tenant(owner.organizationId, async (tx) => {
     const settings = await listProviders(tx);
     const names = new Set([...providerDefaults, ...settings].map(({ name }) => name));
     const routes: ProviderRoute[] = [];
     for (const name of names) {
-      const key = await openSecret(tx, masterKey, organizationId, providerSecret(name));
+      const key = await openSecret(tx, masterKey, owner, providerSecret(name));
       routes.push(
         ...routesOf(
           name,

@@ -35,7 +35,13 @@ afterAll(async () => {
   await github?.close();
 });
 
-async function issueJob(runtime: string, by: string) {
+const setKey = (value: string, projectId?: string) =>
+  projectId === undefined
+    ? x1.client.setSecret({ params: { name: "anthropic" }, body: { value } })
+    : x1.client.setProjectSecret({ params: { projectId, name: "anthropic" }, body: { value } });
+
+/** Runs a job for an issue to its evidence; `own` is the model's key that only its project has. Says which keys were presented. */
+async function issueJob(runtime: string, by: string, own: string) {
   const name = `acme/${runtime}-${by}`;
   await github.repository(name, {
     private: true,
@@ -58,6 +64,9 @@ async function issueJob(runtime: string, by: string) {
       },
     ],
   });
+  const project = await x1.client.createProject({ body: { repository: github.cloneUrl(name) } });
+  await setKey(own, project.id);
+  const before = x1.model.requests.length;
   const job = await x1.client.createIssueJob({
     body: { repository: name, number, runtime, verify: "bash check.sh", again: false, ask: false },
   });
@@ -67,15 +76,19 @@ async function issueJob(runtime: string, by: string) {
   const seen = JSON.stringify(diff);
   const branches = [...(await github.repo(name).git.refs("refs/heads/")).keys()];
   const comments = github.requests("issues/create-comment").filter(({ path }) => path.includes(name));
-  return { job: done, seen, branches, comments, name };
+  expect(job.projectId).toBe(project.id);
+  const keys = [...new Set(x1.model.requests.slice(before).map(({ key }) => key))];
+  return { job: done, seen, branches, comments, name, keys };
 }
 
 it.each(["mock", ...(full ? ["pi", "claude-code"] : [])])(
   "git and gh of an agent in %s reach the job's repository, and go as far as its grants",
   async (runtime) => {
     for await (const _ of x1.client.lines("installRuntime", { params: { name: runtime } }));
-    const { job, seen, branches, comments, name } = await issueJob(runtime, "alice");
+    await setKey("the organization's, which the model does not know");
+    const { job, seen, branches, comments, name, keys } = await issueJob(runtime, "alice", x1.model.key);
     expect(job.trust).toBe("member");
+    expect(keys).toEqual([x1.model.key]);
     expect(seen).toContain("add subtracts");
     expect(branches.sort()).toEqual(["refs/heads/main", "refs/heads/x1/mine", "refs/heads/x1/more"]);
     expect(seen).toContain("this branch is protected");
@@ -93,9 +106,12 @@ it.each(["mock", ...(full ? ["pi", "claude-code"] : [])])(
   },
 );
 
-it("words from outside take both from the agent, and leave it reading", async () => {
-  const { job, seen, branches, comments } = await issueJob("mock", "mallory");
+it("words from outside take both from the agent, and its project's secrets, and leave it reading", async () => {
+  for (const { id } of (await x1.client.listProjects({})).items) await setKey("another project's", id);
+  await setKey(x1.model.key);
+  const { job, seen, branches, comments, keys } = await issueJob("mock", "mallory", "its own project's");
   expect(job.trust).toBe("outside");
+  expect(keys).toEqual([x1.model.key]);
   expect(seen).toContain("add subtracts");
   expect(seen).toContain("No grant of type forge covers comments here");
   expect(branches).toEqual(["refs/heads/main"]);

@@ -62,7 +62,12 @@ export function createForges(deps: { db: Pick<Database, "tenant">; masterKey: Bu
     if (!addresses.ok) return addresses;
     const [app, secret] = await db.tenant(organizationId, async (tx) => [
       appId === null ? null : await getApp(tx, appId),
-      await openSecret(tx, masterKey, organizationId, appId === null ? tokenSecretName(id) : appSecretNames(appId).key),
+      await openSecret(
+        tx,
+        masterKey,
+        { organizationId, projectId: null },
+        appId === null ? tokenSecretName(id) : appSecretNames(appId).key,
+      ),
     ]);
     if (secret === null || (kind === "app" && !app))
       return refuse("forge_unauthorized", "The connection's credential is not stored any more: connect again.");

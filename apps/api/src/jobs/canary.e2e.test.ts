@@ -122,7 +122,7 @@ async function connectForge(files: Record<string, string>): Promise<string> {
       ...{ ...shared, id: "app_canary", externalId: String(app.id), slug: app.slug, name: app.name },
       webUrl: github.url,
     });
-    await setSecret(tx, masterKey, organizationId, appSecretNames(made.id).key, app.privateKey);
+    await setSecret(tx, masterKey, { organizationId, projectId: null }, appSecretNames(made.id).key, app.privateKey);
     const connection = await saveConnection(tx, organizationId, {
       ...{ ...shared, kind: "app", appId: made.id, installation: String(installation.id), account: "acme" },
       ...{ actsAs: "canary[bot]", permissions, missing: [] },

@@ -17,6 +17,7 @@ import type { Hub } from "../events/hub.ts";
 import type { OpenedPullRequest, PullRequestOf } from "../forges/pull-request.ts";
 import type { GitSubject } from "../forges/repositories.ts";
 import type { GitCredential, PlatformGit } from "../git/index.ts";
+import type { SecretUser } from "./steps/trust.ts";
 
 /** All that the job loop works with; nothing is read from the environment. */
 export type LoopDeps = {
@@ -32,10 +33,10 @@ export type LoopDeps = {
   manifestOf(runtime: string): RuntimeManifest | undefined;
   /** Folder of an installed runtime. */
   appDir(runtime: string): Promise<Outcome<string>>;
-  /** Routes with their keys, unsealed for one sidecar. */
-  routes(organizationId: string): Promise<ProviderRoute[]>;
-  /** Package registries as an organization's sidecars serve them, with its stored logins. */
-  registries(organizationId: string): Promise<SidecarRegistry[]>;
+  /** Routes with their keys, unsealed for one sidecar of the job. */
+  routes(job: SecretUser): Promise<ProviderRoute[]>;
+  /** Package registries as sidecars of the job serve them, with the logins that hold for it. */
+  registries(job: SecretUser): Promise<SidecarRegistry[]>;
   /** Prices that hold for an organization now; a job's sidecar keeps those of its start. */
   prices(organizationId: string): Promise<PriceTable>;
   /** Name of this installation: what an earlier process of it held is free again at once. */
@@ -43,19 +44,11 @@ export type LoopDeps = {
   /** Bytes of a repository's history, where its forge says. */
   repositoryBytes?(organizationId: string, subject: GitSubject): Promise<number | null>;
   /** Credential for a submodule's repository, minted for that one where the job's connection reaches it, else a stored one. */
-  submoduleCredential?(
-    organizationId: string,
-    job: GitSubject,
-    repository: string,
-  ): Promise<Outcome<GitCredential | null>>;
+  submoduleCredential?(job: GitSubject & SecretUser, repository: string): Promise<Outcome<GitCredential | null>>;
   /** How LFS content is fetched; absent: it is not. */
   contentFetch?: { own: typeof fetch; public: typeof fetch };
   /** Credential for a repository's remote, made for this use by its forge, else the stored one; null where there is none. */
-  credential?(
-    organizationId: string,
-    subject: GitSubject,
-    purpose: "read" | "push",
-  ): Promise<Outcome<GitCredential | null>>;
+  credential?(subject: GitSubject & SecretUser, purpose: "read" | "push"): Promise<Outcome<GitCredential | null>>;
   /**
    * What a job's sidecar presents to the remote of `repository` for one purpose, unsealed or minted for it now; null: nothing.
    * A Fault carries a sentence that may be shown inside the workspace.

@@ -181,8 +181,12 @@ describe("a registry with a login", () => {
       await x1.stop();
       await x1.start();
       await allow("127.0.0.1");
-      await x1.client.setSecret({ params: { name: `registry:${host}` }, body: { value: secret } });
       const repository = await x1.createRepository("login", sample);
+      // The project's own login goes before the organization's, which that registry does not know.
+      const name = `registry:${host}`;
+      await x1.client.setSecret({ params: { name }, body: { value: "npm_kept-outside-0002" } });
+      const { id: projectId } = await x1.client.createProject({ body: { repository } });
+      await x1.client.setProjectSecret({ params: { projectId, name }, body: { value: secret } });
       const curl = `curl -sf -H "authorization: Bearer $X1_JOB_TOKEN"`;
       const seen = "env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline /x1/etc/npmrc 2>/dev/null";
       const setup = `! { ${seen}; } | grep -aq 'kept-outsid[e]' && ${curl} "\${npm_config_registry}secret-package"`;

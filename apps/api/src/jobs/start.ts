@@ -23,6 +23,7 @@ import { jobLink } from "../start/options.ts";
 import type { RuntimeShelf } from "../use-cases/runtimes.ts";
 import type { LoopDeps } from "./deps.ts";
 import { type Loop, startLoop } from "./loop.ts";
+import { secretsOf } from "./steps/trust.ts";
 
 /** Starts sidecar channel, platform git and loop over the service's foundation. */
 export async function startJobs(
@@ -49,15 +50,15 @@ export async function startJobs(
     return remote.ok ? accept(remote.value.url) : remote;
   };
   const forge = { db, forges: deps.forges, canonicalRepository };
-  const credential: NonNullable<LoopDeps["credential"]> = async (organizationId, subject, purpose) => {
-    const minted = await forgeCredential(forge, organizationId, subject, purpose);
+  const credential: NonNullable<LoopDeps["credential"]> = async (subject, purpose) => {
+    const minted = await forgeCredential(forge, subject.organizationId, subject, purpose);
     if (!minted.ok) return minted;
     if (minted.value) {
       const { authorization, address } = minted.value;
       return accept({ authorization, ...(address ? { address } : {}) });
     }
     const remote = parseRemote(subject.repository, deps.localRules);
-    return accept((remote.ok && (await loadGitCredential(db, masterKey, organizationId, remote.value))) || null);
+    return accept((remote.ok && (await loadGitCredential(db, masterKey, secretsOf(subject), remote.value))) || null);
   };
   const control = await startControlChannel({ db, log });
   try {
@@ -66,8 +67,8 @@ export async function startJobs(
       git: deps.aroundGit?.(git) ?? git,
       manifestOf: (name) => manifests.get(name),
       appDir: (name) => runtimes.appDir(name),
-      routes: (organizationId) => loadProviderRoutes(db, masterKey, organizationId),
-      registries: (organizationId) => withLogins(db, masterKey, organizationId, deps.registries),
+      routes: (job) => loadProviderRoutes(db, masterKey, secretsOf(job)),
+      registries: (job) => withLogins(db, masterKey, secretsOf(job), deps.registries),
       prices: (organizationId) => loadPrices(db, listed, organizationId),
       instance: await readInstance(options.dataDir),
       organizations: () => db.system(listOrganizations),
@@ -77,11 +78,11 @@ export async function startJobs(
         const bytes = known?.facts.sizeBytes;
         return typeof bytes === "number" ? bytes : null;
       },
-      async submoduleCredential(organizationId, job, repository) {
-        const minted = await submoduleCredential(forge, organizationId, job, repository);
+      async submoduleCredential(job, repository) {
+        const minted = await submoduleCredential(forge, job.organizationId, job, repository);
         if (!minted.ok || minted.value) return minted;
         const remote = parseRemote(repository, { roots: [], owners: [] });
-        return accept((remote.ok && (await loadGitCredential(db, masterKey, organizationId, remote.value))) || null);
+        return accept((remote.ok && (await loadGitCredential(db, masterKey, secretsOf(job), remote.value))) || null);
       },
       contentFetch: { own: outgoingFetch(network, process.env), public: publicFetch(network) },
       isProtectedBranch: (organizationId, repository, branch) =>
@@ -97,8 +98,8 @@ export async function startJobs(
         const minted = await forgeCredential(forge, organizationId, subject, purpose);
         if (!minted.ok) throw new Fault(minted.code, minted.detail);
         if (minted.value) return { authorization: minted.value.authorization, expiresAt: minted.value.expiresAt };
-        if (purpose !== "read" && purpose !== "push") return null;
-        const held = await credential(organizationId, subject, purpose);
+        if (job === null || (purpose !== "read" && purpose !== "push")) return null;
+        const held = await credential({ ...job, repository }, purpose);
         return held.ok && held.value?.authorization
           ? { authorization: held.value.authorization, expiresAt: null }
           : null;

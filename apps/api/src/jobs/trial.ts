@@ -80,14 +80,12 @@ export function createTrials(deps: LoopDeps): Trials {
   async function run(entry: Entry, { organizationId, project, actor, setup, verify, verifyNetwork }: TrialRequest) {
     const { view, end } = entry;
     const { signal } = end;
-    const subject = { id: null, projectId: project.id, repository: project.repository };
     const subjectOf = {
-      id: view.id,
-      organizationId,
-      createdBy: actor,
+      ...{ id: view.id, organizationId, createdBy: actor },
       ...{ projectId: project.id, repository: project.repository },
     };
-    const credential = (await deps.credential?.(organizationId, subject, "read")) ?? accept(null);
+    const subject = { ...subjectOf, id: null };
+    const credential = (await deps.credential?.(subject, "read")) ?? accept(null);
     if (!credential.ok) throw new Fault(credential.code, credential.detail);
     const base = await deps.git.resolveBase({
       ...{ organizationId, repository: project.repository, base: project.defaultBranch, signal },

@@ -15,7 +15,7 @@ import { launchWorkspace, type Workspace, type WorkspacePurpose, type WorkspaceS
 import type { Registration } from "../control/index.ts";
 import { type Base, platformBranches, type Remote } from "../git/index.ts";
 import type { BudgetRefusal, LoopDeps } from "./deps.ts";
-import { trustedLabel, trustOf } from "./steps/trust.ts";
+import { type SecretUser, trustedLabel, trustOf } from "./steps/trust.ts";
 
 /** Ids of workspaces are also names of folders and sockets: no underscore, and short. */
 export const newWorkspaceId = (): string => newId("ws").replace("_", "-");
@@ -24,7 +24,7 @@ export const sidecarOrigin = `http://127.0.0.1:${sidecarSockets["api.sock"]}/git
 const token = () => randomBytes(32).toString("base64url");
 
 export type WorkspaceRequest = {
-  job: Pick<JobRecord, "id" | "organizationId" | "projectId" | "repository" | "createdBy" | "limits" | "isolation">;
+  job: SecretUser & Pick<JobRecord, "id" | "repository" | "limits" | "isolation">;
   attempt: Pick<AttemptRecord, "id">;
   purpose: WorkspacePurpose;
   jobRepository: string;
@@ -140,8 +140,8 @@ async function sidecarBoot(
   // A verification gets no key at all: what is not there cannot be used.
   const [forge, registries, routes, prices] = await Promise.all([
     repository && deps.forgeOf?.(job.organizationId, job),
-    deps.registries(job.organizationId),
-    agent ? deps.routes(job.organizationId) : [],
+    deps.registries(job),
+    agent ? deps.routes(job) : [],
     agent ? deps.prices(job.organizationId) : {},
   ]);
   return {

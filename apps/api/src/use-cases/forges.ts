@@ -180,7 +180,7 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & {
 
   async function installationsOf(app: StoredApp) {
     const privateKey = await db.tenant(app.organizationId, (tx) =>
-      openSecret(tx, masterKey, app.organizationId, appSecretNames(app.id).key),
+      openSecret(tx, masterKey, { organizationId: app.organizationId, projectId: null }, appSecretNames(app.id).key),
     );
     if (privateKey === null) return refuse("forge_unauthorized", "The app's private key is not stored any more.");
     const addresses = githubAddresses(app.baseUrl);
@@ -346,7 +346,13 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & {
           ...{ forge, baseUrl: webUrl, kind: "token", appId: null, installation: null },
           ...{ account, actsAs, permissions: { ...permissions }, missing, state, createdBy: caller.actor },
         });
-        await setSecret(tx, masterKey, caller.organizationId, tokenSecretName(saved.id), token);
+        await setSecret(
+          tx,
+          masterKey,
+          { organizationId: caller.organizationId, projectId: null },
+          tokenSecretName(saved.id),
+          token,
+        );
         await audited(tx, caller, "connection.created", saved.id, { forge, baseUrl: webUrl, account, kind: "token" });
         return accept(present(saved));
       });
@@ -372,7 +378,7 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & {
         const connection = await getConnection(tx, connectionId);
         if (!connection || connection.state === "removed") return false;
         await noteConnection(tx, connectionId, { state: "removed", detail: "It was removed here." });
-        await deleteSecret(tx, tokenSecretName(connectionId));
+        await deleteSecret(tx, null, tokenSecretName(connectionId));
         await audited(tx, caller, "connection.removed", connectionId, { account: connection.account });
         return true;
       }),
@@ -524,8 +530,9 @@ export function forgeUseCases(deps: ForgeUseCaseDeps): ForgeUseCases & {
           ...{ slug, name, webUrl, createdBy: caller.actor },
         });
         const names = appSecretNames(app.id);
-        await setSecret(tx, masterKey, caller.organizationId, names.key, privateKey);
-        if (webhookSecret) await setSecret(tx, masterKey, caller.organizationId, names.webhook, webhookSecret);
+        const owner = { organizationId: caller.organizationId, projectId: null };
+        await setSecret(tx, masterKey, owner, names.key, privateKey);
+        if (webhookSecret) await setSecret(tx, masterKey, owner, names.webhook, webhookSecret);
         await audited(tx, caller, "forge_app.created", app.id, { forge: app.forge, baseUrl: app.baseUrl, slug });
         const next = await newState(tx, caller, INSTALL, { appId: app.id });
         return accept({ installUrl: `${webUrl}/installations/new?state=${encodeURIComponent(next)}` });

@@ -125,10 +125,11 @@ export type UseCases = {
     ): Promise<Outcome<RouteResponse<"setPrice">>>;
     deletePrice(caller: Caller, name: string, model: string): Promise<boolean>;
   };
+  /** The organization's own with `projectId` null, else those of that project alone. */
   secrets: {
-    list(caller: Caller): Promise<Secret[]>;
-    set(caller: Caller, name: string, value: string): Promise<Secret>;
-    delete(caller: Caller, name: string): Promise<boolean>;
+    list(caller: Caller, projectId: string | null): Promise<Outcome<Secret[]>>;
+    set(caller: Caller, projectId: string | null, name: string, value: string): Promise<Outcome<Secret>>;
+    delete(caller: Caller, projectId: string | null, name: string): Promise<Outcome<null>>;
   };
   audit: {
     list(caller: Caller, query: RouteQuery<"listAudit">): Promise<AuditEntry[]>;

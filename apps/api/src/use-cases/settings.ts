@@ -1,6 +1,7 @@
 import {
   accept,
   type ModelPrice,
+  type Outcome,
   type PriceTable,
   type Provider,
   type ProviderRoute,
@@ -51,25 +52,38 @@ async function scopeExists(tx: Tx, caller: Caller, scope: { kind: string; id: st
   return true;
 }
 
-/** Stored credentials: what comes in is sealed at once, and only names come out. */
+/**
+ * Stored credentials, the organization's and each project's own: what comes in is sealed at once, and only names come out.
+ * A project that is not the caller's is a project that there is not.
+ */
 export function secretUseCases(db: Db, masterKey: Buffer, log: Logger): UseCases["secrets"] {
+  const within = <T>(caller: Caller, projectId: string | null, work: (tx: Tx) => Promise<T>): Promise<Outcome<T>> =>
+    db.tenant(caller.organizationId, async (tx) =>
+      projectId !== null && (await getProject(tx, projectId)) === null
+        ? refuse("not_found", "No such project.")
+        : accept(await work(tx)),
+    );
+  const whose = (projectId: string | null) => (projectId === null ? {} : { projectId });
   return {
-    list: (caller) => db.tenant(caller.organizationId, listSecrets),
-    async set(caller, name, value) {
+    list: (caller, projectId) => within(caller, projectId, (tx) => listSecrets(tx, projectId)),
+    set(caller, projectId, name, value) {
       // From now on the log cuts it out, wherever it might turn up.
       log.redact(value);
-      return db.tenant(caller.organizationId, async (tx) => {
-        const secret = await setSecret(tx, masterKey, caller.organizationId, name, value);
-        await audited(tx, caller, "secret.set", name);
+      return within(caller, projectId, async (tx) => {
+        const owner = { organizationId: caller.organizationId, projectId };
+        const secret = await setSecret(tx, masterKey, owner, name, value);
+        await audited(tx, caller, "secret.set", name, whose(projectId));
         return secret;
       });
     },
-    delete: (caller, name) =>
-      db.tenant(caller.organizationId, async (tx) => {
-        const gone = await deleteSecret(tx, name);
-        if (gone) await audited(tx, caller, "secret.deleted", name);
-        return gone;
-      }),
+    async delete(caller, projectId, name) {
+      const gone = await within(caller, projectId, async (tx) => {
+        const found = await deleteSecret(tx, projectId, name);
+        if (found) await audited(tx, caller, "secret.deleted", name, whose(projectId));
+        return found;
+      });
+      return gone.ok && !gone.value ? refuse("not_found", "No such secret.") : gone.ok ? accept(null) : gone;
+    },
   };
 }
 
@@ -85,7 +99,7 @@ export function providerUseCases(
   },
 ): UseCases["providers"] {
   const list = async (tx: Tx): Promise<Provider[]> =>
-    presentProviders(defaults, await listProviders(tx), await listSecrets(tx));
+    presentProviders(defaults, await listProviders(tx), await listSecrets(tx, null));
   return {
     list: (caller) => db.tenant(caller.organizationId, list),
     async test(caller, name) {

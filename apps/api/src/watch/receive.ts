@@ -31,7 +31,12 @@ export function createReceiver(deps: {
     for (const organizationId of await deps.organizations())
       await db.tenant(organizationId, async (tx) => {
         for (const { id, forge } of await listApps(tx)) {
-          const secret = await openSecret(tx, masterKey, organizationId, appSecretNames(id).webhook);
+          const secret = await openSecret(
+            tx,
+            masterKey,
+            { organizationId, projectId: null },
+            appSecretNames(id).webhook,
+          );
           if (secret) apps.set(id, { organizationId, forge, secret });
         }
       });

@@ -17,4 +17,11 @@ export const migrations: readonly Migration[] = [
       organization_id text not null, provider text not null, model text not null, input_micros bigint not null check (input_micros >= 0), output_micros bigint not null check (output_micros >= 0), cache_read_micros bigint not null check (cache_read_micros >= 0), cache_write_micros bigint not null check (cache_write_micros >= 0), source text not null, as_of date not null, updated_at timestamptz not null default now(), primary key (organization_id, provider, model));
     ${tenantTable("model_price")}`,
   },
+  {
+    name: "secrets-003",
+    // A secret is the organization's (no project) or one project's; the same name may be stored for both.
+    sql: `alter table secret add column project_id text references project (id) on delete cascade;
+    alter table secret drop constraint secret_pkey;
+    create unique index secret_name on secret (organization_id, coalesce(project_id, ''), name);`,
+  },
 ];

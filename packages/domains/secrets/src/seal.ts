@@ -3,7 +3,7 @@ import { Fault } from "@x1agent/contract";
 
 /**
  * Envelope encryption with AES-256-GCM (NIST SP 800-38D): each value has a data key of its own, wrapped by the master
- * key. Both layers are bound to organization and name, so a sealed value moved to another row does not open.
+ * key. Both layers are bound to organization, project and name, so a sealed value moved to another row does not open.
  * Layout: version 1 | wrapped key (12 nonce, 16 tag, 32 key) | value (12 nonce, 16 tag, ciphertext).
  */
 const VERSION = 1;
@@ -23,11 +23,16 @@ function decrypt(key: Buffer, aad: Buffer, sealed: Buffer): Buffer {
   return Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]);
 }
 
-const boundTo = (organizationId: string, name: string) =>
-  Buffer.from(JSON.stringify(["x1-secret", organizationId, name]));
+/** Whose a secret is: one project's, or with null the organization's, which serves every project. */
+export type SecretOwner = { organizationId: string; projectId: string | null };
 
-export function seal(masterKey: Buffer, organizationId: string, name: string, value: string): Buffer {
-  const aad = boundTo(organizationId, name);
+// An organization's secret is bound as it was before projects had their own: what was sealed then still opens.
+const boundTo = ({ organizationId, projectId }: SecretOwner, name: string) =>
+  Buffer.from(JSON.stringify(["x1-secret", organizationId, name, ...(projectId === null ? [] : [projectId])]));
+
+/** Seals a value for one owner and name. */
+export function seal(masterKey: Buffer, owner: SecretOwner, name: string, value: string): Buffer {
+  const aad = boundTo(owner, name);
   const dataKey = randomBytes(32);
   const sealed = Buffer.concat([
     Buffer.from([VERSION]),
@@ -39,8 +44,8 @@ export function seal(masterKey: Buffer, organizationId: string, name: string, va
 }
 
 /** Opens a sealed value, or says that the master key is not the one it was sealed with. */
-export function unseal(masterKey: Buffer, organizationId: string, name: string, sealed: Buffer): string {
-  const aad = boundTo(organizationId, name);
+export function unseal(masterKey: Buffer, owner: SecretOwner, name: string, sealed: Buffer): string {
+  const aad = boundTo(owner, name);
   try {
     if (sealed[0] !== VERSION) throw new Error(`unknown version ${sealed[0]}`);
     const dataKey = decrypt(masterKey, aad, sealed.subarray(1, 61));

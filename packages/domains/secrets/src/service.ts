@@ -1,5 +1,5 @@
 import { row, rows, sql, type Tx } from "@x1agent/kernel";
-import { seal, unseal } from "./seal.ts";
+import { type SecretOwner, seal, unseal } from "./seal.ts";
 
 export type SecretView = { name: string; lastFour: string; updatedAt: string; lastUsedAt: string | null };
 type SecretRow = { name: string; last_four: string; updated_at: Date; last_used_at: Date | null };
@@ -10,49 +10,80 @@ const present = (found: SecretRow): SecretView => ({
   lastUsedAt: found.last_used_at?.toISOString() ?? null,
 });
 
+/** Stores a secret sealed, over an earlier one of the same owner and name. */
 export async function setSecret(
   tx: Tx,
   masterKey: Buffer,
-  organizationId: string,
+  owner: SecretOwner,
   name: string,
   value: string,
 ): Promise<SecretView> {
+  const { organizationId, projectId } = owner;
   // Four characters of a short secret would be most of it.
   const lastFour = value.length >= 16 ? value.slice(-4) : "····";
   const set = await row(
     tx,
-    sql<SecretRow>`insert into secret (organization_id, name, sealed, last_four) values (${organizationId}, ${name}, ${seal(masterKey, organizationId, name, value)}, ${lastFour})
-    on conflict (organization_id, name) do update set sealed = excluded.sealed, last_four = excluded.last_four, updated_at = now() returning name, last_four, updated_at, last_used_at`,
+    sql<SecretRow>`insert into secret (organization_id, project_id, name, sealed, last_four) values (${organizationId}, ${projectId}, ${name}, ${seal(masterKey, owner, name, value)}, ${lastFour})
+    on conflict (organization_id, coalesce(project_id, ''), name) do update set sealed = excluded.sealed, last_four = excluded.last_four, updated_at = now() returning name, last_four, updated_at, last_used_at`,
   );
   if (!set) throw new Error("An insert returned nothing.");
   return present(set);
 }
 
-/** Unseals for handing to a job's sidecar, and notes the use. Null when there is none. */
+/**
+ * The one way to a secret's value: unseals for handing to a job's sidecar or a call of the service's own, and notes the use.
+ * A project's own secret wins over the organization's, whatever it is called; among one owner's the first of `names` wins.
+ * With `projectId` null no project's secret is looked at. One that does not `fit` is passed over. Null when there is none.
+ */
 export async function openSecret(
   tx: Tx,
   masterKey: Buffer,
-  organizationId: string,
-  name: string,
+  { organizationId, projectId }: SecretOwner,
+  names: string | readonly string[],
+  fits: (value: string) => boolean = () => true,
 ): Promise<string | null> {
-  const found = await row(
+  const wanted = typeof names === "string" ? [names] : [...names];
+  const found = await rows(
     tx,
-    sql<{ sealed: Buffer }>`update secret set last_used_at = now() where name = ${name} returning sealed`,
+    sql<{
+      name: string;
+      owned: boolean;
+      sealed: Buffer;
+    }>`select name, project_id is not null as owned, sealed from secret
+    where name = any(${wanted}::text[]) and (project_id is null or project_id = ${projectId}::text)
+    order by project_id is null, array_position(${wanted}::text[], name)`,
   );
-  return found && unseal(masterKey, organizationId, name, found.sealed);
+  for (const { name, owned, sealed } of found) {
+    const owner = { organizationId, projectId: owned ? projectId : null };
+    const value = unseal(masterKey, owner, name, sealed);
+    if (!fits(value)) continue;
+    await sql`update secret set last_used_at = now() where name = ${name} and project_id is not distinct from ${owner.projectId}::text`.execute(
+      tx,
+    );
+    return value;
+  }
+  return null;
 }
 
-export async function listSecrets(tx: Tx): Promise<SecretView[]> {
+/** Stored secrets of the organization itself (null), or of one project alone, by name. */
+export async function listSecrets(tx: Tx, projectId: string | null): Promise<SecretView[]> {
   return (
     await rows(
       tx,
-      sql<SecretRow>`select name, last_four, updated_at, last_used_at from secret order by name limit 1000`,
+      sql<SecretRow>`select name, last_four, updated_at, last_used_at from secret where project_id is not distinct from ${projectId}::text order by name limit 1000`,
     )
   ).map(present);
 }
 
-export async function deleteSecret(tx: Tx, name: string): Promise<boolean> {
-  return (await row(tx, sql<{ name: string }>`delete from secret where name = ${name} returning name`)) !== null;
+/** Forgets a secret of that owner and of no other; false when there was none. */
+export async function deleteSecret(tx: Tx, projectId: string | null, name: string): Promise<boolean> {
+  const gone = await row(
+    tx,
+    sql<{
+      name: string;
+    }>`delete from secret where name = ${name} and project_id is not distinct from ${projectId}::text returning name`,
+  );
+  return gone !== null;
 }
 
 /** An operator's route to a provider; null fields are the built-in defaults. */

@@ -158,11 +158,11 @@ describe("handlers", () => {
     const set: string[] = [];
     const client = await service({
       secrets: {
-        set: async (_caller, name) => {
-          set.push(name);
-          return { name, lastFour: "1234", updatedAt: "2026-01-01T00:00:00.000Z", lastUsedAt: null };
+        set: async (_caller, projectId, name) => {
+          set.push(projectId === null ? name : `${projectId} ${name}`);
+          return accept({ name, lastFour: "1234", updatedAt: "2026-01-01T00:00:00.000Z", lastUsedAt: null });
         },
-        delete: async () => false,
+        delete: async () => refuse("not_found", "No such secret."),
       },
     });
     for (const name of ["anthropic", "git:github.com", "git:host.example:8443"])
@@ -176,6 +176,16 @@ describe("handlers", () => {
       client.setSecret({ params: { name: "anthropic" }, body: { value: "a\r\nx: y" } }),
     ).rejects.toMatchObject({ code: "invalid_request" });
     await expect(client.deleteSecret({ params: { name: "anthropic" } })).rejects.toMatchObject({ code: "not_found" });
+    const own = (name: string, value: string) =>
+      client.setProjectSecret({ params: { projectId: "prj_1", name }, body: { value } });
+    await own("registry:host.example", "v");
+    expect(set.at(-1)).toBe("prj_1 registry:host.example");
+    // What other parts of the service store for themselves has names that nobody else can give.
+    for (const [name, value] of [
+      ["forge-token:con_1", "v"],
+      ["git:host.example", "two\nlines"],
+    ] as const)
+      await expect(own(name, value)).rejects.toMatchObject({ code: "invalid_request" });
   });
 
   it("pass refusals of the use-cases on as they are", async () => {

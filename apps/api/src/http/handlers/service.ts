@@ -20,11 +20,16 @@ type Names =
   | "listSecrets"
   | "setSecret"
   | "deleteSecret"
+  | "listProjectSecrets"
+  | "setProjectSecret"
+  | "deleteProjectSecret"
   | "listAudit"
   | "verifyAudit"
   | "getInstallation"
   | "diagnostics"
   | "collectGarbage";
+
+type CallOf = Parameters<typeof callerOf>[0];
 
 /** Names of secrets: a provider, or `git:` or `registry:` and a host. */
 const secretName = /^((?:git|registry):[a-z0-9.-]{1,253}(:\d{1,5})?|[a-z][a-z0-9-]{0,60})$/;
@@ -34,6 +39,24 @@ const modelName = /^[\w][\w./:@+-]{0,199}$/;
 
 export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names> {
   const { runtimes, providers, secrets, audit } = useCases;
+  const listed = async (call: CallOf, projectId: string | null) => {
+    const found = await secrets.list(callerOf(call), projectId);
+    return found.ok ? accept(wholePage(found.value)) : found;
+  };
+  const set = async (
+    call: CallOf & { params: { name: string }; body: { value: string } },
+    projectId: string | null,
+  ) => {
+    const { name } = call.params;
+    const { value } = call.body;
+    if (!secretName.test(name))
+      return refuse("invalid_request", "A secret is named after a provider, or git:<host>, or registry:<host>.");
+    // A line break in a credential would end the header it is sent in.
+    const mayHaveLines = name.startsWith("git:") && isPrivateKey(value);
+    if (/\0/.test(value) || (/[\r\n]/.test(value) && !mayHaveLines))
+      return refuse("invalid_request", "A secret is one line, except an SSH private key for git:<host>.");
+    return secrets.set(callerOf(call), projectId, name, value);
+  };
   return {
     async me({ principal }) {
       const { actor, organizationId, organization, role, scopes } = principal;
@@ -61,21 +84,12 @@ export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names
         ? accept(null)
         : refuse("not_found", "No price of this model was stated.");
     },
-    listSecrets: async (call) => accept(wholePage(await secrets.list(callerOf(call)))),
-    async setSecret(call) {
-      if (!secretName.test(call.params.name))
-        return refuse("invalid_request", "A secret is named after a provider, or git:<host>, or registry:<host>.");
-      // A line break in a credential would end the header it is sent in.
-      const mayHaveLines = call.params.name.startsWith("git:") && isPrivateKey(call.body.value);
-      if (/\0/.test(call.body.value) || (/[\r\n]/.test(call.body.value) && !mayHaveLines))
-        return refuse("invalid_request", "A secret is one line, except an SSH private key for git:<host>.");
-      return accept(await secrets.set(callerOf(call), call.params.name, call.body.value));
-    },
-    async deleteSecret(call) {
-      return (await secrets.delete(callerOf(call), call.params.name))
-        ? accept(null)
-        : refuse("not_found", "No such secret.");
-    },
+    listSecrets: (call) => listed(call, null),
+    setSecret: (call) => set(call, null),
+    deleteSecret: (call) => secrets.delete(callerOf(call), null, call.params.name),
+    listProjectSecrets: (call) => listed(call, call.params.projectId),
+    setProjectSecret: (call) => set(call, call.params.projectId),
+    deleteProjectSecret: (call) => secrets.delete(callerOf(call), call.params.projectId, call.params.name),
     async listAudit(call) {
       return accept(numberedPage(await audit.list(callerOf(call), call.query), call.query.limit));
     },

@@ -40,8 +40,7 @@ export async function prepareContent(
     ...{ organizationId, trust: trustOf(job), base, jobRepository, signal },
     policy: contentFetch ? policy : { ...policy, lfsMegabytes: 0 },
     fetch: contentFetch ?? { own: fetch, public: fetch },
-    credentialFor: async (repository) =>
-      (await deps.submoduleCredential?.(organizationId, job, repository)) ?? accept(null),
+    credentialFor: async (repository) => (await deps.submoduleCredential?.(job, repository)) ?? accept(null),
     ...(credential ? { credential } : {}),
   });
 }

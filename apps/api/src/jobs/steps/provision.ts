@@ -199,7 +199,7 @@ async function equip(
 type Prepared = { base: Base; jobRepository: string; merge: JobMerge | null };
 
 async function prepareBase(deps: LoopDeps, job: JobRecord, signal: AbortSignal): Promise<Outcome<Prepared>> {
-  const credential = (await deps.credential?.(job.organizationId, job, "read")) ?? accept(null);
+  const credential = (await deps.credential?.(job, "read")) ?? accept(null);
   if (!credential.ok) return credential;
   const base = await deps.git.resolveBase({
     ...{ organizationId: job.organizationId, repository: job.repository, trust: trustOf(job) },

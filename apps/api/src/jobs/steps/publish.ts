@@ -53,7 +53,7 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
       ? await park(deps, job, refusal, attemptId)
       : null) ?? refuseApproved(deps, job, refusal, attemptId);
   const publishing = { job, evidence, credential: null as GitCredential | null };
-  const asked = (await deps.credential?.(job.organizationId, job, "push")) ?? accept(null);
+  const asked = (await deps.credential?.(job, "push")) ?? accept(null);
   if (!asked.ok) return refused(asked);
   const credential = asked.value;
   publishing.credential = credential;

@@ -360,7 +360,7 @@ export async function seal(
     maxCostMicros: 0,
     paths: [],
   };
-  const credential = (await deps.credential?.(job.organizationId, job, "read")) ?? accept(null);
+  const credential = (await deps.credential?.(job, "read")) ?? accept(null);
   if (!credential.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: credential.detail };
   const evidenceId = newId("evd");
   const notes = [...base.notes, ...(job.merge ? [mergeNote(job.merge, base.commit)] : [])];
