@@ -131,15 +131,20 @@ describe("x1", () => {
   });
 
   it("takes a secret from standard input only, and never prints it", async () => {
+    const json = { name: "anthropic", lastFour: "cret", updatedAt: "2026-01-01T00:00:00.000Z", lastUsedAt: null };
     const service = await fake({
-      "PUT /secrets/anthropic": {
-        json: { name: "anthropic", lastFour: "cret", updatedAt: "2026-01-01T00:00:00.000Z", lastUsedAt: null },
-      },
+      "PUT /secrets/anthropic": { json },
+      "PUT /projects/prj_1/secrets/anthropic": { json },
     });
     const stored = await run(["secrets", "set", "anthropic"], { url: service.url, input: "sk-topsecret\n" });
     expect(stored.code).toBe(0);
     expect(service.requests[0]?.body).toEqual({ value: "sk-topsecret" });
     expect(stored.out + stored.err).not.toContain("topsecret");
+    const own = await run(["secrets", "set", "anthropic", "--project", "prj_1"], {
+      url: service.url,
+      input: "sk-own\n",
+    });
+    expect([own.code, service.requests.at(-1)?.path]).toEqual([0, "/projects/prj_1/secrets/anthropic"]);
     expect((await run(["secrets", "set", "anthropic", "sk-topsecret"], { url: service.url })).code).toBe(2);
     expect((await run(["secrets", "set", "anthropic"], { url: service.url })).code).toBe(2);
   });

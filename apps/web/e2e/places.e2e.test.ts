@@ -201,20 +201,44 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await secrets.getByText("git signs in nowhere").waitFor();
     await secrets.getByRole("listitem", { name: "anthropic" }).getByLabel("set", { exact: true }).waitFor();
     await secrets.getByRole("button", { name: "Add a registry's login" }).click();
-    await dialog.getByLabel("Host").fill("Packages.example:8443");
-    await dialog.getByLabel("Token, or user:password").fill("canary-of-a-registry-abcd");
-    await dialog.getByRole("button", { name: "Store" }).click();
-    const login = secrets.getByRole("listitem", { name: "registry:packages.example:8443" });
-    await login.getByText("ends in abcd, never used").waitFor();
-    expect(await page.content()).not.toContain("canary-of-a-registry");
+    const name = "registry:packages.example:8443";
+    const add = async (value: string, whose: string) => {
+      await dialog.getByLabel("Host").fill("Packages.example:8443");
+      await dialog.getByLabel("Token, or user:password").fill(value);
+      await dialog.getByLabel(whose).check();
+      await dialog.getByRole("button", { name: "Store" }).click();
+    };
+    await add("canary-of-a-registry-abcd", "Every project of the organization");
+    const shared = secrets.getByRole("listitem", { name: `${name}, the organization's` });
+    await shared.getByText("ends in abcd, never used").waitFor();
+    await secrets.getByRole("button", { name: "Add a registry's login" }).click();
+    await add("canary-of-a-project-efgh", "This project alone");
+    const login = secrets.getByRole("listitem", { name: `${name}, this project's own` });
+    await login.getByText("ends in efgh, never used").waitFor();
+    await shared.getByText("the project's own goes before it").waitFor();
+    expect(await page.content()).not.toMatch(/canary-of-a-(registry|project)/);
     await login.getByRole("button", { name: "Replace" }).click();
     await dialog.getByLabel("Token, or user:password").fill("another-canary-wxyz");
     await dialog.getByRole("button", { name: "Store" }).click();
     await login.getByText("ends in wxyz").waitFor();
-    await login.getByRole("button", { name: "Remove" }).click();
+    const own = async () =>
+      (await client.listProjectSecrets({ params: { projectId } })).items.map(({ name, lastFour }) => [name, lastFour]);
+    expect(await own()).toEqual([[name, "wxyz"]]);
+    for (const one of [login, shared]) {
+      await one.getByRole("button", { name: "Remove" }).click();
+      await dialog.getByRole("button", { name: "Remove login" }).click();
+      await one.waitFor({ state: "detached" });
+    }
+    expect(await own()).toEqual([]);
+    expect((await client.listSecrets()).items.map((secret) => secret.name)).not.toContain(name);
+    const key = () => secrets.getByRole("listitem", { name: "anthropic, this project's own" });
+    await secrets.getByRole("button", { name: "Set anthropic for this project alone" }).click();
+    await dialog.getByLabel("Key").fill("key-of-one-project-4242");
+    await dialog.getByRole("button", { name: "Store" }).click();
+    await key().getByText("ends in 4242").waitFor();
+    await key().getByRole("button", { name: "Remove" }).click();
     await dialog.getByRole("button", { name: "Remove login" }).click();
-    await login.waitFor({ state: "detached" });
-    expect((await client.listSecrets()).items.map(({ name }) => name)).not.toContain("registry:packages.example:8443");
+    await key().waitFor({ state: "detached" });
     const isolation = page.getByRole("region", { name: "Isolation" });
     await isolation.getByText("Its jobs need at least namespaces.").waitFor();
     await isolation.getByText("This installation gives namespaces").waitFor();

@@ -229,12 +229,19 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
       );
     });
 
+  const projectOption = ["--project <id>", "that project's own, instead of the organization's"] as const;
+  const projectOf = (command: Command): string | undefined => command.optsWithGlobals<{ project?: string }>().project;
+  const whose = (projectId: string | undefined) => (projectId === undefined ? "" : ` for ${visibleLine(projectId)}`);
   const secrets = program
     .command("secrets")
     .description("names of stored secrets")
+    .option(...projectOption)
     .action(async (_, command: Command) => {
       const context = contextOf(command);
-      const { items } = await context.client.listSecrets();
+      const projectId = projectOf(command);
+      const { items } = await (projectId === undefined
+        ? context.client.listSecrets()
+        : context.client.listProjectSecrets({ params: { projectId } }));
       context.print(items, () =>
         table(
           [
@@ -250,20 +257,29 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
     .description(
       "store one (anthropic, openai, git:<host>, registry:<host>): asked for without echo, or read from standard input",
     )
+    .option(...projectOption)
     .action(async (name: string, _, command: Command) => {
       const context = contextOf(command);
-      const value = await readSecret(`Value of ${visibleLine(name)} (not shown)`);
+      const projectId = projectOf(command);
+      const value = await readSecret(`Value of ${visibleLine(name)}${whose(projectId)} (not shown)`);
       if (!value) throw new UsageError("The secret is empty; nothing was stored.");
-      const secret = await context.client.setSecret({ params: { name }, body: { value } });
-      context.print(secret, `${visibleLine(secret.name)} is stored, sealed`);
+      const body = { value };
+      const secret = await (projectId === undefined
+        ? context.client.setSecret({ params: { name }, body })
+        : context.client.setProjectSecret({ params: { projectId, name }, body }));
+      context.print(secret, `${visibleLine(secret.name)} is stored, sealed${whose(projectId)}`);
     });
   secrets
     .command("delete <name>")
     .description("forget one")
+    .option(...projectOption)
     .action(async (name: string, _, command: Command) => {
       const context = contextOf(command);
-      await context.client.deleteSecret({ params: { name } });
-      context.print({ deleted: name }, `${visibleLine(name)} is forgotten`);
+      const projectId = projectOf(command);
+      await (projectId === undefined
+        ? context.client.deleteSecret({ params: { name } })
+        : context.client.deleteProjectSecret({ params: { projectId, name } }));
+      context.print({ deleted: name }, `${visibleLine(name)} is forgotten${whose(projectId)}`);
     });
 
   const tokens = program

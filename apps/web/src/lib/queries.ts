@@ -60,11 +60,15 @@ export const providersQuery = queryOptions({
   queryFn: ({ signal }) => client.listProviders({ signal }),
 });
 
-/** Names of stored secrets with their last four characters; for owners and admins. */
-export const secretsQuery = queryOptions({
-  queryKey: ["secrets"],
-  queryFn: ({ signal }) => client.listSecrets({ signal }),
-});
+/** Names of stored secrets, the organization's (null) or a project's own, with their last four characters; for owners and admins. */
+export const secretsQuery = (projectId: string | null) =>
+  queryOptions({
+    queryKey: ["secrets", projectId],
+    queryFn: ({ signal }) =>
+      projectId === null
+        ? client.listSecrets({ signal })
+        : client.listProjectSecrets({ params: { projectId }, signal }),
+  });
 
 /** What the installation can and cannot do here. */
 export const doctorQuery = queryOptions({
