@@ -114,6 +114,125 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await page.getByRole("heading", { level: 1, name: "Projects" }).waitFor();
   });
 
+  it("a dialog holds the focus, keeps the page behind it still, and gives the focus back", async () => {
+    const page = await site.signedIn(`/jobs/${waiting}`);
+    const cancel = page.getByRole("button", { name: "Cancel job" });
+    const asked = page.getByRole("alertdialog", { name: "Cancel this job" });
+    const focused = () => page.evaluate(() => document.activeElement?.textContent);
+    const held = () =>
+      page.evaluate(() => [
+        document.body.ownerDocument.querySelector("#root")?.matches("[inert]"),
+        getComputedStyle(document.body).overflowY,
+      ]);
+    await cancel.focus();
+    await page.keyboard.press("Enter");
+    // What is asked is read out, and a hasty Enter does nothing.
+    await expect.poll(focused).toBe("Cancel");
+    const description = await asked.getAttribute("aria-describedby");
+    expect(await page.locator(`[id="${description}"]`).textContent()).toMatch(/ends now, whatever it is doing/);
+    expect(await held()).toEqual([true, "hidden"]);
+    const round = [];
+    for (let press = 0; press < 3; press += 1) {
+      await page.keyboard.press("Tab");
+      round.push(
+        await page.evaluate(
+          () => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent,
+        ),
+      );
+    }
+    expect(round).toEqual(["Cancel the job", "Close", "Cancel"]);
+    expect(await accessibilityFindings(page)).toEqual([]);
+    // A press beside it is no answer, and keys mean nothing behind it.
+    await page.mouse.click(4, 4);
+    await page.keyboard.press("g");
+    await page.keyboard.press("p");
+    expect(await asked.count()).toBe(1);
+    await page.keyboard.press("Escape");
+    await asked.waitFor({ state: "detached" });
+    await expect.poll(focused).toBe("Cancel job");
+    expect(await held()).toEqual([false, "visible"]);
+  });
+
+  it("menus, tabs and tooltips are walked by keyboard", async () => {
+    const page = await site.signedIn(`/jobs/${waiting}`);
+    const focused = () => page.evaluate(() => document.activeElement?.textContent?.trim());
+    const tab = (name: string) => page.getByRole("tab", { name, selected: true });
+    await tab("Story").focus();
+    await page.keyboard.press("End");
+    await tab("Evidence").waitFor();
+    await page.keyboard.press("ArrowRight");
+    await tab("Story").waitFor();
+    await page.keyboard.press("ArrowRight");
+    await tab("Changes").waitFor();
+    expect(await focused()).toBe("Changes");
+    await page.getByRole("tabpanel", { name: "Changes" }).waitFor();
+    const account = page.getByRole("button", { name: /^Your account:/ });
+    await account.focus();
+    await page.keyboard.press("Enter");
+    await expect.poll(focused).toBe("Your account");
+    // Letters find an item, and mean nothing to the page behind.
+    await page.keyboard.press("s");
+    await expect.poll(focused).toBe("Sign out");
+    expect(await accessibilityFindings(page)).toEqual([]);
+    await page.keyboard.press("Escape");
+    await page.getByRole("menu").waitFor({ state: "detached" });
+    await expect.poll(() => account.evaluate((one) => one === document.activeElement)).toBe(true);
+    await page.getByRole("link", { name: "Runtimes" }).focus();
+    await page.getByRole("tooltip", { name: "Runtimes g r" }).waitFor();
+    expect(await accessibilityFindings(page)).toEqual([]);
+    await page.keyboard.press("Escape");
+    await page.getByRole("tooltip").waitFor({ state: "detached" });
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "What they can do" }).press("Enter");
+    const told = page.getByRole("dialog", { name: "Capabilities" });
+    await told.getByText("goes on after its process was killed").waitFor();
+    expect(await accessibilityFindings(page)).toEqual([]);
+    await page.keyboard.press("Escape");
+    await told.waitFor({ state: "detached" });
+    await expect.poll(focused).toBe("What they can do");
+  });
+
+  it("no style gets in but the app's files and what carries the page's own nonce", async () => {
+    const page = await site.signedIn();
+    const tried = (nonce: string | null) =>
+      page.evaluate((given) => {
+        const style = document.createElement("style");
+        style.textContent = "body { --planted: yes }";
+        if (given !== null) style.setAttribute("nonce", given);
+        document.head.append(style);
+        const got = getComputedStyle(document.body).getPropertyValue("--planted");
+        style.remove();
+        return got;
+      }, nonce);
+    const nonce = () =>
+      page.evaluate(() => {
+        const meta = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]');
+        return { known: meta?.nonce ?? "", seen: meta?.getAttribute("nonce") };
+      });
+    const before = await nonce();
+    expect(before).toEqual({ known: expect.stringMatching(/^[A-Za-z0-9+/]{22}==$/), seen: "" });
+    expect(await tried(before.known)).toBe("yes");
+    expect(site.trespasses).toEqual([]);
+    expect(await tried(null)).toBe("");
+    const attributes = await page.evaluate(() => {
+      const box = document.createElement("div");
+      box.innerHTML = '<b style="--planted: yes"></b>';
+      box.append(document.createElement("i"));
+      document.body.append(box);
+      box.lastElementChild?.setAttribute("style", "--planted: yes");
+      const got = [...box.children].map((one) => getComputedStyle(one).getPropertyValue("--planted"));
+      box.remove();
+      return got;
+    });
+    expect(attributes).toEqual(["", ""]);
+    await page.reload();
+    expect((await nonce()).known).not.toBe(before.known);
+    expect(await tried(before.known)).toBe("");
+    const refused = site.trespasses.splice(0);
+    expect(refused).toHaveLength(4);
+    for (const told of refused) expect(told).toMatch(/inline style.*Content Security Policy/);
+  });
+
   it("spend shows what was metered, and gives it as CSV", async () => {
     const page = await site.signedIn("/spend");
     await page.getByText("Per published change").waitFor();
@@ -221,12 +340,18 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await dialog.getByLabel("Token, or user:password").fill("another-canary-wxyz");
     await dialog.getByRole("button", { name: "Store" }).click();
     await login.getByText("ends in wxyz").waitFor();
+    const asked = page.getByRole("alertdialog");
+    const remove = async () => {
+      await asked.getByRole("button", { name: "Remove login" }).click();
+      // What lies behind a dialog has no role until it is closed.
+      await asked.waitFor({ state: "detached" });
+    };
     const own = async () =>
       (await client.listProjectSecrets({ params: { projectId } })).items.map(({ name, lastFour }) => [name, lastFour]);
     expect(await own()).toEqual([[name, "wxyz"]]);
     for (const one of [login, shared]) {
       await one.getByRole("button", { name: "Remove" }).click();
-      await dialog.getByRole("button", { name: "Remove login" }).click();
+      await remove();
       await one.waitFor({ state: "detached" });
     }
     expect(await own()).toEqual([]);
@@ -237,7 +362,7 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await dialog.getByRole("button", { name: "Store" }).click();
     await key().getByText("ends in 4242").waitFor();
     await key().getByRole("button", { name: "Remove" }).click();
-    await dialog.getByRole("button", { name: "Remove login" }).click();
+    await remove();
     await key().waitFor({ state: "detached" });
     const isolation = page.getByRole("region", { name: "Isolation" });
     await isolation.getByText("Its jobs need at least namespaces.").waitFor();

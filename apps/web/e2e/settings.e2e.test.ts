@@ -69,6 +69,17 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
   };
   const open = async (page: Page, path: string) => page.goto(`${site.service.url}${path}`);
   const dialog = (page: Page) => page.getByRole("dialog");
+  /** What is asked before something is taken away. */
+  const asked = (page: Page) => page.getByRole("alertdialog");
+  /** Says yes to it, and waits until it is done: what lies behind a dialog has no role until it is closed. */
+  const confirm = async (page: Page, name: string | RegExp) => {
+    await asked(page).getByRole("button", { name, exact: true }).click();
+    await asked(page).waitFor({ state: "detached" });
+  };
+  const signOut = async (page: Page) => {
+    await page.getByRole("button", { name: /^Your account:/ }).click();
+    await page.getByRole("menuitem", { name: "Sign out" }).click();
+  };
   const setPassword = async (page: Page, password: string) => {
     await page.getByRole("button", { name: /^(Set a password|Change)$/ }).click();
     await dialog(page).getByLabel("New password").fill(password);
@@ -88,7 +99,7 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     await page.getByRole("button", { name: "Save" }).click();
     await setPassword(page, "a horse of my own");
     await page.getByText("You sign in as").waitFor();
-    await page.getByRole("button", { name: "Sign out", exact: true }).first().click();
+    await signOut(page);
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
     const enter = async (password: string) => {
       await page.getByLabel("Name").fill("Ada");
@@ -136,14 +147,13 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     await dialog(page).getByLabel("Name").fill("Virtual");
     await dialog(page).getByRole("button", { name: "Continue" }).click();
     await page.getByText("never used").waitFor();
-    await page.getByRole("button", { name: "Sign out", exact: true }).first().click();
+    await signOut(page);
     await page.getByRole("button", { name: "Use a passkey" }).click();
     await page.getByRole("navigation", { name: "Main" }).waitFor();
     await page.goto(`${local}/settings/account`);
     await page.getByText("signed in by passkey").waitFor();
     await page.getByRole("button", { name: "Remove Virtual" }).click();
-    await dialog(page).getByRole("button", { name: "Remove Virtual" }).click();
-    await dialog(page).waitFor({ state: "detached" });
+    await confirm(page, "Remove Virtual");
     expect((await site.service.client.getAccount()).passkeys).toEqual([]);
     expect(site.trespasses.filter((trespass) => !atLocalhost(trespass))).toEqual([]);
     site.trespasses.splice(0);
@@ -153,10 +163,7 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     const [page, other] = [await signedIn("/settings/account"), await signedIn("/providers")];
     await other.getByRole("heading", { level: 1, name: "Providers" }).waitFor();
     await page.getByRole("button", { name: "Sign out all others" }).click();
-    await dialog(page)
-      .getByRole("button", { name: /^Sign out/ })
-      .click();
-    await dialog(page).waitFor({ state: "detached" });
+    await confirm(page, /^Sign out/);
     await other.getByText("This browser was signed out").waitFor({ timeout: 40_000 });
     expect(new URL(other.url()).pathname).toBe("/providers");
     await page.getByText("this browser", { exact: true }).waitFor();
@@ -226,7 +233,7 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     await page.getByText("This is the last owner: make another one first.").waitFor();
     expect(await accessibilityFindings(page)).toEqual([]);
     await page.getByRole("button", { name: "Remove Grace" }).click();
-    await dialog(page).getByRole("button", { name: "Remove", exact: true }).click();
+    await confirm(page, "Remove");
     await page.getByRole("row", { name: /Grace/ }).waitFor({ state: "detached" });
     await hers.reload();
     await hers.getByRole("heading", { name: "Sign in" }).waitFor();
@@ -253,7 +260,7 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     expect(await page.content()).not.toContain(token);
     await page.getByText(shown.slice(0, 20)).first().waitFor();
     await page.getByRole("button", { name: "Revoke pipeline" }).click();
-    await dialog(page).getByRole("button", { name: "Revoke token" }).click();
+    await confirm(page, "Revoke token");
     await page.getByRole("row", { name: /pipeline/ }).waitFor({ state: "detached" });
     expect(await ask()).toBe(401);
   });
@@ -289,7 +296,7 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     expect(answers.join("\n")).not.toContain(key);
     expect(await page.content()).not.toContain(key);
     await entry.getByRole("button", { name: "Forget key" }).click();
-    await dialog(page).getByRole("button", { name: "Forget key" }).click();
+    await confirm(page, "Forget key");
     await entry.getByText("no key", { exact: true }).waitFor();
     await page.getByRole("button", { name: "State a price" }).click();
     await dialog(page).getByLabel("Provider").selectOption("openai");
@@ -302,7 +309,7 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     const stated = page.getByRole("row", { name: /house\/large-1/ });
     expect(await stated.textContent()).toMatch(/stated here.*\$0\.25\$1\.25\$0\.25\$0\.25our contract/);
     await stated.getByRole("button", { name: "Forget the price of openai/house/large-1" }).click();
-    await dialog(page).getByRole("button", { name: "Forget price" }).click();
+    await confirm(page, "Forget price");
     await stated.waitFor({ state: "detached" });
     await page.getByLabel("Filter models").fill("no-such-model");
     await page.getByText("No priced model fits.").waitFor();
@@ -329,10 +336,10 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
     await page.getByText(shown).waitFor();
     await page.getByLabel("Filter permissions").fill("models anthropic");
     await page.getByRole("button", { name: /^Revoke: Every job may call models of Anthropic/ }).click();
-    await dialog(page)
+    await asked(page)
       .getByText(/running jobs? loses? it at once/)
       .waitFor();
-    await dialog(page).getByRole("button", { name: "Revoke", exact: true }).click();
+    await confirm(page, "Revoke");
     await page.getByText("No permission fits the filter.").waitFor();
     await page.getByLabel("with revoked and used up").check();
     await page.getByText("revoked", { exact: true }).waitFor();
@@ -465,8 +472,8 @@ describe.skipIf(lacksBrowser)(`sign-in, keys, permissions, audit and settings${l
       .getByRole("button", { name: /^Revoke/ })
       .first()
       .click();
-    await dialog(page).getByRole("button", { name: "Revoke", exact: true }).click();
-    await dialog(page)
+    await asked(page).getByRole("button", { name: "Revoke", exact: true }).click();
+    await asked(page)
       .getByText(/No answer/)
       .waitFor();
     await page.context().setOffline(false);

@@ -180,6 +180,22 @@ try {
     audit: "/audit",
     settings: "/settings",
     people: "/settings/people",
+    palette: "/",
+    menu: "/jobs",
+    "dialog-question": `/jobs/${approval.id}`,
+    "dialog-form": "/permissions",
+    "dialog-people": "/settings/people",
+    popover: "/runtimes",
+  };
+  /** What is opened on a screen before its picture. */
+  const press = (name: string | RegExp) => (page: Page) => page.getByRole("button", { name }).first().click();
+  const acts: Record<string, (page: Page) => Promise<void>> = {
+    palette: (page) => page.keyboard.press("Control+k"),
+    menu: press(/^Your account:/),
+    "dialog-question": press("Cancel job"),
+    "dialog-form": press("Grant"),
+    "dialog-people": press("Add a person"),
+    popover: press("What they can do"),
   };
   await service.client.addMember({ body: { name: "Grace Hopper", signInName: "grace@example.com", role: "reviewer" } });
   for await (const _ of service.client.lines("testRuntime", { params: { name: runtime } }));
@@ -194,6 +210,8 @@ try {
         await page.locator("h1").first().waitFor();
         // Lists fill and fonts settle.
         await page.waitForTimeout(400);
+        await acts[name]?.(page);
+        if (acts[name]) await page.waitForTimeout(200);
         await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`) });
       }
       await page.unrouteAll({ behavior: "ignoreErrors" });

@@ -1,15 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
-import { Ellipsis, LogOut, Search } from "lucide-react";
+import type { RouteResponse } from "@x1agent/contract";
+import { CircleUserRound, Ellipsis, LogOut, Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Button } from "../components/button.tsx";
+import { Menu, MenuHead, MenuItem, MenuLine } from "../components/menu.tsx";
 import { Failure, Loading } from "../components/states.tsx";
+import { Tooltip, Tooltips } from "../components/tooltip.tsx";
 import { SignIn } from "../features/sign-in/components/sign-in.tsx";
 import { client, isSignedOut } from "../lib/client.ts";
+import { visible } from "../lib/format.ts";
 import { useInbox } from "../lib/inbox.ts";
 import { meQuery } from "../lib/queries.ts";
 import { useShortcuts } from "../lib/shortcuts.ts";
 import { useWaitingCount } from "../lib/title.ts";
+import { useWho } from "../lib/who.ts";
 import { placesOf } from "./places.ts";
 
 const Palette = lazy(() => import("./palette.tsx").then(({ Palette }) => ({ default: Palette })));
@@ -21,12 +26,16 @@ export function Frame() {
   if (isSignedOut(me.error)) return <SignIn ended={me.data !== undefined} />;
   if (me.isPending) return <Loading />;
   if (!me.data) return <Failure error={me.error} retry={() => void me.refetch()} />;
-  return <SignedIn organization={me.data.organization} role={me.data.role} scopes={me.data.scopes} />;
+  return (
+    <Tooltips>
+      <SignedIn {...me.data} />
+    </Tooltips>
+  );
 }
 
-type Who = { organization: string; role: string; scopes: readonly string[] };
-function SignedIn({ organization, role, scopes }: Who) {
+function SignedIn({ organization, role, scopes, actor }: RouteResponse<"me">) {
   const places = placesOf(scopes);
+  const name = visible(useWho()(actor));
   const navigate = useNavigate();
   const online = useOnline();
   const waiting = useInbox().count;
@@ -52,20 +61,28 @@ function SignedIn({ organization, role, scopes }: Who) {
       <nav aria-label="Main">
         <strong className="brand">x1agent</strong>
         {places.map(({ to, label, icon: Icon, keys }, index) => (
-          <Link
+          <Tooltip
             key={to}
-            to={to}
-            activeOptions={{ exact: to === "/" || to === "/jobs" }}
-            title={`${label} (${keys})`}
-            className={index > 2 ? "wide" : undefined}
+            side="right"
+            label={
+              <>
+                {label} <kbd>{keys}</kbd>
+              </>
+            }
           >
-            <Icon size={16} aria-hidden /> <span className="label">{label}</span>
-            {to === "/" && waiting > 0 ? (
-              <span className="count" role="img" aria-label={`${waiting} waiting`}>
-                {waiting > 99 ? "99+" : waiting}
-              </span>
-            ) : null}
-          </Link>
+            <Link
+              to={to}
+              activeOptions={{ exact: to === "/" || to === "/jobs" }}
+              className={index > 2 ? "wide" : undefined}
+            >
+              <Icon size={16} aria-hidden /> <span className="label">{label}</span>
+              {to === "/" && waiting > 0 ? (
+                <span className="count" role="img" aria-label={`${waiting} waiting`}>
+                  {waiting > 99 ? "99+" : waiting}
+                </span>
+              ) : null}
+            </Link>
+          </Tooltip>
         ))}
         <button type="button" className="narrow" onClick={search}>
           <Ellipsis size={16} aria-hidden /> More
@@ -78,9 +95,30 @@ function SignedIn({ organization, role, scopes }: Who) {
         <button type="button" className="search" onClick={search}>
           <Search size={16} aria-hidden /> <span className="label">Search or go to</span> <kbd aria-hidden>Ctrl K</kbd>
         </button>
-        <Button onClick={() => void signOut()} title="Sign out" aria-label="Sign out">
-          <LogOut size={16} aria-hidden />
-        </Button>
+        <Menu
+          trigger={
+            <Button aria-label={`Your account: ${name}`}>
+              <CircleUserRound size={16} aria-hidden /> <span className="label my-name">{name}</span>
+            </Button>
+          }
+        >
+          <MenuHead>
+            <strong>{name}</strong>
+            <span className="quiet">
+              {role} in {organization}
+            </span>
+          </MenuHead>
+          <MenuLine />
+          <MenuItem
+            icon={CircleUserRound}
+            act={() => void navigate({ to: "/settings/$section", params: { section: "account" } })}
+          >
+            Your account
+          </MenuItem>
+          <MenuItem icon={LogOut} act={() => void signOut()}>
+            Sign out
+          </MenuItem>
+        </Menu>
       </header>
       {online ? null : (
         <p role="alert" className="banner">

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
-import { useEffect, useRef, useState } from "react";
+import { useState } from "react";
+import { Modal } from "../components/dialog.tsx";
 import { JobStateMark } from "../components/job-state.tsx";
 import { visible } from "../lib/format.ts";
 import { jobsQuery } from "../lib/jobs.ts";
@@ -10,21 +11,16 @@ import { placesOf } from "./places.ts";
 
 /** Search and commands (Ctrl K): every place and the newest jobs, by their words. */
 export function Palette({ close }: { close: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
   const navigate = useNavigate();
   const places = placesOf(useQuery(meQuery).data?.scopes ?? []);
   const [text, setText] = useState("");
   const jobs = useQuery({ ...jobsQuery, refetchInterval: false });
-  useEffect(() => {
-    // React runs effects twice in development: an open dialog refuses to be shown again.
-    if (dialog.current?.open === false) dialog.current.showModal();
-  }, []);
   const go = (to: string) => {
     close();
     void navigate({ to });
   };
   return (
-    <dialog ref={dialog} className="palette" aria-label="Search and go to" onClose={close} closedby="any">
+    <Modal title="Search and go to" close={close} look="palette">
       <Command label="Search and go to" loop>
         <Command.Input autoFocus placeholder="Go to a page or a job" value={text} onValueChange={setText} />
         <Command.List>
@@ -59,6 +55,6 @@ export function Palette({ close }: { close: () => void }) {
         <kbd>g i</kbd> Inbox · <kbd>g j</kbd> Jobs · <kbd>j</kbd> <kbd>k</kbd> move in lists · <kbd>Enter</kbd> opens ·
         on a job <kbd>a</kbd> goes to the decision · <kbd>?</kbd> this help
       </p>
-    </dialog>
+    </Modal>
   );
 }

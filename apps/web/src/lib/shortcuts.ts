@@ -9,7 +9,9 @@ export function useShortcuts(keys: Record<string, () => void>): void {
     const press = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
       const control = event.ctrlKey || event.metaKey;
-      if (!control && (target.closest("input, textarea, select, dialog") || event.altKey)) return;
+      // A dialog makes the page inert, wherever the focus went after a press beside it.
+      if (document.getElementById("root")?.inert || target.closest("[role=dialog], [role=menu]")) return;
+      if (!control && (target.closest("input, textarea, select") || event.altKey)) return;
       const key = `${control ? "ctrl+" : ""}${event.key.length === 1 ? event.key.toLowerCase() : event.key}`;
       const action = latest.current[`${before} ${key}`] ?? latest.current[key];
       before = key;

@@ -7,7 +7,7 @@ import type { SignIn } from "../../use-cases/account.ts";
 import { readBody } from "../guard.ts";
 import { createLimiter, type Limiter } from "./limit.ts";
 import { cookieToken, type SignInCodes, sessionCookie } from "./sessions.ts";
-import { type WebFiles, webPolicy } from "./static.ts";
+import { freshPage, type WebFiles, webPolicy } from "./static.ts";
 
 export { createLimiter } from "./limit.ts";
 export { cookieToken, createSignInCodes } from "./sessions.ts";
@@ -137,10 +137,11 @@ export function addWeb(app: Hono<Env>, deps: WebDeps): void {
     if (c.req.path.startsWith("/api/")) return next();
     const file = deps.files.get(c.req.path) ?? ((c.req.header("accept") ?? "").includes("text/html") ? index : null);
     if (!file) return next();
-    c.header("content-security-policy", webPolicy);
+    const { body, policy } = file === index ? freshPage(index) : { body: file.body, policy: webPolicy };
+    c.header("content-security-policy", policy);
     c.header("cache-control", file.cache);
     c.header("content-type", file.type);
-    return c.body(file.body);
+    return c.body(body);
   });
 }
 

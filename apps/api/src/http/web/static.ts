@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 
@@ -17,6 +18,22 @@ const types: Record<string, string> = {
 /** Everything from our own origin, nothing inline, framed by nobody. */
 export const webPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/** Where `apps/web/index.html` leaves room for the nonce of one answer. */
+const room = "{nonce}";
+
+/**
+ * One answer's page and the policy that belongs to it. The policy lets in style elements with a nonce that nobody could
+ * have known before: 128 random bits, made for this answer. Scripts, style attributes and every other style element are
+ * refused as everywhere: the nonce stands in `style-src` only.
+ */
+export function freshPage(page: WebFile): { body: string; policy: string } {
+  const nonce = randomBytes(16).toString("base64");
+  return {
+    body: new TextDecoder().decode(page.body).replace(room, nonce),
+    policy: webPolicy.replace("style-src 'self'", `style-src 'self' 'nonce-${nonce}'`),
+  };
+}
 
 /** Reads the built web app; a folder that is not there gives an empty map. */
 export async function readWebFiles(folder: string): Promise<WebFiles> {

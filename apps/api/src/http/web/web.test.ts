@@ -7,7 +7,7 @@ import { createIdempotency } from "../idempotency.ts";
 import { createLimiter, createSignInCodes, type WebDeps } from "./index.ts";
 
 const token = `x1s_${"t".repeat(43)}`;
-const file = (type: string, cache: string) => ({ body: new TextEncoder().encode("built"), type, cache });
+const file = (type: string, cache: string, body = "built") => ({ body: new TextEncoder().encode(body), type, cache });
 let now = 0;
 let live: Set<string>;
 let opened: unknown[];
@@ -32,7 +32,7 @@ beforeEach(() => {
     checkAnswers: false,
     web: {
       files: new Map([
-        ["/index.html", file("text/html; charset=utf-8", "no-store")],
+        ["/index.html", file("text/html; charset=utf-8", "no-store", '<meta nonce="{nonce}" />')],
         ["/assets/index-1.js", file("text/javascript; charset=utf-8", "public, max-age=31536000, immutable")],
       ]),
       codes,
@@ -243,6 +243,25 @@ describe("the built app", () => {
       expect(policy).toContain("frame-ancestors 'none'");
       expect(policy).not.toContain("unsafe");
     }
+  });
+
+  it("lets style elements in by a nonce that is new in each answer, and by nothing that was asked", async () => {
+    const seen = new Set<string>();
+    for (const path of ["/", "/index.html", "/jobs/job_1?nonce=bm9ib2R5J3Mgbm9uY2U="]) {
+      const answer = await ask("GET", path, { ...here, accept: "text/html", "x-nonce": "bm9ib2R5J3Mgbm9uY2U=" });
+      const nonce = /^<meta nonce="([A-Za-z0-9+/]{22}==)" \/>$/.exec(await answer.text())?.[1] ?? "";
+      expect(Buffer.from(nonce, "base64")).toHaveLength(16);
+      const policy = answer.headers.get("content-security-policy") ?? "";
+      expect(policy.split("; ").filter((directive) => directive.includes("nonce"))).toEqual([
+        `style-src 'self' 'nonce-${nonce}'`,
+      ]);
+      expect(answer.headers.get("cache-control")).toBe("no-store");
+      seen.add(nonce);
+    }
+    expect(seen.size).toBe(3);
+    // What may be kept has none.
+    const asset = await ask("GET", "/assets/index-1.js", here);
+    expect(asset.headers.get("content-security-policy")).not.toContain("nonce");
   });
 
   it("keeps its hashed files for ever and leaves the API's paths alone", async () => {

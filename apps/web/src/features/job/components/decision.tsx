@@ -7,6 +7,7 @@ import { Breakable } from "../../../components/breakable.tsx";
 import { Button } from "../../../components/button.tsx";
 import { MayNot, Only } from "../../../components/only.tsx";
 import { Failure, Loading } from "../../../components/states.tsx";
+import { Tooltip } from "../../../components/tooltip.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
 import { useWho } from "../../../lib/who.ts";
@@ -106,20 +107,21 @@ function OpenDecision({ evidence, current }: { evidence: Evidence; current: stri
                     </span>{" "}
                     {visible(text)}
                   </span>
-                  <button
-                    type="button"
-                    className="mini-button"
-                    title="Remove this comment"
-                    onClick={() =>
-                      setComments(
-                        seen.id,
-                        comments.filter((_, at) => at !== index),
-                      )
-                    }
-                  >
-                    <Trash2 size={14} aria-hidden />
-                    <span className="hidden">Remove this comment</span>
-                  </button>
+                  <Tooltip label="Remove this comment">
+                    <button
+                      type="button"
+                      className="mini-button"
+                      onClick={() =>
+                        setComments(
+                          seen.id,
+                          comments.filter((_, at) => at !== index),
+                        )
+                      }
+                    >
+                      <Trash2 size={14} aria-hidden />
+                      <span className="hidden">Remove this comment</span>
+                    </button>
+                  </Tooltip>
                 </li>
               ))}
             </ul>

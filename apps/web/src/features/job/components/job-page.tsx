@@ -7,6 +7,7 @@ import { Confirm } from "../../../components/dialog.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
 import { Only } from "../../../components/only.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
+import { Tabs } from "../../../components/tabs.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
 import { jobQuery, useEvidence } from "../../../lib/queries.ts";
@@ -90,30 +91,7 @@ function OneJob({ jobId }: { jobId: string }) {
       {failed ? <Failure error={failed.error} /> : null}
       <div className="job">
         <div className="wide">
-          <div role="tablist" aria-label="Views of the job" className="tabs">
-            {tabs.map((name, index) => (
-              <button
-                key={name}
-                id={`tab-${name}`}
-                type="button"
-                role="tab"
-                aria-selected={tab === name}
-                aria-controls="view"
-                tabIndex={tab === name ? 0 : -1}
-                onClick={() => setTab(name)}
-                onKeyDown={({ key }) => {
-                  const by = key === "ArrowRight" ? 1 : key === "ArrowLeft" ? -1 : 0;
-                  const next = tabs[(index + by + tabs.length) % tabs.length];
-                  if (!by || !next) return;
-                  setTab(next);
-                  document.getElementById(`tab-${next}`)?.focus();
-                }}
-              >
-                {name}
-              </button>
-            ))}
-          </div>
-          <div id="view" role="tabpanel" aria-labelledby={`tab-${tab}`}>
+          <Tabs label="Views of the job" tabs={tabs} value={tab} set={setTab}>
             {tab === "Story" ? (
               <Story story={story} jobId={jobId} title={title} runtime={job.data.runtime} />
             ) : tab === "Cost" ? (
@@ -129,7 +107,7 @@ function OneJob({ jobId }: { jobId: string }) {
             ) : (
               <EvidenceFacts evidence={latest} events={story.events} runtime={job.data.runtime} />
             )}
-          </div>
+          </Tabs>
         </div>
         <aside aria-label="State and decision">
           {job.data.openQuestions.map((question) => (

@@ -91,11 +91,12 @@ export function MessageBox({ job }: { job: Job }) {
       <fieldset className="modes">
         <legend className="hidden">When it is told</legend>
         {open.map((name) => (
-          <label key={name} className="check" title={modes[name][1]}>
+          <label key={name} className="check">
             <input type="radio" name="mode" checked={mode === name} onChange={() => setMode(name)} /> {modes[name][0]}
           </label>
         ))}
       </fieldset>
+      {open.length > 0 ? <p className="hint">{modes[mode][1]}</p> : null}
       <div className="buttons">
         <Button look="primary" disabled={!content.trim() || send.isPending} onClick={() => send.mutate()}>
           Send

@@ -3,6 +3,7 @@ import { ArrowDown, CircleAlert, Copy, Download } from "lucide-react";
 import { useDeferredValue, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Failure } from "../../../components/states.tsx";
+import { Tooltip } from "../../../components/tooltip.tsx";
 import { visible } from "../../../lib/format.ts";
 import { useShortcuts } from "../../../lib/shortcuts.ts";
 import { useWhoByText } from "../../../lib/who.ts";
@@ -75,19 +76,22 @@ export function Story({ story, jobId, title, runtime }: Props) {
           {count.toLocaleString("en")} lines
         </span>
         {trouble >= 0 ? (
-          <Button onClick={toTrouble} title="First error (e)">
-            <CircleAlert size={16} aria-hidden /> First error
-          </Button>
+          <Tooltip label={<kbd>e</kbd>}>
+            <Button onClick={toTrouble}>
+              <CircleAlert size={16} aria-hidden /> First error
+            </Button>
+          </Tooltip>
         ) : null}
-        <Button
-          onClick={() => void navigator.clipboard.writeText(visible(markdownOf(rows, title, runtime, name)))}
-          title="Copy as Markdown"
-        >
-          <Copy size={16} aria-hidden /> Copy
-        </Button>
-        <Button onClick={() => save(`${jobId}.jsonl`, story.events)} title="Every event as JSON lines">
-          <Download size={16} aria-hidden /> JSON lines
-        </Button>
+        <Tooltip label="As Markdown">
+          <Button onClick={() => void navigator.clipboard.writeText(visible(markdownOf(rows, title, runtime, name)))}>
+            <Copy size={16} aria-hidden /> Copy
+          </Button>
+        </Tooltip>
+        <Tooltip label="Every event, to a file">
+          <Button onClick={() => save(`${jobId}.jsonl`, story.events)}>
+            <Download size={16} aria-hidden /> JSON lines
+          </Button>
+        </Tooltip>
       </div>
       <div className="story-frame">
         <section

@@ -5,6 +5,7 @@ import { useEffect, useState } from "react";
 import { Age } from "../../../components/age.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Only } from "../../../components/only.tsx";
+import { Popover } from "../../../components/popover.tsx";
 import { Empty, Failure, Loading } from "../../../components/states.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { formatBytes, formatDuration, visible } from "../../../lib/format.ts";
@@ -38,7 +39,24 @@ export function Runtimes() {
       </div>
       <p className="quiet">
         Agent CLIs that do the work. Each passes the same contract, runs isolated, and is installed here at an exact
-        version.
+        version.{" "}
+        <Popover
+          label="Capabilities"
+          trigger={
+            <button type="button" className="link">
+              What they can do
+            </button>
+          }
+        >
+          <dl className="facts">
+            {capabilities.map((name) => (
+              <div key={name}>
+                <dt>{name}</dt>
+                <dd>{meaning[name]}</dd>
+              </div>
+            ))}
+          </dl>
+        </Popover>
       </p>
       {runtimes.isPending ? (
         <Loading />
@@ -123,7 +141,7 @@ function Entry({ runtime: { manifest, installed, installing, testing = false, te
         {capabilities.map((name) => {
           const has = manifest.capabilities.includes(name);
           return (
-            <li key={name} className={has ? undefined : "lacks"} title={meaning[name]}>
+            <li key={name} className={has ? undefined : "lacks"}>
               {has ? "✓" : "–"} {name}
               <span className="hidden">{has ? `: ${meaning[name]}` : ": it cannot"}</span>
             </li>
