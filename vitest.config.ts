@@ -22,6 +22,7 @@ export default defineConfig({
           name: "unit",
           include: [...here("*.test.ts"), "*.test.ts"],
           exclude: [...exclude, "**/*.int.test.ts", "**/*.e2e.test.ts"],
+          expect: patient,
           testTimeout: 60_000,
           maxWorkers: 2,
         },

@@ -49,7 +49,7 @@ function run(
     child.stderr.on("data", (chunk) => {
       err += chunk;
     });
-    const guard = setTimeout(() => child.kill("SIGKILL"), 20_000);
+    const guard = setTimeout(() => child.kill("SIGKILL"), 90_000);
     child.on("close", (code) => {
       clearTimeout(guard);
       resolve({ code, out, err });

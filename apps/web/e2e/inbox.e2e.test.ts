@@ -28,7 +28,7 @@ describe.skipIf(lacksBrowser)(`what waits is answered in the inbox${lacksBrowser
     await item.getByRole("button", { name: /^Approve/ }).click();
     await item.getByRole("button", { name: /^Confirm/ }).click();
     await site.service.reach(job.id, "succeeded");
-    await expect.poll(() => item.count(), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => item.count()).toBe(0);
     await page.getByText("Nothing waits for you.").waitFor();
   });
 
@@ -69,7 +69,7 @@ describe.skipIf(lacksBrowser)(`what waits is answered in the inbox${lacksBrowser
     await item.getByRole("button", { name: "Dismiss" }).first().click();
     await page.reload();
     await page.getByRole("heading", { level: 1, name: "Inbox" }).waitFor();
-    await expect.poll(() => page.getByRole("button", { name: "Dismiss" }).count(), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => page.getByRole("button", { name: "Dismiss" }).count()).toBe(0);
   });
 
   it("a host that a job at work was refused: allowed for the job or put away, in every browser of the person", async () => {
@@ -91,9 +91,7 @@ describe.skipIf(lacksBrowser)(`what waits is answered in the inbox${lacksBrowser
     ]);
     await host("metrics.example").getByRole("button", { name: "Put away" }).click();
     for (const seen of [page, other])
-      await expect
-        .poll(() => seen.getByRole("listitem", { name: /^Refused hosts/ }).count(), { timeout: 15_000 })
-        .toBe(0);
+      await expect.poll(() => seen.getByRole("listitem", { name: /^Refused hosts/ }).count()).toBe(0);
     await page.reload();
     await page.getByRole("listitem", { name: /^Fetch the table/ }).waitFor();
     expect(await page.getByRole("listitem", { name: /^Refused hosts/ }).count()).toBe(0);

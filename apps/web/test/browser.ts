@@ -53,7 +53,7 @@ export class TestSite {
   async stranger(options: BrowserContextOptions = {}): Promise<Page> {
     const context = await this.#browser.newContext({ viewport: sizes.desk, ...options });
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(30_000);
     page.on("request", (request) => {
       const { origin, protocol } = new URL(request.url());
       if (protocol !== "data:" && protocol !== "blob:" && origin !== new URL(this.service.url).origin)

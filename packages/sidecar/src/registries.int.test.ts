@@ -213,7 +213,7 @@ describe("a package registry", () => {
     expect(refused.text).toContain("x1 grant registry:npm");
     sidecar.control.push({ grants: granted(["agent"]) });
     let reply = await get(sidecar, "/registry/npm/x");
-    for (const end = Date.now() + 5_000; reply.status !== 200 && Date.now() < end; )
+    for (const end = Date.now() + 30_000; reply.status !== 200 && Date.now() < end; )
       reply = await get(sidecar, "/registry/npm/x");
     expect(reply.status).toBe(200);
     held = undefined;
@@ -236,7 +236,7 @@ describe("a package registry", () => {
       egress: [{ host: "localhost", ports: [upstream.port], phases: ["setup"], address: "127.0.0.0/8" }],
     });
     let reply = await get(sidecar, "/registry/npm/x");
-    for (const end = Date.now() + 5_000; reply.status !== 200 && Date.now() < end; )
+    for (const end = Date.now() + 30_000; reply.status !== 200 && Date.now() < end; )
       reply = await get(sidecar, "/registry/npm/x");
     expect(reply.status).toBe(200);
     const control = createHttp((_request, response) => response.end("inside"));

@@ -217,7 +217,7 @@ export async function startModelServer(
       held = promise;
       return resolve;
     },
-    waitForRequests: (count, timeoutMs = 10_000) => recorder.wait(count, timeoutMs),
+    waitForRequests: (count, timeoutMs = 30_000) => recorder.wait(count, timeoutMs),
     async close() {
       stopping.abort();
       const closed = once(server, "close");

@@ -48,7 +48,7 @@ class Service {
     );
     if (!this.#child.stdout) throw new Error("no standard output");
     const [line] = (await once(createInterface({ input: this.#child.stdout }), "line", {
-      signal: AbortSignal.timeout(60_000),
+      signal: AbortSignal.timeout(120_000),
     })) as [string];
     const { url } = JSON.parse(line) as { url: string };
     const token = (await readFile(join(this.#data, "token"), "utf8")).trim();

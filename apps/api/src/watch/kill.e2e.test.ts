@@ -34,7 +34,7 @@ async function start(): Promise<void> {
   );
   if (!child.stdout) throw new Error("no standard output");
   const [line] = (await once(createInterface({ input: child.stdout }), "line", {
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(120_000),
   })) as [string];
   ({ url } = JSON.parse(line) as { url: string });
   ({ port } = new URL(url));

@@ -32,7 +32,7 @@ import { startWatch, type Watch } from "./watch.ts";
 
 const user = { kind: "user" as const, id: "user_1" };
 const head = "a".repeat(40);
-const until = { timeout: 20_000, interval: 50 };
+const until = { timeout: 60_000, interval: 50 };
 
 let db: TemporaryDatabase;
 beforeAll(async () => {
