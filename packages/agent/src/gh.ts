@@ -1,3 +1,4 @@
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import { parseArgs } from "node:util";
@@ -392,6 +393,86 @@ const checks: Command = {
   },
 };
 
+/** A value of `-F` as the real program reads it: a number, true, false, null, a file's text by `@`, the repository's names. */
+function typed(value: string, owner: string, name: string): unknown {
+  if (value.startsWith("@")) return readFileSync(value === "@-" ? 0 : value.slice(1), "utf8");
+  if (/^-?\d{1,15}$/.test(value)) return Number(value);
+  if (value === "true" || value === "false") return value === "true";
+  if (value === "null") return null;
+  return value.replaceAll("{owner}", owner).replaceAll("{repo}", name);
+}
+
+/** The first `pageInfo` of an answer, which says whether there is more. */
+function pageOf(value: unknown): Json | null {
+  if (typeof value !== "object" || value === null) return null;
+  const { pageInfo } = value as Json;
+  if (typeof pageInfo === "object" && pageInfo !== null) return pageInfo as Json;
+  for (const one of Object.values(value)) {
+    const found = pageOf(one);
+    if (found) return found;
+  }
+  return null;
+}
+
+/** Asks by GraphQL, page by page where that is wanted; 1 where GitHub says an error, which is printed as it came. */
+async function graphql(fields: readonly (readonly [string, unknown])[], paginate: boolean): Promise<number> {
+  const { query, operationName, ...variables } = Object.fromEntries(fields);
+  if (typeof query !== "string" || query.trim() === "") throw new Sorry("Give the query by -f query='{ ... }'.");
+  let status = 0;
+  for (let page = 1, after: unknown = null; page <= MAX_PAGES; page += 1) {
+    const given = paginate && after !== null ? { ...variables, endCursor: after } : variables;
+    const body = { query, ...(operationName === undefined ? {} : { operationName }), variables: given };
+    const answer = await fetchText("POST", "/graphql", { body });
+    print(answer);
+    const { data, errors } = JSON.parse(answer) as Json;
+    for (const { message } of list(errors)) {
+      process.stderr.write(`gh: ${line(message)}\n`);
+      status = 1;
+    }
+    const info = pageOf(data);
+    if (!paginate || info?.hasNextPage !== true || typeof info.endCursor !== "string") break;
+    after = info.endCursor;
+  }
+  return status;
+}
+
+/**
+ * The open pull requests that matter here: of the branch that is checked out, and the job's own. There is no person whose
+ * others would be listed, and this is said.
+ */
+const status: Command = {
+  options: { repo: common.repo },
+  async run(values, args) {
+    if (args.length > 0) throw new Sorry("A status takes no further words.");
+    const base = await repo(values);
+    const { repository, conversations } = await about();
+    const branch = await new Promise<string>((resolve) =>
+      execFile("git", ["symbolic-ref", "--quiet", "--short", "HEAD"], (_error, out) => resolve(line(out.trim()))),
+    );
+    const open = (await pages(`${base}/pulls?state=open`, 1_000)).map((item) => ({
+      ...{ number: Number(item.number), head: text(inner(item.head).ref) },
+      words: `  #${text(item.number)}  ${line(item.title)} [${line(inner(item.head).ref)}]`,
+    }));
+    const lines = (found: typeof open, none: string) => (found.length > 0 ? found.map(({ words }) => words) : [none]);
+    const current = branch === "" ? [] : open.filter(({ head }) => head === branch);
+    print(
+      [
+        ...[`Relevant pull requests in ${repository}`, "", "Current branch"],
+        ...lines(
+          current,
+          `  There is no pull request associated with ${branch ? `[${branch}]` : "what is checked out"}`,
+        ),
+        ...["", "Of this job"],
+        ...lines(
+          open.filter(({ number }) => conversations.includes(number)),
+          "  It has no open pull request",
+        ),
+      ].join("\n"),
+    );
+    return 0;
+  },
+};
+
 const api: Command = {
   options: {
     method: { type: "string", short: "X" },
@@ -405,25 +486,31 @@ const api: Command = {
     const [owner = "", name = ""] = repository.split("/");
     const given = (args[0] ?? "").replaceAll("{owner}", owner).replaceAll("{repo}", name);
     if (args.length !== 1 || given === "") throw new Sorry("Name one path, such as repos/{owner}/{repo}/issues.");
-    const fields = [values["raw-field"], values.field]
-      .flatMap((some) => (Array.isArray(some) ? some : []))
-      .map((pair) => {
+    const pairs = (some: Values[string]) =>
+      (Array.isArray(some) ? some : []).map((pair) => {
         const at = text(pair).indexOf("=");
         if (at < 1) throw new Sorry("A field is written name=value.");
         return [text(pair).slice(0, at), text(pair).slice(at + 1)] as const;
       });
+    const asked = text(values.method).toUpperCase();
+    if (given === "graphql" || given === "/graphql") {
+      if (asked && asked !== "POST") throw new Sorry("GraphQL is asked by POST.");
+      const read = pairs(values.field).map(([key, value]) => [key, typed(value, owner, name)] as const);
+      return graphql([...pairs(values["raw-field"]), ...read], values.paginate === true);
+    }
+    const fields = [...pairs(values["raw-field"]), ...pairs(values.field)];
     const accept = (Array.isArray(values.header) ? values.header : []).map(text).map((header) => {
       const found = /^accept:\s*(\S+)$/i.exec(header);
       if (!found?.[1]) throw new Sorry(`Of headers only Accept is passed on, not ${line(header)}.`);
       return found[1];
     })[0];
-    const method = text(values.method).toUpperCase() || (fields.length > 0 ? "POST" : "GET");
+    const method = asked || (fields.length > 0 ? "POST" : "GET");
     const path = given.startsWith("/") ? given : `/${given}`;
     if (method !== "GET") {
       print(await fetchText(method, path, { body: Object.fromEntries(fields) }));
       return 0;
     }
-    const query = new URLSearchParams(fields as [string, string][]).toString();
+    const query = new URLSearchParams(fields.map(([key, value]): [string, string] => [key, value])).toString();
     const full = query ? `${path}${path.includes("?") ? "&" : "?"}${query}` : path;
     if (values.paginate === true) print(JSON.stringify(await pages(full, PAGE * MAX_PAGES)));
     else print(await fetchText("GET", full, accept ? { accept } : {}));
@@ -461,6 +548,7 @@ const commands: Record<string, Command> = {
   "pr view": view("pulls"),
   "pr list": listOf("pulls"),
   "pr comment": say,
+  "pr status": status,
   "pr checks": checks,
   "pr diff": {
     options: common,

@@ -1,6 +1,6 @@
 import type { SidecarForge } from "@x1agent/contract";
 import { describe, expect, it } from "vitest";
-import { MAX_COMMENT, parseComment, parseForgeCall, withoutTokens } from "./forge-rules.ts";
+import { graphqlBase, MAX_COMMENT, parseComment, parseForgeCall, withoutTokens } from "./forge-rules.ts";
 
 const forge: SidecarForge = {
   ...{ kind: "github", repository: "origin", api: "https://api.forge.example", fullName: "acme/app" },
@@ -130,7 +130,8 @@ describe("what is read of a forge", () => {
       "/repos/acme/app?a?b",
       "/repos/acme/app/issues?constructor=1",
     ],
-    ...[`/repos/acme/app/contents/${"a/".repeat(1_100)}a`, "/graphql", "/api/graphql", "/GraphQL"],
+    ...[`/repos/acme/app/contents/${"a/".repeat(1_100)}a`, "/graphql?query=x", "/graphql/", "/api/graphql", "/GraphQL"],
+    "/repos/acme/app/issues/7/timeline",
   ])("has no %s", (path) => {
     for (const method of ["GET", "POST"])
       expect(ask(`/github${path}`, method), method).toMatchObject({ code: "path_refused" });
@@ -139,6 +140,13 @@ describe("what is read of a forge", () => {
   it.each(["PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "get", "Post"])("has no method %s", (method) => {
     for (const path of ["/repos/acme/app", "/repos/acme/app/contents/README.md", "/repos/acme/app/issues/7/comments"])
       expect(ask(`/github${path}`, method)).toMatchObject({ code: "path_refused" });
+  });
+
+  it("takes GraphQL at one address, whose other one is the forge's own", () => {
+    expect(ask("/github/graphql", "POST")).toEqual({ purpose: "forge.read", graphql: true });
+    expect(ask("/github/graphql", "GET")).toMatchObject({ code: "path_refused" });
+    expect(graphqlBase("https://api.github.com")).toBe("https://api.github.com");
+    expect(graphqlBase("https://forge.example/api/v3")).toBe("https://forge.example/api");
   });
 
   it("is asked for in forms of a list only", () => {

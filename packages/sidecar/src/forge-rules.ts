@@ -3,11 +3,11 @@ import type { ErrorCode, SidecarForge } from "@x1agent/contract";
 /**
  * What of a forge's REST API is served inside, as a table of paths. Nothing of a request's target is decoded or normalised on
  * its way: a target that is not spelt as the table has it is refused, and what goes up is put together anew from parts that
- * were understood. GraphQL is refused as a whole: one address for everything, decided by a text in a language of its own, and
- * nothing inside needs it.
+ * were understood. GraphQL has one path; what it may ask is decided from its body, in `forge-query.ts`.
  */
 export type ForgeCall =
   | { purpose: "forge.read"; path: string; accept: string }
+  | { purpose: "forge.read"; graphql: true }
   | { purpose: "forge.comment"; path: string; accept: string; number: number };
 type Refused = { code: ErrorCode; detail: string };
 
@@ -15,7 +15,16 @@ const MAX_TARGET = 2_048;
 /** Characters of one comment; GitHub takes 65,536. */
 export const MAX_COMMENT = 60_000;
 
-/** Below `/repos/<owner>/<name>`; `:n` is a number, `:ref` a commit or branch with its slashes escaped, `:path` the rest. */
+/**
+ * Where a GitHub takes GraphQL, by where its REST API begins: `https://api.github.com/graphql`, and beside `/api/v3` of an
+ * Enterprise Server (docs.github.com/graphql/guides/forming-calls-with-graphql). Pure.
+ */
+export const graphqlBase = (api: string): string => api.replace(/\/$/, "").replace(/\/api\/v3$/, "/api");
+
+/**
+ * Below `/repos/<owner>/<name>`; `:n` is a number, `:ref` a commit or branch with its slashes escaped, `:path` the rest.
+ * An issue's timeline is not among them: it quotes whole issues of other repositories that mention it.
+ */
 const reads = [
   "",
   "branches",
@@ -38,7 +47,6 @@ const reads = [
   "issues/:n/comments",
   "issues/:n/events",
   "issues/:n/labels",
-  "issues/:n/timeline",
   "issues/comments/:n",
   "labels",
   "languages",
@@ -121,7 +129,11 @@ export function parseForgeCall(
   const no = (detail: string): Refused => ({ code: "path_refused", detail });
   if (target.length > MAX_TARGET) return no(`At most ${MAX_TARGET} characters.`);
   const [path = "", query, ...more] = target.slice("/github".length).split("?");
-  if (/^\/(?:api\/)?graphql$/i.test(path)) return no("GraphQL is not served here: use the REST paths.");
+  if (/^\/(?:api\/)?graphql$/i.test(path)) {
+    if (path !== "/graphql" || method !== "POST" || query !== undefined)
+      return no("GraphQL is served as POST /graphql, spelt like this and without a query in the address.");
+    return { purpose: "forge.read", graphql: true };
+  }
   if (more.length > 0) return no("The path has characters that are not served.");
   const prefix = `/repos/${forge.fullName}`;
   if (path !== prefix && !path.startsWith(`${prefix}/`))

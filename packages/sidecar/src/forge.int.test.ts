@@ -30,7 +30,7 @@ const call = (
 
 beforeAll(async () => {
   elsewhere = await startUpstream((_body, response) => void response.end("elsewhere"));
-  forge = await startUpstream((_body, response, { url = "", method }) => {
+  forge = await startUpstream((body, response, { url = "", method }) => {
     const json = (value: unknown, status = 200) =>
       response
         .writeHead(status, { "content-type": "application/json; charset=utf-8", "set-cookie": "a=b", etag: "x" })
@@ -40,6 +40,11 @@ beforeAll(async () => {
     if (url.includes("/labels")) return void response.writeHead(401, { "www-authenticate": "Basic" }).end();
     if (url.includes("/tags")) return void json({ text: `your token is ${token}` });
     if (url.includes("/languages")) return void json("x".repeat(9 * 1024 ** 2));
+    if (url.endsWith("/graphql")) {
+      if (body.includes("number: 8")) return void response.end("<html>");
+      const issue = { title: "moved", x1_repository: { nameWithOwner: "acme/other" } };
+      return void json({ data: { repository: { issue, url } }, extensions: { x: 1 } });
+    }
     if (method === "POST") return void json({ id: 1 }, 201);
     json({ name: "app", temp_clone_token: "SECRETCLONE", url });
   });
@@ -124,6 +129,38 @@ describe("the forge's API", () => {
     expect(forge.requests).toHaveLength(20);
   });
 
+  it("takes GraphQL for the job's own repository, as a document of our own, and looks at what is answered", async () => {
+    const asked = (number: number, more = "") =>
+      call("/github/graphql", {
+        method: "POST",
+        body:
+          JSON.stringify({
+            query: `{ repository(owner: "acme", name: "app") { issue(number: ${number}) { title } } }`,
+          }) + more,
+        headers: { "content-type": "text/plain", authorization: "Bearer mine", cookie: "a=b" },
+      });
+    const told = await asked(7);
+    expect(told.status).toBe(200);
+    expect(JSON.parse(told.text)).toMatchObject({
+      data: { repository: { issue: null, url: "/api/graphql" } },
+      errors: [{ type: "FORBIDDEN" }],
+    });
+    expect(told.text).not.toContain("moved");
+    expect(forge.requests[0]).toMatchObject({ method: "POST", path: "/api/graphql" });
+    expect(JSON.parse(forge.requests[0]?.body ?? "")).toEqual({
+      query: expect.stringContaining("x1_repository: repository {"),
+    });
+    expect(forge.requests[0]?.headers).toMatchObject({
+      ...{ authorization: `Bearer ${token}`, "content-type": "application/json", accept: "application/json" },
+    });
+    expect(forge.requests[0]?.headers.cookie).toBeUndefined();
+    expect((await asked(8)).status).toBe(502);
+    expect((await asked(7, " ".repeat(70_000))).text).toContain("body_too_large");
+    await allow([grant({ pattern: "comment" })]);
+    expect((await asked(7)).text).toContain("not_granted");
+    expect(forge.requests).toHaveLength(2);
+  });
+
   it("is closed without a grant, during set-up, and once the grant is revoked", async () => {
     for (const [grants, change] of [
       [[], {}],
@@ -148,6 +185,14 @@ describe("the forge's API", () => {
     ["POST", "/github/gists", '{"files":{"a":{"content":"x"}}}'],
     ["POST", "/github/graphql", '{"query":"mutation{addStar(input:{}){clientMutationId}}"}'],
     ["POST", "/github/graphql", '{"query":"query{viewer{login}}"}'],
+    ["POST", "/github/graphql", '[{"query":"{rateLimit{cost}}"}]'],
+    ["POST", "/github/graphql", '{"query":"{rateLimit{cost}}","extensions":{"persistedQuery":{}}}'],
+    ["POST", "/github/graphql", `{"query":"${"{a".repeat(5_000)}"}`],
+    ["POST", "/github/graphql?query={rateLimit{cost}}", "{}"],
+    ["GET", "/github/graphql?query={rateLimit{cost}}", undefined],
+    ["POST", "/github/api/graphql", '{"query":"{rateLimit{cost}}"}'],
+    ["POST", "/github/GraphQL", '{"query":"{rateLimit{cost}}"}'],
+    ["GET", "/github/repos/acme/app/issues/7/timeline", undefined],
     ["PUT", "/github/repos/../contents/x", "{}"],
     ["PUT", "/github/repos/acme/app/contents/README.md", "{}"],
     ["POST", "/github/repos/acme/other/issues/7/comments", '{"body":"a"}'],

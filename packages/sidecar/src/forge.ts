@@ -8,7 +8,7 @@ import {
   withholdSecrets,
 } from "@x1agent/contract";
 import type { Credentials } from "./credentials.ts";
-import { type ForgeCall, parseComment, parseForgeCall, withoutTokens } from "./forge-rules.ts";
+import { type ForgeCall, graphqlBase, parseComment, parseForgeCall, withoutTokens } from "./forge-rules.ts";
 import { readBody, refuse } from "./http.ts";
 import { answerOf, type Remotes } from "./remotes.ts";
 import type { Traffic } from "./traffic.ts";
@@ -17,6 +17,7 @@ import type { Traffic } from "./traffic.ts";
  * The forge's API for the job's own repository, below `/github`. Invariants:
  *
  * - Of a request there go up: a path that the table has, a query and a comment that were written anew. No header of the client's.
+ * - Of GraphQL there goes up a document of our own making (`forge-query.ts`), which is loaded when the first one asks.
  * - A comment that carries what has the form of a secret is not sent.
  * - An answer is taken whole, bounded, and freed of what is a credential itself, before any of it is handed on.
  * - Calls and comments are counted: a forge's limits are the whole organization's, and its readers are people.
@@ -33,6 +34,8 @@ type ForgeDeps = {
 
 const MAX_ANSWER = 8 * 1024 ** 2;
 const MAX_COMMENT_BYTES = 512 * 1024;
+/** Bytes of a GraphQL request. */
+const MAX_QUERY_BYTES = 64 * 1024;
 const MAX_AT_ONCE = 8;
 const HOUR_MS = 3_600_000;
 /** Of the 5,000 that a forge's connection may have for all jobs together. */
@@ -73,7 +76,7 @@ export class ForgeApi {
     }
     const call = parseForgeCall(forge, method, target, request.headers.accept);
     const host = new URL(forge.api);
-    const blocked = (code: "path_refused" | "not_granted", detail: string) => {
+    const blocked = (code: "path_refused" | "field_refused" | "not_granted", detail: string) => {
       traffic.blocked(host.hostname, Number(host.port) || 443, code, `${method.slice(0, 20)} ${target.slice(0, 200)}`);
       request.resume();
       refuse(response, code, detail);
@@ -82,8 +85,21 @@ export class ForgeApi {
     const grants = may(call.purpose);
     const words = call.purpose === "forge.read" ? "reading" : "comments";
     if (grants.length === 0) return blocked("not_granted", `No grant of type forge covers ${words} here.`);
-    let comment: string | null = null;
-    if (call.purpose === "forge.comment") {
+    let body: Buffer | null = null;
+    if ("graphql" in call) {
+      const bytes = await readBody(request, MAX_QUERY_BYTES);
+      if (bytes === null)
+        return refuse(response, "body_too_large", `A GraphQL request has at most ${MAX_QUERY_BYTES} bytes.`, {
+          connection: "close",
+        });
+      const { forgeQuery } = await import("./forge-query.ts");
+      const asked = forgeQuery(forge, bytes);
+      if ("code" in asked)
+        return asked.code === "field_refused"
+          ? blocked(asked.code, asked.detail)
+          : refuse(response, asked.code, asked.detail);
+      body = Buffer.from(JSON.stringify(asked));
+    } else if (call.purpose === "forge.comment") {
       const bytes = await readBody(request, MAX_COMMENT_BYTES);
       const parsed = bytes === null ? null : parseComment(bytes);
       if (parsed === null) return refuse(response, "body_too_large", undefined, { connection: "close" });
@@ -92,7 +108,7 @@ export class ForgeApi {
       // Nothing of it goes: an agent that was led to say it is not helped to say the rest.
       if (withheld.length > 0)
         return blocked("not_granted", `The comment carries ${withheld.join(", ")}: it is not sent.`);
-      comment = parsed.text;
+      body = Buffer.from(JSON.stringify({ body: parsed.text }));
     } else request.resume();
     const full = this.#full(call);
     if (full !== null) return refuse(response, "rate_limited", full);
@@ -103,7 +119,7 @@ export class ForgeApi {
     }
     this.#atOnce += 1;
     try {
-      await this.#call(call, comment, response);
+      await this.#call(call, body, response);
     } finally {
       this.#atOnce -= 1;
     }
@@ -120,18 +136,22 @@ export class ForgeApi {
     return null;
   }
 
-  async #call(call: ForgeCall, comment: string | null, response: ServerResponse): Promise<void> {
+  async #call(call: ForgeCall, body: Buffer | null, response: ServerResponse): Promise<void> {
     const { boot, remotes, credentials, traffic, note } = this.#deps;
     const repository = boot.git.find(({ name }) => name === boot.forge?.repository);
     if (!boot.forge || !repository) throw new Error("unreachable");
-    const body = comment === null ? null : Buffer.from(JSON.stringify({ body: comment }));
+    const { forge } = boot;
+    const at =
+      "graphql" in call
+        ? { base: graphqlBase(forge.api), path: "graphql", accept: "application/json" }
+        : { base: forge.api, path: call.path.slice(1), accept: call.accept };
     const authorization = await credentials.get(repository, call.purpose);
     // Without one it would be anybody's request, and answered by limits that are this machine's.
     if (authorization === null) return refuse(response, "not_granted", "The forge is not connected.");
-    const upstream = await remotes.request(repository, call.purpose, boot.forge.api, {
-      ...{ path: call.path.slice(1), method: body === null ? "GET" : "POST", authorization },
+    const upstream = await remotes.request(repository, call.purpose, at.base, {
+      ...{ path: at.path, method: body === null ? "GET" : "POST", authorization },
       headers: {
-        ...{ accept: call.accept, "x-github-api-version": "2022-11-28", "user-agent": "x1agent" },
+        ...{ accept: at.accept, "x-github-api-version": "2022-11-28", "user-agent": "x1agent" },
         ...(body === null ? {} : { "content-type": "application/json", "content-length": `${body.length}` }),
       },
     });
@@ -148,7 +168,15 @@ export class ForgeApi {
       pieces.push(piece);
     }
     traffic.count(size + (body?.length ?? 0));
-    const answer = cleaned(Buffer.concat(pieces), String(incoming.headers["content-type"] ?? ""), authorization);
+    const type = String(incoming.headers["content-type"] ?? "");
+    let own = (value: unknown): unknown => value;
+    if ("graphql" in call) {
+      const { ownAnswer } = await import("./forge-query.ts");
+      // What cannot be looked at cannot be handed on.
+      if (!JSON_TYPE.test(type)) throw new Fault("upstream_failed", "The forge's answer to GraphQL is no JSON.");
+      own = (value) => ownAnswer(forge, value);
+    }
+    const answer = cleaned(Buffer.concat(pieces), type, authorization, own);
     const status = incoming.statusCode ?? 502;
     const headers = Object.fromEntries(
       told.flatMap((name) => (incoming.headers[name] === undefined ? [] : [[name, String(incoming.headers[name])]])),
@@ -159,12 +187,14 @@ export class ForgeApi {
   }
 }
 
+const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\b/;
+
 /** An answer as it may be handed on; a Fault where it repeats the credential or is not what it says. */
-function cleaned(bytes: Buffer, type: string, authorization: string): Buffer {
+function cleaned(bytes: Buffer, type: string, authorization: string, own: (value: unknown) => unknown): Buffer {
   let clean = bytes;
-  if (/^application\/(?:[\w.+-]+\+)?json\b/.test(type) && bytes.length > 0)
+  if (JSON_TYPE.test(type) && bytes.length > 0)
     try {
-      clean = Buffer.from(JSON.stringify(withoutTokens(JSON.parse(bytes.toString("utf8")))));
+      clean = Buffer.from(JSON.stringify(withoutTokens(own(JSON.parse(bytes.toString("utf8"))))));
     } catch {
       throw new Fault("upstream_failed", "The forge's answer is not the JSON that it says it is.");
     }

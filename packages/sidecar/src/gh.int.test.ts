@@ -80,6 +80,14 @@ beforeAll(async () => {
     const path = url.replace("/repos/acme/app", "").split("?")[0] ?? "";
     const json = (value: unknown, status = 200) =>
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+    if (path === "/graphql") {
+      const { query } = JSON.parse(body) as { query: string };
+      if (query.includes("rateLimit")) return void json({ data: null, errors: [{ message: "Something went wrong" }] });
+      const second = query.includes('after: "page2"');
+      const pageInfo = { hasNextPage: !second, endCursor: second ? null : "page2" };
+      const nodes = [{ title: `of page ${second ? 2 : 1}`, x1_repository: { nameWithOwner: "acme/app" } }];
+      return void json({ data: { repository: { issues: { nodes, pageInfo } } } });
+    }
     if (method === "POST")
       return void json({ html_url: `https://forge.example/c/${JSON.parse(body).body.length}` }, 201);
     if (headers.accept?.includes("diff"))
@@ -185,7 +193,7 @@ it("calls the API by path, and nothing of it that is not served", async () => {
   const [read, paged, graphql, gist, other, header, missing] = await Promise.all([
     gh(["api", "repos/{owner}/{repo}"]),
     gh(["api", "/repos/acme/app/issues", "--paginate", "-X", "GET", "-f", "state=open"]),
-    gh(["api", "graphql", "-f", "query=mutation{x}"]),
+    gh(["api", "graphql", "-f", "query=mutation{addStar(input:{}){clientMutationId}}"]),
     gh(["api", "gists", "-f", "public=true"]),
     gh(["api", "repos/acme/app/../other"]),
     gh(["api", "repos/acme/app", "-H", "X-HTTP-Method-Override: DELETE"]),
@@ -194,10 +202,36 @@ it("calls the API by path, and nothing of it that is not served", async () => {
   expect(JSON.parse(read.out)).toMatchObject({ full_name: "acme/app" });
   expect(read.out).not.toContain("SECRET");
   expect(JSON.parse(paged.out)).toHaveLength(2);
-  for (const refused of [graphql, gist, other])
+  expect(graphql).toMatchObject({ code: 1, out: "", err: expect.stringContaining("field_refused") });
+  for (const refused of [gist, other])
     expect(refused).toMatchObject({ code: 1, out: "", err: expect.stringContaining("path_refused") });
   expect(header.err).toContain("Of headers only Accept");
   expect(missing).toMatchObject({ code: 1, err: "gh: Not Found (HTTP 404)\n" });
+});
+
+it("asks by GraphQL, with typed variables, page by page, and says GitHub's errors", async () => {
+  const query = `query($owner: String!, $name: String!, $size: Int!, $endCursor: String) {
+    repository(owner: $owner, name: $name) { issues(first: $size, after: $endCursor) { nodes { title } pageInfo { hasNextPage endCursor } } }
+  }`;
+  const names = ["-F", "owner={owner}", "-F", "name={repo}"];
+  const [paged, failed, raw, none, status] = await Promise.all([
+    gh(["api", "graphql", "--paginate", "-f", `query=${query}`, ...names, "-F", "size=2"]),
+    gh(["api", "graphql", "-F", "query=@-"], { stdin: "{ rateLimit { cost } }" }),
+    gh(["api", "graphql", "-f", `query=${query}`, ...names, "-f", "size=2"]),
+    gh(["api", "graphql"]),
+    gh(["pr", "status"]),
+  ]);
+  expect(paged).toMatchObject({ code: 0, err: "" });
+  expect(
+    paged.out
+      .trim()
+      .split("\n")
+      .map((one) => JSON.parse(one).data.repository.issues.nodes[0].title),
+  ).toEqual(["of page 1", "of page 2"]);
+  expect(failed).toMatchObject({ code: 1, err: "gh: Something went wrong\n", out: expect.stringContaining("errors") });
+  expect(raw).toMatchObject({ code: 1, out: "", err: expect.stringContaining("takes Int") });
+  expect(none.err).toContain("-f query=");
+  expect(status).toMatchObject({ code: 0, out: expect.stringContaining("Of this job\n  #12  Fix it [x1/fix]") });
 });
 
 it("has no token to show, leaves publishing to the platform, and makes nothing up", async () => {

@@ -144,6 +144,51 @@ it("gh reads the repository, its issues and pull requests, and comments where th
   expect((await gh("api", "repos/acme/secret")).text).toContain("path_refused");
 });
 
+it("GraphQL is answered by GitHub's own schema, for the job's repository only", async () => {
+  const query = `query($owner: String!, $name: String!) { repository(owner: $owner, name: $name) {
+    nameWithOwner
+    issues(first: 5, states: OPEN, orderBy: {field: CREATED_AT, direction: ASC}) { totalCount nodes { ...I } }
+    pullRequest(number: 3) {
+      title state author { login } labels(first: 5) { nodes { name } } files(first: 10) { nodes { path additions changeType } }
+      reviews(first: 5) { nodes { state body } }
+      commits(last: 1) { nodes { commit { oid messageHeadline statusCheckRollup { state } } } }
+    }
+    issueOrPullRequest(number: 1) { ... on Issue { number } ... on PullRequest { isDraft } }
+    refs(first: 10, refPrefix: "refs/heads/") { nodes { name target { ... on Commit { history(first: 3) { totalCount } } } } }
+    object(expression: "main:README.md") { ... on Blob { text } }
+  } rateLimit { remaining } } fragment I on Issue { number title comments(first: 5) { nodes { body author { login } } } }`;
+  const ask = (text: string, ...more: string[]) => gh("api", "graphql", "-f", `query=${text}`, ...more);
+  const told = await ask(query, "-f", "owner=acme", "-f", "name=tool");
+  expect(told.code, told.text).toBe(0);
+  const { data } = JSON.parse(told.text) as { data: { repository: Record<string, never>; rateLimit: object } };
+  expect(data.rateLimit).toEqual({ remaining: expect.any(Number) });
+  expect(data.repository).toMatchObject({
+    nameWithOwner: "acme/tool",
+    issues: { totalCount: 2, nodes: [{ title: "It breaks", comments: { nodes: [{ body: "Looking." }] } }, {}] },
+    pullRequest: { title: "Fix it", state: "OPEN", files: { nodes: [{ path: "file", changeType: "ADDED" }] } },
+    issueOrPullRequest: { number: 1 },
+    object: { text: "# tool\n" },
+  });
+  expect(told.text).not.toContain("x1_repository");
+  for (const [refused, why] of [
+    ['{ repository(owner: "acme", name: "secret") { name } }', /own repository/],
+    [
+      '{ a: repository(owner: "acme", name: "tool") { owner { ... on Organization { repositories(first: 1) { totalCount } } } } }',
+      /owner/,
+    ],
+    ["{ viewer { login } }", /viewer/],
+    ['mutation { addComment(input: {subjectId: "x", body: "y"}) { clientMutationId } }', /mutation/],
+    ["{ __schema { types { name } } }", /__schema/],
+  ] as const) {
+    const said = await ask(refused);
+    expect(said).toMatchObject({ code: 1, text: expect.stringMatching(why) });
+    expect(said.text).toContain("field_refused");
+  }
+  const last = github.requests("graphql").map(({ body }) => JSON.stringify(body));
+  expect(last).toHaveLength(1);
+  expect(last[0]).not.toContain("$owner");
+});
+
 it("nothing of it showed a token inside, and GitHub was asked for nothing that its description does not have", () => {
   for (const { value } of Object.values(tokens))
     for (const text of said) {

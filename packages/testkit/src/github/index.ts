@@ -1,5 +1,6 @@
 export { loopbackCertificate } from "./certificate.ts";
 export type { Fault } from "./faults.ts";
+export { githubSchema } from "./graphql-schema.ts";
 export type {
   Account,
   App,

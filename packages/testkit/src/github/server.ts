@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { lacks, permissionsOfToken, permits, principalOf, tokenCovers } from "./access.ts";
 import type { Description, Operation, Shape } from "./description.ts";
 import type { FaultScript } from "./faults.ts";
+import type { Answered } from "./graphql.ts";
 import type { Limits } from "./limits.ts";
 import { type Account, notFound, type Principal, Refused, type Repository, type Role, type Token } from "./model.ts";
 import { Presenter } from "./present.ts";
@@ -114,7 +115,7 @@ export class StandInServer {
   readonly limits: Limits;
   readonly faults: FaultScript;
   readonly pages: Page[] = [];
-  graphql: ((call: Omit<Call, "operation" | "values" | "repository">) => Promise<Answer>) | undefined;
+  graphql: ((call: Omit<Call, "operation" | "values" | "repository">) => Promise<Answered>) | undefined;
   git:
     | ((
         request: IncomingMessage,
@@ -312,7 +313,10 @@ export class StandInServer {
       };
       if (graphql) {
         seen.operation = "graphql";
-        return { answer: await this.world.exclusive(() => this.graphql!(call)), headers };
+        const { answer, problem, broken } = await this.world.exclusive(() => this.graphql!(call));
+        seen.problem = broken ?? problem;
+        if (broken) this.violations.push(broken);
+        return { answer, headers };
       }
       let rewritten = path;
       const byId = /^\/repositories\/(\d+)(\/.*)?$/.exec(path);
