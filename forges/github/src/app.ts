@@ -1,3 +1,4 @@
+import type { WebhookEventName } from "@octokit/webhooks-types";
 import { accept, type Outcome, refuse } from "@x1agent/contract";
 import { z } from "zod";
 import { createClient, type GithubOptions, refusalOf } from "./client.ts";
@@ -6,9 +7,9 @@ import { boundedFetch } from "./http.ts";
 import { AppConversion, Installation } from "./schemas.ts";
 
 /** Events that an app with a webhook gets. */
-const events = [
-  ...["issues", "issue_comment", "pull_request", "pull_request_review", "pull_request_review_comment"],
-  ...["check_run", "check_suite", "status", "push", "repository"],
+const events: WebhookEventName[] = [
+  ...(["issues", "issue_comment", "pull_request", "pull_request_review", "pull_request_review_comment"] as const),
+  ...(["check_run", "check_suite", "status", "push", "repository"] as const),
 ];
 
 /**

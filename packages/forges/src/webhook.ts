@@ -8,7 +8,7 @@ export type HeaderReader = (name: string) => string | undefined;
  */
 export type WebhookKind = {
   /** Whether the signature over the raw bytes was made with the secret; takes the same time whatever is wrong. */
-  signed(header: HeaderReader, body: Uint8Array, secret: string): boolean;
+  signed(header: HeaderReader, body: Uint8Array, secret: string): Promise<boolean>;
   /** Where the delivery says to look; null when it is none that can be read. */
   read(header: HeaderReader, body: unknown): ForgeDelivery | null;
 };

@@ -10,7 +10,7 @@ const secret = "s".repeat(40);
 const sign = (body: string, key = secret) => createHmac("sha256", key).update(body).digest("hex");
 let looked: string[];
 const kind: WebhookKind = {
-  signed(header, body, key) {
+  async signed(header, body, key) {
     const given = Buffer.from(header("x-signature") ?? "", "hex");
     const wanted = createHmac("sha256", key).update(body).digest();
     return given.length === wanted.length && timingSafeEqual(given, wanted);

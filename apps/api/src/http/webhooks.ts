@@ -54,7 +54,7 @@ export function addWebhooks(app: Hono<Env>, deps: WebhookDeps): void {
       if (!raw.ok) return failed(raw.code, raw.detail);
       const kind = Object.hasOwn(deps.kinds, forge) ? deps.kinds[forge] : Object.values(deps.kinds)[0];
       const found = await deps.find(forge, appId);
-      const signed = kind?.signed((name) => c.req.header(name), raw.value, found?.secret ?? nobody) ?? false;
+      const signed = await kind?.signed((name) => c.req.header(name), raw.value, found?.secret ?? nobody);
       if (!signed || !found || !kind) return failed("unauthenticated", "The signature is not that of a known app.");
       if (!/^application\/json\s*(;|$)/i.test(c.req.header("content-type") ?? ""))
         return failed("invalid_request", "Deliveries are taken as application/json only.");
