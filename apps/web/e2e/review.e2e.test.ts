@@ -35,7 +35,7 @@ describe.skipIf(lacksBrowser)(`reviewing a change${lacksBrowser ? ` (${lacksBrow
     await other.getByRole("button", { name: "Approve and publish" }).waitFor();
     const lines = await changes(page);
     await lines.getByText("export const add = (a, b) => a + b;").waitFor();
-    expect(await lines.locator(".word").allTextContents()).toEqual(["-", "+"]);
+    expect(await lines.locator(".diff-code-edit").allTextContents()).toEqual(["-", "+"]);
     await page.keyboard.press("n");
     await page.keyboard.press("c");
     await page
@@ -159,7 +159,7 @@ describe.skipIf(lacksBrowser)(`reviewing a change${lacksBrowser ? ` (${lacksBrow
       .waitFor();
     await expect.poll(() => lines.evaluate((box) => box.scrollHeight), slow).toBeGreaterThan(FILES * 1_400 * 15);
     expect(await longestJump(lines, `${FILES * 1_400} lines`)).toBeLessThan(5_000);
-    expect(await lines.locator(".row").count()).toBeLessThan(150);
+    expect(await lines.locator(".diff-line").count()).toBeLessThan(500);
     // A file of very many lines waits folded, and says what is left out once it is open.
     await page.getByRole("button", { name: "huge.txt" }).first().click();
     await lines.locator(".file-head", { hasText: "huge.txt" }).getByRole("button").click();

@@ -1,5 +1,6 @@
 import { fix } from "@x1agent/api/test";
 import { routes } from "@x1agent/contract";
+import type { Locator } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { accessibilityFindings, lacksBrowser, sizes, TestSite } from "../test/browser.ts";
 
@@ -55,7 +56,7 @@ describe.skipIf(lacksBrowser)(`steering and long lists${lacksBrowser ? ` (${lack
     await page.getByRole("tab", { name: "Changes" }).click();
     const risks = page.getByRole("region", { name: "What to look at first" });
     await risks.getByRole("button", { name: "long.mjs:301" }).click();
-    const line = page.getByRole("region", { name: "Lines of the change" }).locator(".code.chosen");
+    const line = page.getByRole("region", { name: "Lines of the change" }).locator(".diff-code-selected");
     await line.getByText("AKIAIOSFODNN7EXAMPLQ").waitFor();
     await expect.poll(() => line.evaluate((row) => row.getBoundingClientRect().top < window.innerHeight)).toBe(true);
     const before = (await site.service.job(id)).approvalDigest ?? "";
@@ -92,21 +93,27 @@ describe.skipIf(lacksBrowser)(`steering and long lists${lacksBrowser ? ` (${lack
     const lines = page.getByRole("region", { name: "Lines of the change" });
     await lines.getByText("two hundred").waitFor();
     expect(await lines.getByText("line 150", { exact: true }).count()).toBe(0);
-    await lines
-      .getByRole("button", { name: /unchanged lines/ })
-      .first()
-      .click();
-    await lines.getByText("line 50", { exact: true }).first().waitFor();
-    expect(await lines.getByRole("button", { name: /unchanged lines/ }).count()).toBe(0);
+    const gap = (hidden: number) => lines.getByRole("button", { name: `⋯ ${hidden} unchanged lines` });
+    await gap(93).click();
+    await lines.getByText("line 110", { exact: true }).waitFor();
     expect(await accessibilityFindings(page)).toEqual([]);
-    await expect
-      .poll(async () => {
-        await lines.evaluate((box) => {
-          box.scrollTop = box.scrollHeight;
-        });
-        return lines.getByText("line 300", { exact: true }).count();
-      })
-      .toBeGreaterThan(0);
+    const end = (shown: Locator) =>
+      expect
+        .poll(async () => {
+          await lines.evaluate((box) => {
+            box.scrollTop = box.scrollHeight;
+          });
+          return shown.count();
+        }, slow)
+        .toBeGreaterThan(0);
+    // Only who has read the file knows what comes after its last change.
+    await end(gap(97));
+    await gap(97).click();
+    await end(lines.getByText("line 300", { exact: true }));
+    await lines.evaluate((box) => {
+      box.scrollTop = 0;
+    });
+    await gap(96).waitFor();
     const evidenceId = (await site.service.client.listEvidence({ params: { jobId: id } })).items[0]?.id ?? "";
     const ask = (path: string) =>
       site.service.client.getDiffSource({ params: { jobId: id }, query: { evidenceId, path } });

@@ -2,6 +2,7 @@ import { defaultRangeExtractor, useVirtualizer } from "@tanstack/react-virtual";
 import type { DiffFile } from "@x1agent/contract";
 import { Columns2, Download, PanelLeft, Rows2 } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { type ChangeData, getChangeKey } from "react-diff-view";
 import { Empty, Failure } from "../../../components/states.tsx";
 import { client } from "../../../lib/client.ts";
 import { saveFile } from "../../../lib/save.ts";
@@ -10,24 +11,33 @@ import { setComments, useComments } from "../comments.ts";
 import { useRemembered } from "../remembered.ts";
 import type { Evidence } from "../review.ts";
 import { FileTree } from "./file-tree.tsx";
+import type { Acts, Said } from "./lines.tsx";
 import { Risks } from "./risks.tsx";
 import { RowView } from "./row-view.tsx";
-import { type Mode, type Place, placesOf, type Row, rowsOf } from "./rows.ts";
+import { type LinesRow, type Mode, type Place, placeOf, type Row, rowsOf } from "./rows.ts";
 import { usePatches } from "./use-patches.ts";
+import "react-diff-view/style/index.css";
 import "./changes.css";
 
 /** Larger files open folded: a reviewer chooses them. */
 const MANY_LINES = 1_500;
 /** Files that begin open; the rest of a very wide change begins folded. */
 const MANY_FILES = 300;
+/** What a line and a head take before they are measured, in pixels. */
+const [LINE, HEAD] = [20, 36];
+/** Pictures in which a line that was gone to is still brought into view: rows are measured as they are drawn. */
+const FOLLOWED = 20;
+const none: readonly Said[] = [];
+/** A line of the change, by its file and the viewer's key. */
+type Spot = { file: number; key: string };
 
 /**
- * The change of one piece of evidence: what a person should look at first, then the files. Every line of every file is a
- * row of one virtual list, so that a change of 100,000 lines scrolls like a short one.
+ * The change of one piece of evidence: what a person should look at first, then the files. The lines of all files are
+ * rows of one virtual list, some dozens each, so that a change of 100,000 lines scrolls like a short one.
  */
 export function Changes({ evidence, canComment }: { evidence: Evidence; canComment: boolean }) {
   const { files } = evidence.record;
-  const { patches, error, retry, more, unfold } = usePatches(evidence);
+  const { patches, unfolded, error, retry, more, unfold } = usePatches(evidence);
   const [chosenMode, setMode] = useRemembered("diff", "unified");
   const [tree, setTree] = useRemembered("tree", window.innerWidth < 1280 ? "no" : "yes");
   const mode: Mode = chosenMode === "split" ? "split" : "unified";
@@ -36,7 +46,7 @@ export function Changes({ evidence, canComment }: { evidence: Evidence; canComme
   const [open, setOpen] = useState<ReadonlyMap<number, boolean>>(new Map());
   const comments = useComments(evidence.id);
   const [draft, setDraft] = useState<Place | null>(null);
-  const [cursor, setCursor] = useState<string | null>(null);
+  const [cursor, setCursor] = useState<Spot | null>(null);
   const folded = useCallback(
     (file: number) => {
       const facts = files[file];
@@ -53,21 +63,27 @@ export function Changes({ evidence, canComment }: { evidence: Evidence; canComme
     [files, patches, open, viewed],
   );
   const rows = useMemo(
-    () => rowsOf({ files, patches, mode, folded, comments, draft }),
-    [files, patches, mode, folded, comments, draft],
+    () => rowsOf({ files, patches, unfolded, mode, folded }),
+    [files, patches, unfolded, mode, folded],
   );
   const heads = useMemo(() => rows.flatMap(({ kind }, index) => (kind === "file" ? [index] : [])), [rows]);
+  const said = useMemo(() => {
+    const by = new Map<string, Said[]>();
+    for (const [index, comment] of comments.entries())
+      by.set(comment.path, [...(by.get(comment.path) ?? []), { comment, index }]);
+    return by;
+  }, [comments]);
   const box = useRef<HTMLDivElement>(null);
   const head = useRef(0);
   const list = useVirtualizer({
     count: rows.length,
     getScrollElement: () => box.current,
     estimateSize: (index) => {
-      const kind = rows[index]?.kind;
-      return kind === "file" ? 36 : kind === "draft" ? 150 : kind === "comment" ? 72 : kind === "note" ? 36 : 20;
+      const row = rows[index];
+      return row?.kind === "lines" ? row.height * LINE : row?.kind === "gap" ? 22 : HEAD;
     },
     getItemKey: (index) => rows[index]?.key ?? index,
-    overscan: 20,
+    overscan: 2,
     // The head of the file that is being read stays at the top: it is always among what is drawn.
     rangeExtractor: (range) => {
       head.current = heads.findLast((at) => at <= range.startIndex) ?? 0;
@@ -88,49 +104,90 @@ export function Changes({ evidence, canComment }: { evidence: Evidence; canComme
     opened.delete(file);
     setOpen(opened);
   };
-  /** The row that keys act on: the chosen one, or the first that is seen. */
-  const here = () => {
-    const chosen = rows.findIndex(({ key }) => key === cursor);
-    if (chosen >= 0) return chosen;
-    const top = (box.current?.scrollTop ?? 0) + 36;
-    return list.getVirtualItems().find(({ end }) => end > top)?.index ?? 0;
+  const follow = useRef(0);
+  /** Goes to a line, which need not be drawn yet, and stays with it while what is above is measured. */
+  const show = ({ file, key }: Spot) => {
+    const index = latest.current.findIndex((row) => row.file === file && hasKey(row, key));
+    const row = latest.current[index];
+    if (row?.kind !== "lines") return;
+    const inside = row.hunk.changes.findIndex((change) => getChangeKey(change) === key) / row.hunk.changes.length;
+    const middle = (box.current?.clientHeight ?? 0) / 2;
+    list.scrollToOffset((list.measurementsCache[index]?.start ?? 0) + inside * row.height * LINE - middle);
+    cancelAnimationFrame(follow.current);
+    const stay = (left: number) => {
+      const line = box.current?.querySelector(`[data-index="${index}"] [data-change-key="${key}"]`);
+      if (line && box.current) {
+        const [seen, frame] = [line.getBoundingClientRect(), box.current.getBoundingClientRect()];
+        if (seen.top < frame.top + HEAD || seen.bottom > frame.bottom)
+          box.current.scrollTop += seen.top - frame.top - middle;
+      }
+      if (left > 0) follow.current = requestAnimationFrame(() => stay(left - 1));
+    };
+    stay(FOLLOWED);
+  };
+  useEffect(() => () => cancelAnimationFrame(follow.current), []);
+  const choose = (spot: Spot) => {
+    setCursor(spot);
+    show(spot);
+  };
+  /** The first file or line that is seen below the head. */
+  const seen = (what: string): Spot | null => {
+    const top = (box.current?.getBoundingClientRect().top ?? 0) + HEAD;
+    for (const row of box.current?.querySelectorAll<HTMLElement>(".row:not(.stuck)") ?? [])
+      for (const line of row.querySelectorAll<HTMLElement>(what))
+        if (line.getBoundingClientRect().bottom > top)
+          return { file: rows[Number(row.dataset.index)]?.file ?? 0, key: line.dataset.changeKey ?? "" };
+    return null;
   };
   const step = (by: 1 | -1) => () => {
-    const chosen = rows.findIndex(({ key }) => key === cursor);
-    let at = chosen >= 0 ? chosen : by > 0 ? -1 : rows.length;
-    do at += by;
-    while (rows[at] && !isStart(rows[at]));
-    const row = rows[at];
-    if (!row) return;
-    setCursor(row.key);
-    list.scrollToIndex(at, { align: "center" });
+    const here = cursor ? orderOf(rows, cursor) : by > 0 ? -1 : Number.POSITIVE_INFINITY;
+    const stops = stopsOf(rows);
+    const stop = by > 0 ? stops.find(({ order }) => order > here) : stops.findLast(({ order }) => order < here);
+    if (stop) choose(stop);
   };
-  const say = (place: Place) => {
+  const say = (file: number, change: ChangeData) => {
     if (!canComment) return;
-    setDraft(place);
+    setCursor({ file, key: getChangeKey(change) });
+    setDraft(placeOf(files[file]?.path ?? "", change));
   };
   useShortcuts({
     n: step(1),
     p: step(-1),
-    v: () => view(rows[here()]?.file ?? 0),
+    v: () => view((cursor ?? seen(".row > *"))?.file ?? rows[head.current]?.file ?? 0),
     c: () => {
-      const at = here();
-      for (let i = at; i < rows.length; i++) {
-        const row = rows[i];
-        const place = row && placesOf(files[row.file]?.path ?? "", row)[0];
-        if (place) return say(place);
-      }
+      const spot = cursor ?? seen("[data-change-key]");
+      const change = spot && changeAt(rows, spot);
+      if (spot && change) say(spot.file, change);
     },
   });
   useEffect(() => {
     if (!draft) return;
-    const at = rows.findIndex(({ kind }) => kind === "draft");
-    if (at >= 0) list.scrollToIndex(at, { align: "auto" });
-  }, [draft, rows, list]);
+    // The field is drawn with the next picture; it has the focus, and the list keeps what it has measured.
+    const frame = requestAnimationFrame(() =>
+      box.current?.querySelector(".draft")?.scrollIntoView({ block: "nearest" }),
+    );
+    return () => cancelAnimationFrame(frame);
+  }, [draft]);
   const save = (text: string) => {
     if (draft && text.trim()) setComments(evidence.id, [...comments, { ...draft, text: text.trim().slice(0, 4_000) }]);
     setDraft(null);
   };
+  const remove = (at: number) =>
+    setComments(
+      evidence.id,
+      comments.filter((_, i) => i !== at),
+    );
+  const current = useRef<Acts>({ say, save, remove });
+  current.current = { say, save, remove };
+  // One object for good: what is drawn stays drawn while the list scrolls.
+  const acts = useMemo<Acts>(
+    () => ({
+      say: (file, change) => current.current.say(file, change),
+      save: (text) => current.current.save(text),
+      remove: (index) => current.current.remove(index),
+    }),
+    [],
+  );
   const downloadWhole = async () =>
     saveFile(
       `${evidence.jobId}.diff`,
@@ -145,12 +202,15 @@ export function Changes({ evidence, canComment }: { evidence: Evidence; canComme
     setOpen(new Map(open).set(file, true));
     // The file's rows are there with the next picture.
     setTimeout(() => {
-      const at = line === null ? -1 : latest.current.findIndex((row) => row.file === file && atLine(row, line));
-      const to = at >= 0 ? at : latest.current.findIndex((row) => row.file === file);
-      const row = latest.current[to];
-      if (!row) return;
-      setCursor(row.key);
-      list.scrollToIndex(to, { align: at >= 0 ? "center" : "start" });
+      const spot = line === null ? null : spotOf(latest.current, file, line);
+      if (spot) choose(spot);
+      else {
+        setCursor(null);
+        list.scrollToIndex(
+          latest.current.findIndex((row) => row.file === file),
+          { align: "start" },
+        );
+      }
     }, 50);
   };
   return (
@@ -219,26 +279,19 @@ export function Changes({ evidence, canComment }: { evidence: Evidence; canComme
                     row={row}
                     facts={files[row.file] as DiffFile}
                     patch={patches[row.file]}
-                    chosen={row.key === cursor}
+                    mode={mode}
+                    selected={cursor?.file === row.file ? cursor.key : null}
+                    comments={said.get(files[row.file]?.path ?? "") ?? none}
+                    draft={draft?.path === files[row.file]?.path ? draft : null}
+                    acts={acts}
                     folded={row.kind === "file" && folded(row.file)}
                     viewed={viewed.has(files[row.file]?.path ?? "")}
                     canComment={canComment}
                     fold={() => fold(row.file)}
                     view={() => view(row.file)}
-                    say={(place) => {
-                      setCursor(row.key);
-                      say(place);
-                    }}
-                    save={save}
-                    remove={(at) =>
-                      setComments(
-                        evidence.id,
-                        comments.filter((_, i) => i !== at),
-                      )
-                    }
                     whole={() => void downloadWhole()}
                     more={() => more(row.file)}
-                    unfold={() => unfold(row.file)}
+                    unfold={() => row.kind === "gap" && unfold(row.file, row.range)}
                   />
                 </div>
               );
@@ -250,7 +303,33 @@ export function Changes({ evidence, canComment }: { evidence: Evidence; canComme
   );
 }
 
-const isStart = (row: Row | undefined): boolean => (row?.kind === "line" || row?.kind === "pair") && row.starts;
-const atLine = (row: Row, line: number): boolean =>
-  (row.kind === "line" && (row.line.new ?? row.line.old) === line) ||
-  (row.kind === "pair" && (row.new?.new ?? row.old?.old) === line);
+const hasKey = (row: Row, key: string): row is LinesRow =>
+  row.kind === "lines" && row.hunk.changes.some((change) => getChangeKey(change) === key);
+
+function changeAt(rows: readonly Row[], { file, key }: Spot): ChangeData | undefined {
+  const row = rows.find((one) => one.file === file && hasKey(one, key));
+  return row?.kind === "lines" ? row.hunk.changes.find((change) => getChangeKey(change) === key) : undefined;
+}
+
+/** The line of a file with a number of the new one, or of the old one when it is gone. */
+function spotOf(rows: readonly Row[], file: number, line: number): Spot | null {
+  for (const row of rows)
+    if (row.file === file && row.kind === "lines")
+      for (const change of row.hunk.changes)
+        if (placeOf("", change).line === line) return { file, key: getChangeKey(change) };
+  return null;
+}
+
+const orderIn = (index: number, { hunk }: LinesRow, key: string): number =>
+  index + hunk.changes.findIndex((change) => getChangeKey(change) === key) / hunk.changes.length;
+/** Where a line stands among all that are there, as a number that grows downwards; -1 when it is folded away. */
+function orderOf(rows: readonly Row[], { file, key }: Spot): number {
+  const index = rows.findIndex((row) => row.file === file && hasKey(row, key));
+  const row = rows[index];
+  return row?.kind === "lines" ? orderIn(index, row, key) : -1;
+}
+/** Lines at which a run of changed ones begins, from above. */
+const stopsOf = (rows: readonly Row[]): (Spot & { order: number })[] =>
+  rows.flatMap((row, index) =>
+    row.kind === "lines" ? row.starts.map((key) => ({ file: row.file, key, order: orderIn(index, row, key) })) : [],
+  );

@@ -1,6 +1,6 @@
 import { common, createLowlight } from "lowlight";
-import { visible } from "../../../lib/format.ts";
-import type { Patch, PatchLine, Token } from "./rows.ts";
+import { type ChangeData, type HunkData, type HunkTokens, markEdits, type TokenNode, tokenize } from "react-diff-view";
+import { inOrder, paired } from "./rows.ts";
 
 const lowlight = createLowlight(common);
 const languages: Record<string, string> = {
@@ -13,49 +13,95 @@ const languages: Record<string, string> = {
   ...{ graphql: "graphql", diff: "diff", patch: "diff", makefile: "makefile", mk: "makefile" },
 };
 /** Lines that are coloured together, so that comments and texts over several lines look right. */
-const CHUNK = 200;
-/** Longer chunks stay plain: colouring them would be felt. */
-const MAX_CHUNK_CHARS = 40_000;
+const STRETCH = 200;
+/** Longer stretches stay plain: colouring them would be felt. */
+const MAX_CHARS = 40_000;
+/** Longer lines are not compared word by word: nobody reads them that way, and it takes long. */
+const MAX_COMPARED = 400;
 
-type Node = { type: string; value?: string; children?: Node[]; properties?: { className?: unknown } };
-const done = new WeakMap<PatchLine, Token[]>();
+/** A part of a hunk, and where its numbers begin on each side. */
+type Stretch = { changes: ChangeData[]; old: number; new: number; tokens?: HunkTokens };
+const stretches = new WeakMap<HunkData, Map<ChangeData, Stretch>>();
 
-/** A line's text in coloured pieces; plain where the language is not known. `at` is its place in the patch. */
-export function tokensOf(patch: Patch, line: PatchLine, at: number): Token[] {
-  const known = done.get(line);
+/** Which stretch a line of the hunk lies in; lines that stand side by side are never parted. */
+function stretchesOf(whole: HunkData): Map<ChangeData, Stretch> {
+  const known = stretches.get(whole);
   if (known) return known;
-  const language = languages[/[^./]*$/.exec(patch.path)?.[0].toLowerCase() ?? ""];
-  if (language) {
-    const chunk = patch.lines.slice(at - (at % CHUNK), at - (at % CHUNK) + CHUNK);
-    for (const side of ["old", "new"] as const)
-      colour(
-        chunk.filter((one) => one[side] !== null && (side === "new" || one.kind === "removed" || one.kind === "same")),
-        language,
-      );
+  const made = new Map<ChangeData, Stretch>();
+  let [old, now] = [whole.oldStart, whole.newStart];
+  let stretch: Stretch | undefined;
+  let before: ChangeData | undefined;
+  for (const change of inOrder(whole.changes, "split")) {
+    if (!stretch || (stretch.changes.length >= STRETCH && !paired(before, change)))
+      stretch = { changes: [], old, new: now };
+    stretch.changes.push(change);
+    made.set(change, stretch);
+    if (change.type !== "insert") old += 1;
+    if (change.type !== "delete") now += 1;
+    before = change;
   }
-  const tokens = done.get(line) ?? [{ text: visible(line.text), look: "" }];
-  done.set(line, tokens);
-  return tokens;
+  stretches.set(whole, made);
+  return made;
 }
 
-function colour(lines: readonly PatchLine[], language: string): void {
-  // A line end inside a line would move all that follow: `visible` keeps it, so it goes here.
-  const texts = lines.map(({ text }) => visible(text).replaceAll("\n", "⏎"));
-  const whole = texts.join("\n");
-  if (whole.length > MAX_CHUNK_CHARS) return;
-  const split: Token[][] = [[]];
-  const walk = (node: Node, look: string) => {
-    for (const child of node.children ?? [])
-      if (child.type === "text")
-        for (const [i, text] of (child.value ?? "").split("\n").entries()) {
-          if (i > 0) split.push([]);
-          if (text) split.at(-1)?.push({ text, look });
-        }
-      else {
-        const names = child.properties?.className;
-        walk(child, Array.isArray(names) ? names.map(String).join(" ") : look);
-      }
-  };
-  walk(lowlight.highlight(language, whole) as unknown as Node, "");
-  for (const [i, line] of lines.entries()) done.set(line, split[i] ?? []);
+/** The line with numbers that count from where its stretch begins: the viewer colours a file from its first line on. */
+const moved = (change: ChangeData, { old, new: now }: Stretch): ChangeData =>
+  change.type === "normal"
+    ? { ...change, oldLineNumber: change.oldLineNumber - old + 1, newLineNumber: change.newLineNumber - now + 1 }
+    : { ...change, lineNumber: change.lineNumber - (change.type === "delete" ? old : now) + 1 };
+
+const lengthOf = (node: TokenNode): number =>
+  node.children?.reduce((sum, child) => sum + lengthOf(child), 0) ?? String(node.value ?? "").trim().length;
+const editedIn = (node: TokenNode): number =>
+  node.type === "edit" ? lengthOf(node) : (node.children?.reduce((sum, child) => sum + editedIn(child), 0) ?? 0);
+const unmarked = (nodes: readonly TokenNode[]): TokenNode[] =>
+  nodes.flatMap((node) =>
+    node.type === "edit"
+      ? unmarked(node.children ?? [])
+      : [node.children ? { ...node, children: unmarked(node.children) } : node],
+  );
+/** A line of which most is new is plainly another line: marks on all of it would say nothing. */
+const calm = (nodes: TokenNode[]): TokenNode[] => {
+  const line = { type: "root", children: nodes };
+  return editedIn(line) * 3 > lengthOf(line) * 2 ? unmarked(nodes) : nodes;
+};
+
+function colour(stretch: Stretch, language: string | undefined): HunkTokens {
+  if (stretch.tokens) return stretch.tokens;
+  const changes = stretch.changes.map((change) => moved(change, stretch));
+  const hunk = { content: "", oldStart: 1, newStart: 1, oldLines: 0, newLines: 0, changes };
+  const short = changes.map((change) => (change.content.length > MAX_COMPARED ? { ...change, content: "" } : change));
+  const enhancers = [markEdits([{ ...hunk, changes: short }], { type: "line" })];
+  const plain = !language || changes.reduce((sum, { content }) => sum + content.length, 0) > MAX_CHARS;
+  const made = plain
+    ? tokenize([hunk], { enhancers })
+    : tokenize([hunk], {
+        ...{ highlight: true, language, enhancers },
+        refractor: { highlight: (text: string, name: string) => lowlight.highlight(name, text).children },
+      } as Parameters<typeof tokenize>[1]);
+  stretch.tokens = { old: made.old.map(calm), new: made.new.map(calm) };
+  return stretch.tokens;
+}
+
+/** Coloured pieces of some lines of a hunk, by their numbers as the viewer looks them up; other lines are left out. */
+export function tokensOf(path: string, { changes }: HunkData, whole: HunkData): HunkTokens {
+  const language = languages[/[^./]*$/.exec(path)?.[0].toLowerCase() ?? ""];
+  const all = stretchesOf(whole);
+  const tokens: HunkTokens = { old: [], new: [] };
+  for (const change of changes) {
+    const stretch = all.get(change);
+    if (!stretch) continue;
+    const made = colour(stretch, language);
+    const at = moved(change, stretch);
+    const take = (side: "old" | "new", number: number, from: number) => {
+      const line = made[side][from - 1];
+      if (line) tokens[side][number - 1] = line;
+    };
+    if (change.type === "normal" && at.type === "normal") {
+      take("old", change.oldLineNumber, at.oldLineNumber);
+      take("new", change.newLineNumber, at.newLineNumber);
+    } else if (change.type !== "normal" && at.type !== "normal")
+      take(change.type === "delete" ? "old" : "new", change.lineNumber, at.lineNumber);
+  }
+  return tokens;
 }

@@ -1,35 +1,26 @@
-import type { DiffFile, LineComment } from "@x1agent/contract";
-import { ChevronDown, ChevronRight, MessageSquarePlus, MessageSquareText, ShieldAlert, Trash2 } from "lucide-react";
-import { type ReactNode, useEffect, useRef, useState } from "react";
-import { Button } from "../../../components/button.tsx";
+import type { DiffFile } from "@x1agent/contract";
+import { ChevronDown, ChevronRight, ShieldAlert } from "lucide-react";
 import { visible } from "../../../lib/format.ts";
-import { tokensOf } from "./colours.ts";
-import { changedRanges, type Patch, type PatchLine, type Place, pieces, placeOf, type Row } from "./rows.ts";
+import { Lines, type LinesProps } from "./lines.tsx";
+import type { Patch, Row } from "./rows.ts";
 
-const marks = { added: "+", removed: "−", same: "" } as const;
-
-type RowProps = {
+type RowProps = Omit<LinesProps, "row" | "path" | "status"> & {
   row: Row;
   facts: DiffFile;
   patch: Patch | undefined;
-  chosen: boolean;
   folded: boolean;
   viewed: boolean;
-  canComment: boolean;
   fold(): void;
   view(): void;
-  say(place: Place): void;
-  save(text: string): void;
-  remove(at: number): void;
   whole(): void;
   more(): void;
-  /** Brings what stands around the file's hunks. */
+  /** Brings the lines that the gap leaves out. */
   unfold(): void;
 };
 
-/** One row of the diff: a file's head, a line or a pair of them, a gap, a comment. */
+/** One row of the diff: a file's head, some of its lines, a gap, a note. */
 export function RowView(props: RowProps) {
-  const { row, patch, chosen } = props;
+  const { row, facts, mode, selected, comments, draft, canComment, acts } = props;
   switch (row.kind) {
     case "file":
       return <FileHead {...props} />;
@@ -49,120 +40,23 @@ export function RowView(props: RowProps) {
           ) : null}
         </p>
       );
-    case "gap":
+    case "gap": {
+      const hidden = row.range[1] - row.range[0];
       return (
-        <button type="button" className="gap mono" disabled={patch?.moreLines === true} onClick={props.unfold}>
-          ⋯ {row.hidden} unchanged {row.hidden === 1 ? "line" : "lines"}
+        <button type="button" className="gap mono" onClick={props.unfold}>
+          ⋯ {hidden} unchanged {hidden === 1 ? "line" : "lines"}
         </button>
       );
-    case "comment":
-      return <Remark comment={row.comment} remove={() => props.remove(row.index)} />;
-    case "draft":
-      return <Draft place={row.place} save={props.save} />;
-    case "line": {
-      const { line, mate } = row;
-      return (
-        <div className={`code ${line.kind}${chosen ? " chosen" : ""}`}>
-          <Numbers {...props} line={line}>
-            <span data-n={line.old} />
-            <span data-n={line.new} />
-          </Numbers>
-          <Mark kind={line.kind} />
-          <Text patch={patch} line={line} mate={mate} at={row.at} />
-        </div>
-      );
     }
-    case "pair":
+    case "lines":
       return (
-        <div className={chosen ? "two chosen" : "two"}>
-          {([row.old, row.new] as const).map((line, side) => {
-            const mate = row.old?.kind === "removed" && row.new ? (side === 0 ? row.new : row.old) : null;
-            return (
-              // biome-ignore lint/suspicious/noArrayIndexKey: there are always these two sides
-              <div key={side} className={`code ${line?.kind ?? "absent"}`}>
-                {line ? (
-                  <>
-                    <Numbers {...props} line={line}>
-                      <span data-n={side === 0 ? line.old : line.new} />
-                    </Numbers>
-                    <Mark kind={line.kind} />
-                    <Text patch={patch} line={line} mate={mate} at={placeInPatch(patch, line, row.at)} />
-                  </>
-                ) : null}
-              </div>
-            );
-          })}
-        </div>
+        <Lines
+          {...{ row, mode, selected, comments, draft, canComment, acts }}
+          path={facts.path}
+          status={facts.status}
+        />
       );
   }
-}
-
-/** Side by side the rows of a run are paired: a line's own place is looked for near its row's. */
-function placeInPatch(patch: Patch | undefined, line: PatchLine, near: number): number {
-  const at = patch?.lines.indexOf(line, Math.max(0, near - 200)) ?? -1;
-  return at >= 0 ? at : near;
-}
-
-/** The numbers are drawn by the style sheet: they are no text, so that neither a copy nor a button's name has them. */
-function Numbers({ line, facts, canComment, say, children }: RowProps & { line: PatchLine; children: ReactNode }) {
-  const place = placeOf(facts.path, line);
-  if (!canComment) return <span className="numbers">{children}</span>;
-  return (
-    <button
-      type="button"
-      className="numbers"
-      tabIndex={-1}
-      aria-label={`Comment on ${place.side === "old" ? "removed " : ""}line ${place.line}`}
-      onClick={() => say(place)}
-    >
-      {children}
-      <MessageSquarePlus className="plus-mark" size={14} aria-hidden />
-    </button>
-  );
-}
-
-const kinds = { added: "added: ", removed: "removed: ", same: "" } as const;
-function Mark({ kind }: { kind: PatchLine["kind"] }) {
-  return (
-    <span className="mark">
-      <span aria-hidden>{marks[kind]}</span>
-      <span className="hidden">{kinds[kind]}</span>
-    </span>
-  );
-}
-
-function Text({
-  patch,
-  line,
-  mate,
-  at,
-}: {
-  patch: Patch | undefined;
-  line: PatchLine;
-  mate: PatchLine | null;
-  at: number;
-}) {
-  if (!patch) return null;
-  const tokens = tokensOf(patch, line, at);
-  const ranges = mate
-    ? line.kind === "removed"
-      ? changedRanges(visible(line.text), visible(mate.text)).old
-      : changedRanges(visible(mate.text), visible(line.text)).new
-    : [];
-  return (
-    <span className="text-of mono">
-      {pieces(tokens, ranges).map(({ text, look, changed }, index) =>
-        look || changed ? (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a line's pieces never change places
-          <span key={index} className={changed ? `${look} word` : look}>
-            {text}
-          </span>
-        ) : (
-          text
-        ),
-      )}
-    </span>
-  );
 }
 
 function FileHead({ facts, patch, folded, viewed, fold, view }: RowProps) {
@@ -198,51 +92,6 @@ function FileHead({ facts, patch, folded, viewed, fold, view }: RowProps) {
       <label className="check">
         <input type="checkbox" checked={viewed} onChange={view} /> Viewed
       </label>
-    </div>
-  );
-}
-
-function Remark({ comment, remove }: { comment: LineComment; remove(): void }) {
-  return (
-    <div className="remark">
-      <MessageSquareText size={16} aria-hidden />
-      <p className="text">{visible(comment.text)}</p>
-      <button type="button" className="mini-button" title="Remove this comment" onClick={remove}>
-        <Trash2 size={14} aria-hidden />
-        <span className="hidden">Remove this comment</span>
-      </button>
-    </div>
-  );
-}
-
-function Draft({ place, save }: { place: Place; save(text: string): void }) {
-  const [text, setText] = useState("");
-  const field = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => field.current?.focus(), []);
-  return (
-    <div className="remark draft">
-      <label>
-        <span>
-          Comment on {place.side === "old" ? "removed " : ""}line {place.line}
-        </span>
-        <textarea
-          ref={field}
-          rows={3}
-          maxLength={4_000}
-          value={text}
-          onChange={(event) => setText(event.target.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Escape") save("");
-            else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) save(text);
-          }}
-        />
-      </label>
-      <div className="buttons">
-        <Button look="primary" disabled={!text.trim()} onClick={() => save(text)}>
-          Add comment
-        </Button>
-        <Button onClick={() => save("")}>Cancel</Button>
-      </div>
     </div>
   );
 }
