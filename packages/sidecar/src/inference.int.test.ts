@@ -89,12 +89,13 @@ describe("a model call", () => {
   });
 
   it("without a final word on usage is charged its whole reservation", async () => {
+    let breakOff = () => {};
     const { sidecar } = await start((_body, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write('data: {"type":"message_start","message":{"usage":{"input_tokens":5,"output_tokens":1}}}\n\n');
-      setTimeout(() => response.destroy(), 30);
+      breakOff = () => void response.destroy();
     });
-    const reply = await anthropic(sidecar, message());
+    const reply = await anthropic(sidecar, message(), {}, () => breakOff());
     expect(reply.broken).toBe(true);
     await until(() => sidecar.control.calls.length === 1, "the settlement");
     const [call] = sidecar.control.calls;
@@ -389,11 +390,7 @@ describe("a refusal", () => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write(`event: ping\ndata: {"type":"ping"}\n\n`);
     });
-    const open = anthropic(sidecar, message());
-    await until(() => upstream.requests.length === 1, "the call upstream");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    sidecar.control.push({ grants: [] });
-    const reply = await open;
+    const reply = await anthropic(sidecar, message(), {}, () => sidecar.control.push({ grants: [] }));
     expect(reply.text).toContain("not_granted");
     await until(() => upstream.requests[0]!.gone, "the upstream's end");
     expect(errorOf((await anthropic(sidecar, message())).text).message).toContain("not_granted");

@@ -329,10 +329,17 @@ export async function sendPolicy(
   throw new Error("The sidecar never held the policy.");
 }
 
-/** One request over a socket; a broken answer is an answer too. */
+/** One request over a socket; a broken answer is an answer too. `begun` is called when its head is here. */
 export function ask(
   socketPath: string,
-  options: { method?: string; path: string; headers?: Record<string, string>; body?: string; token?: string | null },
+  options: {
+    method?: string;
+    path: string;
+    headers?: Record<string, string>;
+    body?: string;
+    token?: string | null;
+    begun?: () => void;
+  },
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
@@ -345,6 +352,7 @@ export function ask(
         },
       },
       (response) => {
+        options.begun?.();
         let text = "";
         response.setEncoding("utf8");
         response.on("data", (part: string) => (text += part));
@@ -364,9 +372,10 @@ export const anthropic = (
   running: Running,
   body: object | string,
   headers: Record<string, string> = {},
+  begun: () => void = () => {},
 ): Promise<Reply> =>
   ask(join(running.dir, "inference.sock"), {
-    ...{ path: "/anthropic/v1/messages?beta=true", headers },
+    ...{ path: "/anthropic/v1/messages?beta=true", headers, begun },
     body: typeof body === "string" ? body : JSON.stringify(body),
   });
 
