@@ -3,12 +3,13 @@ import { cp, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { Job } from "@x1agent/contract";
-import { createRepository, runSql } from "@x1agent/testkit";
+import { createRepository, type ModelServer, runSql, startModelServer } from "@x1agent/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Installation, installation, until } from "../test/real-service.ts";
 
 /** One job waits for its approval when the backup is taken from the running service; the restored one goes on with it. */
 let first: Installation;
+let model: ModelServer;
 let repository: string;
 let waiting: Job;
 let folder: string;
@@ -17,8 +18,10 @@ const secret = "sk-a-secret-that-no-backup-shows-0001";
 
 beforeAll(async () => {
   first = await installation();
+  model = await startModelServer({ key: secret });
   repository = (await createRepository(join(first.root, "repository"), { "a.txt": "x\n" })).directory;
   await first.up();
+  await first.json("providers", "set", "anthropic", "--base-url", model.url, "--allow-private");
   await first.json("runtimes", "install", "mock");
   await first.x1(["secrets", "set", "anthropic"], { input: secret });
   // U+2028 ends a line for some readers of lines, and stands in JSON as it is.
@@ -46,7 +49,10 @@ beforeAll(async () => {
   folder = join(first.root, "backup");
   file = join(first.root, "backup.tar");
 });
-afterAll(() => first?.remove());
+afterAll(async () => {
+  await first?.remove();
+  await model?.close();
+});
 
 describe("x1 backup", () => {
   it("is taken from the running service, whole, without a key or token in clear", async () => {
@@ -178,17 +184,21 @@ describe("x1 restore", () => {
   it("goes on with a job that ran while the backup was taken: its attempt is lost, and nothing is doubled", async () => {
     await first.down();
     await first.up();
+    // Its turn lasts until the model answers, which it does once the backup is there.
+    const answer = model.hold();
     const running = await first.json<Job>(
-      ...["run", "--repo", repository, "--goal", "[[edit second.txt two]][[sleep 3]]", "--runtime", "mock"],
+      ...["run", "--repo", repository, "--goal", "[[edit second.txt two]][[calls 1]]", "--runtime", "mock"],
       ...["--verify", "test -f second.txt"],
     );
     await until(
       () => first.x1(["events", running.id]),
       ({ out }) => out.includes('"tool.ended"'),
     );
+    await model.waitForRequests(1);
     const taken = join(first.root, "backup-running");
     await first.json("backup", taken);
     await first.down();
+    answer();
     const { data, ran } = await into(taken);
     expect([ran.code, ran.err]).toEqual([0, ""]);
     const second = await installation({ root: first.root, env: { X1_DATA: data } });
@@ -200,8 +210,9 @@ describe("x1 restore", () => {
         () => second.json<Job>("show", running.id),
         (job) => job.state === "awaiting_approval" || job.endedAt !== null,
       );
-      expect(again).toMatchObject({ state: "awaiting_approval", reservedMicros: 0 });
       const { attempts } = again as Job & { attempts: { outcome: string | null }[] };
+      const how = `${again.reason}: ${again.reasonDetail}\n${JSON.stringify(attempts)}`;
+      expect(again, how).toMatchObject({ state: "awaiting_approval", reservedMicros: 0 });
       expect(attempts).toHaveLength(2);
       expect(attempts[0]).toMatchObject({ outcome: "lost" });
       const approved = await second.x1(["approve", running.id, "--yes", "--wait"]);
