@@ -145,8 +145,8 @@ describe("npm run demo, where things are missing", () => {
       /^Namespaces are not possible here: .*\nRun: \S.*\nWithout isolation, on the sample only: /m,
     );
     expect(ended.stderr).not.toContain("x1 runtimes");
-    // 5 s on a calm machine; tests share theirs.
-    expect(performance.now() - begin).toBeLessThan(45_000);
+    // 5 s on a calm machine; beside thirty others it took 36.
+    expect(performance.now() - begin).toBeLessThan(120_000);
   });
 
   it("marks every line when nothing is isolated", async () => {

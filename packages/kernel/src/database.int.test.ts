@@ -23,10 +23,10 @@ const notes = async (db: Database, organization: string) =>
 const addNote = (db: Database, organization: string, id: string, owner = organization) =>
   db.tenant(organization, (tx) => sql`insert into note values (${id}, ${owner}, 'x')`.execute(tx));
 
-/** Waits for a fact, at most ten seconds. */
+/** Waits for a fact, at most a minute. */
 async function until(fact: () => Promise<boolean> | boolean): Promise<void> {
   for (let tries = 0; !(await fact()); tries += 1) {
-    if (tries > 500) throw new Error("It never became so.");
+    if (tries > 3_000) throw new Error("It never became so.");
     await new Promise((settle) => setTimeout(settle, 20));
   }
 }

@@ -73,8 +73,8 @@ describe("grants", () => {
     expect(await effective("org_e")).toEqual([]);
     expect(await take("org_e", id)).toBe(false);
     expect(await db.tenant("org_e", (tx) => listGrants(tx, { all: true }))).toHaveLength(1);
-    for (let tries = 0; heard.length < 2 && tries < 200; tries += 1)
-      await new Promise((settle) => setTimeout(settle, 10));
+    // Of the grant and of its end.
+    await expect.poll(() => heard.length).toBeGreaterThanOrEqual(2);
     expect(heard).toContainEqual({ o: "org_e" });
     expect(heard).not.toContainEqual({ o: "org_b" });
     stop();

@@ -81,9 +81,7 @@ describe("the record of a job", () => {
     const heard: string[] = [];
     const stop = await db.listen(eventsChannel, (payload) => void heard.push(payload));
     await append("job_5", [event("a"), event("b")]);
-    for (let tries = 0; heard.length === 0 && tries < 200; tries += 1)
-      await new Promise((settle) => setTimeout(settle, 10));
-    expect(heard.map((text) => JSON.parse(text) as unknown)).toEqual([{ o: org, j: "job_5", s: 2 }]);
+    await expect.poll(() => heard.map((text) => JSON.parse(text) as unknown)).toEqual([{ o: org, j: "job_5", s: 2 }]);
     stop();
     expect(await db.tenant("org_b", (tx) => readEvents(tx, "job_5", 0, 10))).toEqual([]);
     await expect(db.tenant("org_b", (tx) => appendEvents(tx, "org_b", "job_5", [event("forged")]))).rejects.toThrow();
