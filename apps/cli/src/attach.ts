@@ -34,6 +34,7 @@ export async function attach(context: Context, jobId: string, options: AttachOpt
   const progress = createProgress({
     write: (text) => process.stdout.write(text),
     style: context.style,
+    name: await namer(context),
     ...(job.isolation === "process" ? { mark: "not isolated" } : {}),
   });
   const keyboard = interactive ? openKeyboard(context, jobId, progress, detach) : openSignals(detach);
@@ -73,6 +74,18 @@ export async function attach(context: Context, jobId: string, options: AttachOpt
   else context.say(detached ? `Detached; ${jobId} goes on. x1 attach ${jobId}` : `\n${jobFacts(end, context.style)}`);
   if (detached) return options.interactive ? exitCodes.ok.code : exitCodes.interrupted.code;
   return exitCodeOf(end.state);
+}
+
+/** Names of people by how events write them; nothing where they cannot be asked for, since a story is told without them too. */
+async function namer({ client, json }: Context): Promise<(actor: string) => string> {
+  const people = json
+    ? []
+    : await client.listMembers().then(
+        ({ items }) => items,
+        () => [],
+      );
+  const names = new Map(people.map(({ id, name }) => [`user:${id}`, name]));
+  return (actor) => names.get(actor) ?? actor;
 }
 
 /** Whether following ends in this state: for good, or because a person must act somewhere else. */

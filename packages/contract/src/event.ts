@@ -67,6 +67,12 @@ const tool = {
   parentToolCallId: id.optional(),
 };
 
+/**
+ * Who said it, such as `user:usr_1`. The platform stamps it where the words are those that somebody left for the session; what
+ * a host claims is dropped. Absent where the platform itself spoke.
+ */
+const sender = { actor: short.optional() };
+
 /** Families that a runtime reports, each with its payload. */
 export const reportedEvents = {
   "session.init": z.object({
@@ -136,12 +142,14 @@ export const reportedEvents = {
     optionId: id.optional(),
     text: text.optional(),
     outcome: z.enum(["selected", "cancelled", "expired"]),
+    ...sender,
   }),
   "user.message": z.object({
     id,
     content: text,
     mode: z.enum(["queue", "steer", "interrupt"]),
     delivered: z.boolean(),
+    ...sender,
   }),
   "usage.reported": z.object({ model: short.optional(), usage: Usage, costMicros: z.number().int().min(0).optional() }),
   retry: z.object({

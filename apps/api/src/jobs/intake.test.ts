@@ -1,8 +1,8 @@
 import { MAX_INLINE_TEXT, observedEvents } from "@x1agent/contract";
-import type { NewEvent } from "@x1agent/domain-sessions";
+import type { NewEvent, Said } from "@x1agent/domain-sessions";
 import { describe, expect, it } from "vitest";
 import { parseEvent, SseReader } from "./host-client.ts";
-import { Intake, shorten, sortEvent } from "./intake.ts";
+import { Intake, nameSenders, namesOfSaid, shorten, sortEvent } from "./intake.ts";
 import { findPattern } from "./saved-files.ts";
 
 const envelope = (
@@ -58,6 +58,38 @@ describe("what a host says", () => {
     expect(JSON.stringify(short.payload).length).toBeLessThan(long.length + 100);
     expect(JSON.parse(kept[0] ?? "")).toEqual(event.payload);
     expect(await shorten({ ...event, payload: { a: "b" } }, { put })).toEqual({ ...event, payload: { a: "b" } });
+  });
+  it("names who said it by what people left, whatever the host claims, and nobody for other words", () => {
+    const ada = { kind: "user", id: "usr_ada" } as const;
+    const long = "x".repeat(MAX_INLINE_TEXT + 1);
+    const said: Said[] = [
+      { kind: "inject", dedupe: "m1", body: { id: "m1", content: "Hurry.", mode: "queue" }, actor: ada },
+      { kind: "inject", dedupe: "m2", body: { content: long }, actor: ada },
+      { kind: "inject", dedupe: "m3", body: { content: "y".repeat(40_000) }, actor: ada },
+      { kind: "answer", dedupe: "q1", body: { requestId: "q1", optionId: "yes" }, actor: ada },
+    ];
+    const told = (type: string, payload: object): NewEvent => ({
+      ...{ type, source: "reported", attemptId: "att", payload: { ...payload, actor: "user:usr_forged" } },
+    });
+    const message = (id: string, content: string) => told("user.message", { id, content, mode: "queue" });
+    const events = [
+      message("m1", "Hurry."),
+      message("m2", `${long.slice(0, -1)}…`),
+      message("m3", `${"y".repeat(16_000)}\n[... cut ...]`),
+      told("permission.resolved", { requestId: "q1", optionId: "yes", outcome: "selected" }),
+      message("m1", "Push to main."),
+      message("q1", "Hurry."),
+      message("goal-att", "Mend it."),
+      told("permission.resolved", { requestId: "q1", optionId: "no", outcome: "selected" }),
+      told("permission.resolved", { requestId: "q1", outcome: "cancelled" }),
+    ];
+    expect(namesOfSaid([...events, told("agent.text", { id: "m9" })])).toHaveLength(events.length);
+    expect(nameSenders(events, said).map(({ payload }) => payload.actor)).toEqual([
+      ...Array.from({ length: 4 }, () => "user:usr_ada"),
+      ...Array.from({ length: 5 }, () => undefined),
+    ]);
+    const other = told("agent.text", { messageId: "m1" });
+    expect(nameSenders([other], said)).toEqual([other]);
   });
   it("is stored in order, in groups, with forgeries told a bounded number of times", async () => {
     const groups: number[] = [];

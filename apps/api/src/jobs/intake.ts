@@ -6,7 +6,7 @@ import {
   MAX_INLINE_TEXT,
   reportedEvents,
 } from "@x1agent/contract";
-import type { NewEvent } from "@x1agent/domain-sessions";
+import type { NewEvent, Said } from "@x1agent/domain-sessions";
 import type { BlobStore } from "@x1agent/kernel";
 
 /**
@@ -49,13 +49,18 @@ export function sortEvent(envelope: EventEnvelope, attemptId: string, runtime: s
   return { kind: "store", event: { ...stamped, type: type.slice(0, 100), payload } };
 }
 
+/** A value as an event carries it: of a long text the beginning. Pure. */
+const inline = (value: unknown): unknown =>
+  typeof value === "string" && value.length > MAX_INLINE_TEXT ? `${value.slice(0, MAX_INLINE_TEXT)}…` : value;
+
 /** Moves long texts of an event to the blob store: the event keeps their beginning and the name of the whole payload. */
 export async function shorten(event: NewEvent, blobs: Pick<BlobStore, "put">): Promise<NewEvent> {
   let cut = false;
   const walk = (value: unknown): unknown => {
-    if (typeof value === "string" && value.length > MAX_INLINE_TEXT) {
+    const short = inline(value);
+    if (short !== value) {
       cut = true;
-      return `${value.slice(0, MAX_INLINE_TEXT)}…`;
+      return short;
     }
     if (Array.isArray(value)) return value.map(walk);
     if (value !== null && typeof value === "object")
@@ -65,6 +70,45 @@ export async function shorten(event: NewEvent, blobs: Pick<BlobStore, "put">): P
   const payload = walk(event.payload) as Record<string, unknown>;
   if (!cut) return event;
   return { ...event, payload: { ...payload, outputBlob: await blobs.put(JSON.stringify(event.payload)) } };
+}
+
+/** Reported events that tell what a person said: as which kind of command it was left, by what name, and which fields it fills. */
+const spoken = {
+  "user.message": { kind: "inject", id: "id", parts: ["content"] },
+  "permission.resolved": { kind: "answer", id: "requestId", parts: ["optionId", "text"] },
+} as const;
+const spokenOf = ({ type, source }: NewEvent) =>
+  source === "reported" && Object.hasOwn(spoken, type) ? spoken[type as keyof typeof spoken] : null;
+
+/** Names under which people may have left what these events tell. Pure. */
+export function namesOfSaid(events: readonly NewEvent[]): string[] {
+  return events.flatMap((event) => {
+    const how = spokenOf(event);
+    return how ? [String(event.payload[how.id])] : [];
+  });
+}
+
+/** Whether an event has what was sent, cut as ours are (`shorten`), or as the host cuts what is longer than 32,000 characters. */
+function isSame(told: unknown, sent: unknown): boolean {
+  if (told === inline(sent)) return true;
+  const cut = typeof told === "string" && typeof sent === "string" && sent.length > 32_000;
+  return cut && told.startsWith(sent.slice(0, 16_000));
+}
+
+/**
+ * Stamps who said what: from what people left for the session, never from what a host claims, and only where the words are
+ * those that the person sent. Pure.
+ */
+export function nameSenders(events: readonly NewEvent[], said: readonly Said[]): NewEvent[] {
+  const left = new Map(said.map((one) => [`${one.kind} ${one.dedupe}`, one]));
+  return events.map((event) => {
+    const how = spokenOf(event);
+    if (!how) return event;
+    const { actor: _claimed, ...payload } = event.payload;
+    const sent = left.get(`${how.kind} ${String(payload[how.id])}`);
+    const same = sent && how.parts.every((part) => isSame(payload[part], sent.body[part]));
+    return { ...event, payload: same ? { ...payload, actor: `${sent.actor.kind}:${sent.actor.id}` } : payload };
+  });
 }
 
 export type IntakeDeps = {

@@ -1,12 +1,19 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { RuntimeManifest, StopReason } from "@x1agent/contract";
 import type { AttemptRecord } from "@x1agent/domain-jobs";
-import { appendEvents, closeQuestions, type NewEvent, openQuestion, saveSession } from "@x1agent/domain-sessions";
+import {
+  appendEvents,
+  closeQuestions,
+  listSaid,
+  type NewEvent,
+  openQuestion,
+  saveSession,
+} from "@x1agent/domain-sessions";
 import type { HostExit, Workspace } from "@x1agent/workspaces";
 import type { Base } from "../git/index.ts";
 import type { LoopDeps } from "./deps.ts";
 import { createHostClient, type HostClient } from "./host-client.ts";
-import { Intake } from "./intake.ts";
+import { Intake, nameSenders, namesOfSaid } from "./intake.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { OpenedWorkspace } from "./workspaces.ts";
 
@@ -215,7 +222,8 @@ export async function storeReported(
   events: readonly NewEvent[],
 ): Promise<void> {
   await deps.db.tenant(job.organizationId, async (tx) => {
-    const stored = await appendEvents(tx, job.organizationId, job.id, events);
+    const named = nameSenders(events, await listSaid(tx, job.id, namesOfSaid(events)));
+    const stored = await appendEvents(tx, job.organizationId, job.id, named);
     for (const { type, attemptId, source, payload } of stored) {
       if (attemptId === null || source !== "reported") continue;
       if (type === "permission.requested") {

@@ -88,6 +88,11 @@ describe("a job, the whole way", () => {
       body: { requestId: question?.requestId ?? "", ...(optionId ? { optionId } : { text: "yes" }) },
     });
     await x1.reach(id, "awaiting_approval");
+    const { actor } = await x1.client.me();
+    const [answered] = await x1.events(id, "permission.resolved");
+    expect(answered?.payload).toMatchObject({ outcome: "selected", actor: `${actor.kind}:${actor.id}` });
+    // The goal is the platform's to say: nobody sent it to the session.
+    expect((await x1.events(id, "user.message"))[0]?.payload).not.toHaveProperty("actor");
   });
 
   it("cancels, and leaves nothing running", async () => {

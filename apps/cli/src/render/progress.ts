@@ -8,6 +8,8 @@ export type ProgressOptions = {
   style: Style;
   /** Marks every line, e.g. `not isolated`. */
   mark?: string;
+  /** What an actor as events write one (`user:usr_1`) is called; by default just that. */
+  name?: (actor: string) => string;
   now?: () => number;
 };
 
@@ -40,6 +42,11 @@ const num = (value: unknown): number => (typeof value === "number" ? value : 0);
 export function createProgress(options: ProgressOptions): Progress {
   const { style, write } = options;
   const now = options.now ?? Date.now;
+  const who = (actor: unknown): string => {
+    const text = str(actor);
+    return text && str(options.name?.(text) ?? text);
+  };
+  const by = (actor: unknown): string => (who(actor) ? ` by ${who(actor)}` : "");
   const facts: ProgressFacts = { state: null, phase: null, turn: 0, tools: 0, spentMicros: 0, rounds: 0 };
   /** Tools that were announced with a title, by id, until they end. */
   const tools = new Map<string, string>();
@@ -129,7 +136,7 @@ export function createProgress(options: ProgressOptions): Progress {
       facts.rounds = Math.max(facts.rounds, num(p.round));
       observed(`${p.passed ? style.good("✓ verified") : style.bad("✗ not verified")}: ${str(p.summary)}`);
     },
-    "approval.recorded": (p) => observed(`${str(p.decision)} by ${str(p.actor)}`),
+    "approval.recorded": (p) => observed(`${str(p.decision)}${by(p.actor)}`),
     "publication.waiting": (p) => observed(style.warn(`waits for the forge: ${str(p.detail)}`)),
     "publication.pull_request": (p) =>
       observed(style.good(`pull request #${num(p.number)}${p.draft ? " (draft)" : ""}: ${str(p.url)}`)),
@@ -178,9 +185,9 @@ export function createProgress(options: ProgressOptions): Progress {
       for (const choice of choices) reported(`  ${str(choice.optionId)}: ${str(choice.name)}`);
     },
     "permission.resolved": (p) =>
-      reported(style.quiet(`answered: ${str(p.optionId) || str(p.text) || str(p.outcome)}`)),
+      reported(style.quiet(`answered: ${str(p.optionId) || str(p.text) || str(p.outcome)}${by(p.actor)}`)),
     "user.message": (p) => {
-      if (p.delivered) reported(`${style.strong("you")}: ${str(p.content)}`);
+      if (p.delivered) reported(`${style.strong(`to the agent${by(p.actor)}`)}: ${str(p.content)}`);
     },
     retry: (p) =>
       reported(style.warn(`retry ${num(p.attempt)}${p.status ? ` after ${num(p.status)}` : ""} ${str(p.detail)}`)),

@@ -22,6 +22,7 @@ function record(events: LiveEvent[], mark?: string): string {
       text += part;
     },
     style: plain,
+    name: (actor) => (actor === "user:usr_1" ? "Ada \x1b[2J" : actor),
     now: () => {
       now += 500;
       return now;
@@ -72,6 +73,25 @@ describe("style", () => {
 });
 
 describe("progress", () => {
+  it("names who decided, wrote and answered, and nobody for what the platform said itself", () => {
+    const actor = "user:usr_1";
+    const text = record([
+      event("user.message", { id: "goal", content: "Mend it.", delivered: true }),
+      event("user.message", { id: "m", content: "Hurry.", delivered: true, actor }),
+      event("permission.resolved", { requestId: "q", optionId: "yes", outcome: "selected", actor }),
+      event("approval.recorded", { decision: "approve", actor }),
+      event("approval.recorded", { decision: "approve", actor: "user:usr_2" }),
+    ]);
+    for (const line of [
+      "to the agent: Mend it.",
+      "to the agent by Ada \\x1b[2J: Hurry.",
+      "answered: yes by Ada \\x1b[2J",
+      "approve by Ada \\x1b[2J",
+      "approve by user:usr_2",
+    ])
+      expect(text).toContain(line);
+  });
+
   it("streams a text once, although its whole follows", () => {
     const text = record([
       event("agent.text", { messageId: "m", delta: "Hello " }, null),

@@ -305,6 +305,19 @@ export async function takeCommands(tx: Tx, jobId: string): Promise<Command[]> {
     .map(({ id, kind, body, actor }) => ({ id, kind, body, actor }));
 }
 
+/** What a person left for a job's session; `dedupe` is a message's id or a question's. */
+export type Said = { kind: "inject" | "answer"; dedupe: string; body: Record<string, unknown>; actor: Actor };
+
+/** What people said to a job's session under these names. */
+export async function listSaid(tx: Tx, jobId: string, dedupes: readonly string[]): Promise<Said[]> {
+  if (dedupes.length === 0) return [];
+  return rows(
+    tx,
+    sql<Said>`select kind, dedupe, body, actor from command
+    where job_id = ${jobId} and kind in ('inject', 'answer') and dedupe = any(${[...dedupes]}::text[])`,
+  );
+}
+
 /** Lets go of the saved files of sessions that were last touched before `before`, but for those of the jobs to keep; how many. */
 export async function forgetSessionFiles(tx: Tx, before: Date, keep: readonly string[]): Promise<number> {
   const gone = await rows(

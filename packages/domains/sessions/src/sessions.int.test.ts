@@ -8,6 +8,7 @@ import {
   eventsChannel,
   getSession,
   listOpenQuestions,
+  listSaid,
   migrations,
   type NewEvent,
   openQuestion,
@@ -152,6 +153,10 @@ describe("commands to a job's owner", () => {
     });
     const taken = (await Promise.all([take(), take(), take()])).flat();
     expect(taken.map(({ body }) => body.content)).toEqual(["m1␀", "m2␀", "m3", "m4", "m5"]);
+    // Who said it is known by its name later too, to the job and the organization alone.
+    const said = (of: string, jobId: string) => db.tenant(of, (tx) => listSaid(tx, jobId, ["m3", "m9"]));
+    expect(await said(org, "job_9")).toEqual([{ kind: "inject", dedupe: "m3", body: { content: "m3" }, actor }]);
+    expect([await said(org, "job_8"), await said("org_other", "job_9")]).toEqual([[], []]);
     expect(await put("m1")).toBe(false);
     expect(await take()).toEqual([]);
   });

@@ -92,7 +92,7 @@ function Body({ row, jobId, name }: Props): ReactNode {
     case "message":
       return (
         <p className="text">
-          <strong>To the agent</strong>{" "}
+          <strong>{visible(saidOf({ text: "To the agent", by: row.by }, name))}</strong>{" "}
           <span className="quiet">({row.delivered ? row.mode : "waits for its turn"})</span> {visible(row.text)}
         </p>
       );

@@ -32,6 +32,9 @@ describe("a story", () => {
       event("grant.changed", { change: "granted", type: "egress", actor: "user:usr_1" }),
       event("job.state", { from: "running", to: "cancelled", reason: "cancelled", actor: "user:usr_1" }),
       event("job.state", { from: "queued", to: "running", reason: "claimed", actor: "platform:x1" }),
+      event("user.message", { id: "m", content: "Hurry.", mode: "steer", delivered: true, actor: "user:usr_1" }),
+      event("user.message", { id: "goal-1", content: "Mend it.", mode: "queue", delivered: true }),
+      event("permission.resolved", { requestId: "q", optionId: "yes", outcome: "selected", actor: "user:usr_1" }),
     ]);
     const name = (by: string) => (by === "user:usr_1" ? "Ada" : "nobody");
     expect(rows.map((row) => wordsOf(row, name))).toEqual([
@@ -39,7 +42,11 @@ describe("a story", () => {
       "permission granted egress by Ada",
       "State: cancelled by Ada (cancelled)",
       "State: running (claimed)",
+      "Message to the agent by Ada (steer): Hurry.",
+      "Message to the agent (queue): Mend it.",
+      "answered: selected yes by Ada",
     ]);
+    expect(markdownOf(rows, "Job", "Mock", name)).toContain("- Message to the agent by Ada (steer): Hurry.");
   });
 
   it("has one line for a tool call, whatever came between its start and its end", () => {

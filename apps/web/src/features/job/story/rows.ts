@@ -21,7 +21,7 @@ export type Tool = {
 export type Row = { seq: number; ts: string; source: Source } & (
   | { kind: "text"; text: string }
   | { kind: "thought"; text: string }
-  | { kind: "message"; text: string; mode: string; delivered: boolean }
+  | { kind: "message"; text: string; mode: string; delivered: boolean; by: string }
   | { kind: "tool"; tool: Tool }
   | { kind: "reads"; tools: Tool[] }
   | { kind: "plan"; entries: { content: string; status: string }[] }
@@ -210,7 +210,10 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
     case "agent.thought":
       return { kind: "thought", text: text(p.text) };
     case "user.message":
-      return { kind: "message", text: text(p.content), mode: text(p.mode), delivered: p.delivered === true };
+      return {
+        ...{ kind: "message", text: text(p.content), mode: text(p.mode) },
+        ...{ delivered: p.delivered === true, by: text(p.actor) },
+      };
     case "plan.updated":
       return { kind: "plan", entries: (p.entries ?? []) as { content: string; status: string }[] };
     case "job.state":
@@ -341,7 +344,7 @@ function rowOf({ type, payload: p }: LiveEvent): Shown | null {
         typeof p.rawInput === "object" ? JSON.stringify(p.rawInput, null, 2) : "",
       );
     case "permission.resolved":
-      return mark("quiet", words("answered:", plain(p.outcome), p.optionId, p.text));
+      return mark("quiet", words("answered:", plain(p.outcome), p.optionId, p.text), "", text(p.actor));
     case "session.ended":
     case "runtime.exited":
       return mark(
@@ -395,7 +398,7 @@ export function wordsOf(row: Row, name: Namer = (by) => by): string {
     case "thought":
       return row.text;
     case "message":
-      return `Message to the agent (${row.mode}): ${row.text}`;
+      return `${saidOf({ text: "Message to the agent", by: row.by }, name)} (${row.mode}): ${row.text}`;
     case "tool":
       return words(
         `${verbOf(row.tool)}: ${row.tool.title}`,
