@@ -21,7 +21,7 @@ import { routeDrivers } from "./drivers.ts";
 import { createForges, type Forges } from "./forges/open.ts";
 import { linkRepository } from "./forges/repositories.ts";
 import { collectMirrors, parseRemote } from "./git/index.ts";
-import { createLimiter } from "./http/web/index.ts";
+import { createSharedLimiter } from "./http/web/index.ts";
 import type { Trials } from "./jobs/index.ts";
 import { machineAuthorities, type NetworkFacts } from "./network.ts";
 import { outgoingFetch } from "./outgoing.ts";
@@ -61,6 +61,9 @@ import { startWatch, type Watch } from "./watch/watch.ts";
 const root = join(import.meta.dirname, "../../..");
 /** Wrong passwords a signed-in person may give in a minute. */
 const CONFIRMATIONS = 5;
+/** Passwords that may be tried in a minute under one name, and tries of any kind from one address. */
+const PASSWORDS = 5;
+const TRIES = 60;
 /** How often idempotency keys that have grown old are removed. */
 const PRUNE_MS = 3_600_000;
 /** How long a look at what the machine can isolate stays good. */
@@ -153,7 +156,8 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
           blobsDir: options.blobsDir,
           pingDatabase: () => db.system(async (tx) => void (await sql`select 1`.execute(tx))),
         });
-      const confirmations = createLimiter(CONFIRMATIONS, 60_000);
+      const limit = (kind: string, most: number) => createSharedLimiter(identity.tries, kind, most);
+      const confirmations = limit("confirm", CONFIRMATIONS);
       const noted = (caller: Caller, action: string, subject: string, data: Record<string, unknown> = {}) =>
         db.tenant(caller.organizationId, (tx) => audited(tx, caller, action, subject, data));
 
@@ -258,6 +262,7 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
         },
         issueLocalToken: () => identity.ownerToken(),
         signIn: signInUseCases({ db, identity }),
+        signInLimits: { name: limit("name", PASSWORDS), address: limit("address", TRIES) },
         webhooks: createReceiver({
           ...{ db, masterKey, log, kinds: { github: githubWebhook } },
           organizations: () => db.system(identities.listOrganizations),

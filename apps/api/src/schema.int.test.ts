@@ -5,7 +5,7 @@ import { createAssembly } from "./assemble.ts";
 
 /** Tables without customers' data: the tenants themselves, the migrations that ran, the legal moves. */
 const shared = ["account", "apikey", "invitation", "job_move", "member", "migration"];
-shared.push("organization", "passkey", "session", "user", "verification");
+shared.push("organization", "passkey", "session", "sign_in_link", "sign_in_try", "user", "verification");
 
 let db: TemporaryDatabase;
 beforeAll(async () => {

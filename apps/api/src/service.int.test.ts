@@ -42,6 +42,7 @@ function assembly(change: Partial<Parts> = {}, tokens = new Set<string>()): Asse
         return "again";
       },
       signIn: {} as Parts["signIn"],
+      signInLimits: {} as Parts["signInLimits"],
       start: async () => void steps.push("start"),
       stop: async () => void steps.push("stop"),
       ...change,

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { accept, refuse } from "@x1agent/contract";
 import { eventsChannel } from "@x1agent/domain-sessions";
 import {
   type BlobStore,
@@ -13,10 +14,10 @@ import { createHub, type Hub } from "./events/hub.ts";
 import { createEventStreams } from "./events/streams.ts";
 import { createApp } from "./http/app.ts";
 import type { Principal } from "./http/call.ts";
-import { createHandlers } from "./http/handlers/index.ts";
+import { createHandlers, type HandlerDeps } from "./http/handlers/index.ts";
 import { createIdempotency } from "./http/idempotency.ts";
 import { createIdempotencyStore } from "./http/idempotency-store.ts";
-import { createSignInCodes, readWebFiles } from "./http/web/index.ts";
+import { createSignInCodes, readWebFiles, type WebDeps } from "./http/web/index.ts";
 import type { WebhookDeps } from "./http/webhooks.ts";
 import {
   prepareDataDir,
@@ -60,8 +61,9 @@ export type Parts = {
   bootstrap(): Promise<{ token: string } | null>;
   /** A new token for the local owner, when its file was lost. */
   issueLocalToken(): Promise<string>;
-  /** How browsers come in. */
+  /** How browsers come in, and how often they may try. */
   signIn: SignIn;
+  signInLimits: WebDeps["limits"];
   /** How forges tell that something happened; absent where nothing is put together for it. */
   webhooks?: WebhookDeps;
   /** Pages on the way to a forge and back. */
@@ -147,10 +149,13 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     const files = await readWebFiles(join(import.meta.dirname, "../../web/dist"));
     let status: "ok" | "stopping" = "ok";
     // In the fragment: it reaches no server's log and no Referer.
-    const linkFor = (userId: string | null, use: "sign-in" | "invitation" = "sign-in") => {
-      if (!files.has("/index.html")) return null;
-      const { code, expiresAt } = codes.issue(userId, use);
-      return { path: `/#code=${code}`, expiresAt };
+    const pathOf = (code: string) => `/#code=${code}`;
+    const linkFor: HandlerDeps["signInLink"] = async ({ organizationId, actor }, userId, use) => {
+      if (!files.has("/index.html"))
+        return refuse("unavailable", "The web app is not built here: `npm run build`, then start again.");
+      const made = await parts.signIn.link({ organizationId, userId, by: actor.id }, use);
+      if (!made) return refuse("not_found", "There is no such person in the organization.");
+      return accept({ path: pathOf(made.code), expiresAt: made.expiresAt });
     };
     const app = createApp({
       handlers: createHandlers({
@@ -159,14 +164,13 @@ export async function startService(options: StartOptions, assembly: Assembly): P
         version: VERSION,
         status: () => status,
         signInLink: linkFor,
-        endSignInLinks: codes.revoke,
       }),
       authenticate: parts.authenticate,
       idempotency: createIdempotency(createIdempotencyStore(db)),
       hosts: new Set([...options.allowHosts, ...(publicUrl ? [new URL(publicUrl).hostname] : [])]),
       onError: (error, requestId) => log.error("a request failed", { error, requestId }),
       checkAnswers: process.env.NODE_ENV === "test",
-      web: { files, codes, signIn: parts.signIn },
+      web: { files, codes, signIn: parts.signIn, limits: parts.signInLimits },
       ...(parts.webhooks ? { webhooks: parts.webhooks } : {}),
       ...(parts.forgePages ? { forgePages: parts.forgePages } : {}),
     });
@@ -185,10 +189,7 @@ export async function startService(options: StartOptions, assembly: Assembly): P
     await writeServiceFile(options.dataDir, { url: listener.url, pid: process.pid });
     undo.push(() => removeServiceFile(options.dataDir));
     await parts.start(listener.url);
-    const signInLink = () => {
-      const link = linkFor(null);
-      return link && `${listener.url}${link.path}`;
-    };
+    const signInLink = () => (files.has("/index.html") ? `${listener.url}${pathOf(codes.issue())}` : null);
     return {
       url: listener.url,
       tokenFile,

@@ -1041,7 +1041,8 @@ export const routes = defineRoutes({
   inviteMember: {
     method: "POST",
     path: "/api/v1/members/:memberId/sign-in-link",
-    summary: "A link that signs one browser in as this person, once, within a day; a restart of the service ends it.",
+    summary:
+      "A link that signs one browser in as this person, once, within a day, as long as they keep the role that they have now.",
     kind: "json",
     scope: "admin",
     response: account.SignInLink,

@@ -3,7 +3,7 @@ import * as audit from "@x1agent/domain-audit";
 import { createIdentity, type IdentityService, migrations } from "@x1agent/domain-identity";
 import { type TemporaryDatabase, temporaryDatabase } from "@x1agent/testkit";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createLimiter } from "../http/web/index.ts";
+import { createLimiter } from "../http/web/limit.ts";
 import { type AccountCaller, type AccountUseCases, accountUseCases, signInUseCases } from "./account.ts";
 import { type MemberUseCases, memberUseCases } from "./members.ts";
 

@@ -2,6 +2,7 @@ import { accept, type Outcome, platformActor, type RouteBody, type RouteResponse
 import { appendAudit } from "@x1agent/domain-audit";
 import {
   type IdentityService,
+  type LinkUse,
   listOrganizations,
   pageOrigin,
   type SessionFacts,
@@ -42,7 +43,7 @@ export type AccountDeps = {
   db: Pick<Database, "tenant">;
   identity: IdentityService;
   /** Seconds to wait before the next guess of a password under this key; null when it may be made now. */
-  limit(key: string): number | null;
+  limit(key: string): number | null | Promise<number | null>;
 };
 
 /** Every change of how somebody signs in asks who is there, once the session is no longer fresh, and is audited. */
@@ -71,7 +72,7 @@ export function accountUseCases({ db, identity, limit }: AccountDeps): AccountUs
     if ((await identity.passwords.setAt(caller.actor.id)) === null)
       return refuse("forbidden", "You signed in a while ago: open a new link (`x1 sign-in` prints one), then repeat.");
     if (!current) return refuse("forbidden", "Give your present password, too.");
-    const wait = limit(`confirm ${caller.actor.id}`);
+    const wait = await limit(`confirm ${caller.actor.id}`);
     if (wait !== null) return refuse("rate_limited", `Too many wrong passwords: wait ${wait} seconds.`);
     const right = await identity.passwords.matches(caller.actor.id, current);
     if (right === "busy") return refuse("rate_limited", "Too many passwords are being checked: repeat in a moment.");
@@ -159,6 +160,13 @@ export function accountUseCases({ db, identity, limit }: AccountDeps): AccountUs
 /** Signing in: every way ends in a browser's session, and an audit entry that says which way it was. */
 export type SignIn = {
   methods(): Promise<{ password: boolean; passkey: boolean }>;
+  /** A one-time code that signs one browser in as this member; null when they are none. */
+  link(
+    who: { organizationId: string; userId: string; by: string },
+    use: LinkUse,
+  ): Promise<{ code: string; expiresAt: string } | null>;
+  /** Uses such a code up: whom it signs in; null when it is no good (any more). */
+  byLink(code: string): Promise<string | null>;
   /** The user with this name and password; null when there is none. */
   byPassword(name: string, password: string): Promise<string | null | "busy">;
   passkeyRequest(origin: string | null): Promise<Record<string, unknown> | null>;
@@ -190,6 +198,8 @@ export function signInUseCases({
       const [password, passkey] = await Promise.all([identity.passwords.inUse(), identity.passkeys.inUse()]);
       return { password, passkey };
     },
+    link: (who, use) => identity.links.issue(who, use),
+    byLink: (code) => identity.links.redeem(code),
     byPassword: (name, password) => identity.passwords.userOf(name, password),
     async passkeyRequest(origin) {
       const page = pageOrigin(origin);

@@ -182,6 +182,104 @@ describe("passwords", () => {
   });
 });
 
+describe("sign-in links", () => {
+  let eve: string;
+  beforeAll(async () => {
+    const by = { role: "owner", scopes };
+    const made = await identity.members.add(by, owner.organizationId, {
+      ...{ name: "Eve", signInName: "eve", role: "member" },
+    });
+    eve = made.ok ? made.value.id : "";
+  });
+  const issue = async (use: "sign-in" | "invitation" = "invitation") => {
+    const { organizationId, userId: by } = owner;
+    const made = await identity.links.issue({ organizationId, userId: eve, by }, use);
+    return made?.code ?? "";
+  };
+  const setRole = (role: "member" | "viewer" | "former") =>
+    identity.setRole({ role: "owner", scopes }, owner.organizationId, eve, role);
+
+  it("are used once, whoever of two services is asked, also after a restart", async () => {
+    const code = await issue();
+    // Two services that were started after the link was made.
+    const used = await Promise.all([open(), open(), open()].map(({ links }) => links.redeem(code)));
+    expect(used.filter((who) => who !== null)).toEqual([eve]);
+    expect(await identity.links.redeem(code)).toBeNull();
+    expect(await identity.links.redeem("x".repeat(43))).toBeNull();
+  });
+
+  it("end with their time, by the database's clock", async () => {
+    const { organizationId, userId: by } = owner;
+    const lasting = async (use: "sign-in" | "invitation") =>
+      Date.parse((await identity.links.issue({ organizationId, userId: eve, by }, use))?.expiresAt ?? "") - Date.now();
+    // The clocks of service and database are one machine's, and may be a different one's.
+    expect(Math.abs((await lasting("sign-in")) - 5 * 60_000)).toBeLessThan(60_000);
+    expect(Math.abs((await lasting("invitation")) - 24 * 3_600_000)).toBeLessThan(60_000);
+    const code = await issue();
+    await db.asAdmin(`update sign_in_link set "expiresAt" = now() - interval '1 second'`);
+    expect(await identity.links.redeem(code)).toBeNull();
+  });
+
+  it("end with the role that they were made for", async () => {
+    const code = await issue();
+    expect((await setRole("viewer")).ok).toBe(true);
+    expect(await identity.links.redeem(code)).toBeNull();
+    // Changed by something that does not know of links.
+    const other = await issue();
+    await db.asAdmin(`update member set role = 'member' where "userId" = '${eve}'`);
+    expect(await identity.links.redeem(other)).toBeNull();
+    const last = await issue();
+    expect((await setRole("former")).ok).toBe(true);
+    expect(await identity.links.redeem(last)).toBeNull();
+    expect(await issue()).toBe("");
+    await setRole("member");
+  });
+
+  it("lie in the database as digests, twenty of a person at most, with who made them", async () => {
+    const codes = [];
+    for (let made = 0; made < 22; made += 1) codes.push(await issue());
+    const { rows } = await db.asAdmin("select * from sign_in_link");
+    expect(rows).toHaveLength(20);
+    expect(rows[0]).toMatchObject({ userId: eve, role: "member", use: "invitation", createdBy: owner.userId });
+    for (const code of codes) expect(JSON.stringify(rows)).not.toContain(code);
+    expect(await identity.links.redeem(codes[0] ?? "")).toBeNull();
+    expect(await identity.links.redeem(codes.at(-1) ?? "")).toBe(eve);
+  });
+});
+
+describe("tries", () => {
+  const take = (key: string, tries = identity.tries) => tries.take(key, 3, 120);
+
+  it("are counted by all services on the database together, at once too", async () => {
+    const services = [open(), open()];
+    const waits = await Promise.all(Array.from({ length: 8 }, (_, at) => take("ada", services[at % 2]?.tries)));
+    expect(waits.filter((wait) => wait === null)).toHaveLength(3);
+    for (const wait of waits) if (wait !== null) expect(wait).toBeGreaterThan(0);
+    // A restart forgets nothing, and others are not kept out.
+    expect(await take("ada", open().tries)).toBeLessThanOrEqual(120);
+    expect(await take("bob")).toBeNull();
+  });
+
+  it("go on after the wait, and after a success", async () => {
+    await db.asAdmin(
+      "update sign_in_try set tries = array(select at - interval '120 seconds' from unnest(tries) as at)",
+    );
+    expect(await take("ada")).toBeNull();
+    for (let guess = 0; guess < 3; guess += 1) await take("cyd");
+    expect(await take("cyd")).not.toBeNull();
+    await identity.tries.clear("cyd");
+    expect(await take("cyd")).toBeNull();
+  });
+
+  it("keep nothing of what was typed, and go when they count no more", async () => {
+    await take("a password typed as the name");
+    expect(JSON.stringify((await db.asAdmin("select * from sign_in_try")).rows)).not.toContain("password");
+    await db.asAdmin(`update sign_in_try set "lastAt" = now() - interval '121 seconds'`);
+    await take("dan");
+    expect((await db.asAdmin("select count(*)::int as n from sign_in_try")).rows).toEqual([{ n: 1 }]);
+  });
+});
+
 describe("passkeys", () => {
   it("belong to names", () => {
     expect(pageOrigin("http://localhost:4380")).toEqual({ origin: "http://localhost:4380", host: "localhost" });

@@ -1,3 +1,4 @@
+export type { LinkUse } from "./links.ts";
 export { decideRole, type MemberFacts, type RoleChanger, scopesOf } from "./members.ts";
 export * from "./migrations.ts";
 export { type PageOrigin, type PasskeyFacts, pageOrigin } from "./passkeys.ts";

@@ -110,6 +110,8 @@ export function memberStore(database: Pick<Database, "system">) {
         await sql`update member set role = ${role} where "organizationId" = ${organizationId} and "userId" = ${userId}`.execute(
           tx,
         );
+        // Open links were made for the role that the person had.
+        await sql`delete from sign_in_link where "userId" = ${userId}`.execute(tx);
         if (role === "former") await sql`delete from "session" where "userId" = ${userId}`.execute(tx);
         return accept({ before, after: { ...before, role } });
       }),

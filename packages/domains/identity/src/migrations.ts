@@ -35,4 +35,15 @@ export const migrations: readonly Migration[] = [
     create index "passkey_userId_idx" on "passkey" ("userId");
     grant select, insert, update, delete on "passkey" to x1_service;`,
   },
+  {
+    name: "identity-003",
+    // Digests only: neither a link nor what was typed as a name can be read from here. `tries` holds at most what its limit allows.
+    sql: `create table sign_in_link (
+      digest text primary key, "organizationId" text not null references "organization" ("id") on delete cascade, "userId" text not null references "user" ("id") on delete cascade,
+      role text not null, use text not null, "createdBy" text not null, "createdAt" timestamptz not null default now(), "expiresAt" timestamptz not null);
+    create index sign_in_link_user on sign_in_link ("userId");
+    create table sign_in_try (digest text primary key, tries timestamptz[] not null, refused boolean not null default false, "lastAt" timestamptz not null default now());
+    create index sign_in_try_last on sign_in_try ("lastAt");
+    grant select, insert, update, delete on sign_in_link, sign_in_try to x1_service;`,
+  },
 ];

@@ -4,10 +4,12 @@ import { type Actor, Fault } from "@x1agent/contract";
 import { type Database, newId, row, rows, sql, type Tx } from "@x1agent/kernel";
 import { betterAuth } from "better-auth";
 import { organization } from "better-auth/plugins/organization";
+import { linkStore } from "./links.ts";
 import { type MemberFacts, memberStore, scopesOf } from "./members.ts";
 import { passkeyStore } from "./passkeys.ts";
 import { passwordStore } from "./password.ts";
 import { isSessionToken, type SessionFacts, sessionStore } from "./sessions.ts";
+import { tryStore } from "./tries.ts";
 
 export const scopes = ["read", "write", "approve", "admin"] as const;
 export type Scope = (typeof scopes)[number];
@@ -100,6 +102,8 @@ export function createIdentity(database: Database, options: { secret: string; ba
     createToken,
     passwords: passwordStore(database),
     passkeys: passkeyStore(database),
+    links: linkStore(database),
+    tries: tryStore(database),
     openSession: sessions.open,
     listSessions: (userId: string): Promise<SessionFacts[]> => sessions.list(userId),
 

@@ -51,10 +51,9 @@ export function accountHandlers({ useCases, signInLink }: HandlerDeps): Pick<Han
       // A browser's session has every scope: nobody hands on more than they hold.
       if (["read", "write", "approve", "admin"].some((scope) => !scopes.includes(scope)))
         return refuse("forbidden", "A sign-in link needs a token with every scope.");
-      const link = signInLink(actor.id);
-      if (!link) return refuse("unavailable", "The web app is not built here: `npm run build`, then start again.");
-      await useCases.noted(callerOf(call), "sign_in_link.made", actor.id);
-      return accept(link);
+      const link = await signInLink(callerOf(call), actor.id, "sign-in");
+      if (link.ok) await useCases.noted(callerOf(call), "sign_in_link.made", actor.id);
+      return link;
     },
 
     listTokens: async (call) => accept(wholePage(await identity.listTokens(callerOf(call)))),

@@ -28,8 +28,7 @@ async function service(
       streams,
       version: "0.1.0",
       status: () => "ok",
-      signInLink: () => null,
-      endSignInLinks: () => {},
+      signInLink: async () => refuse("unavailable"),
     }),
   );
   return createClient({ baseUrl: fixture.url, token });

@@ -1,7 +1,7 @@
-import { accept, CONTRACT_VERSION, type Health, type RouteResponse } from "@x1agent/contract";
+import { accept, CONTRACT_VERSION, type Health, type Outcome, type RouteResponse } from "@x1agent/contract";
 import type { z } from "zod";
 import type { EventStreams } from "../../events/streams.ts";
-import type { UseCases } from "../../use-cases/index.ts";
+import type { Caller, UseCases } from "../../use-cases/index.ts";
 import type { Handlers } from "../call.ts";
 import { accountHandlers } from "./account.ts";
 import { followUpHandlers } from "./follow-ups.ts";
@@ -18,10 +18,12 @@ export type HandlerDeps = {
   streams: EventStreams;
   version: string;
   status(): z.infer<typeof Health>["status"];
-  /** A link that signs one browser in as this user; null when the web app is not built. */
-  signInLink(userId: string, use?: "sign-in" | "invitation"): RouteResponse<"createSignInLink"> | null;
-  /** Ends the open links of this user. */
-  endSignInLinks(userId: string): void;
+  /** A link that signs one browser in as this member, made by the caller. */
+  signInLink(
+    caller: Caller,
+    userId: string,
+    use: "sign-in" | "invitation",
+  ): Promise<Outcome<RouteResponse<"createSignInLink">>>;
 };
 
 /** A handler for every route of the contract. */

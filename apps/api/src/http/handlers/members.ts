@@ -1,4 +1,4 @@
-import { accept, refuse } from "@x1agent/contract";
+import { accept } from "@x1agent/contract";
 import type { MemberCaller } from "../../use-cases/members.ts";
 import type { Handlers, Principal } from "../call.ts";
 import { wholePage } from "../presenters.ts";
@@ -14,28 +14,19 @@ const memberCaller = (call: { principal: Principal }): MemberCaller => ({
 });
 
 /** People of the organization. */
-export function memberHandlers({ useCases, signInLink, endSignInLinks }: HandlerDeps): Pick<Handlers, Names> {
+export function memberHandlers({ useCases, signInLink }: HandlerDeps): Pick<Handlers, Names> {
   const { members } = useCases;
   return {
     listMembers: async (call) => accept(wholePage(await members.list(callerOf(call)))),
     addMember: (call) => members.add(memberCaller(call), call.body),
-    async setMemberRole(call) {
-      const changed = await members.setRole(memberCaller(call), call.params.memberId, call.body.role);
-      if (changed.ok) endSignInLinks(call.params.memberId);
-      return changed;
-    },
-    async removeMember(call) {
-      const removed = await members.remove(memberCaller(call), call.params.memberId);
-      if (removed.ok) endSignInLinks(call.params.memberId);
-      return removed;
-    },
+    setMemberRole: (call) => members.setRole(memberCaller(call), call.params.memberId, call.body.role),
+    removeMember: (call) => members.remove(memberCaller(call), call.params.memberId),
     async inviteMember(call) {
       const invited = await members.mayInvite(memberCaller(call), call.params.memberId);
       if (!invited.ok) return invited;
-      const link = signInLink(invited.value.id, "invitation");
-      if (!link) return refuse("unavailable", "The web app is not built here: `npm run build`, then start again.");
-      await useCases.noted(callerOf(call), "member.invited", invited.value.id);
-      return accept(link);
+      const link = await signInLink(callerOf(call), invited.value.id, "invitation");
+      if (link.ok) await useCases.noted(callerOf(call), "member.invited", invited.value.id);
+      return link;
     },
   };
 }

@@ -9,7 +9,7 @@ import { createLimiter, type Limiter } from "./limit.ts";
 import { cookieToken, type SignInCodes, sessionCookie } from "./sessions.ts";
 import { freshPage, type WebFiles, webPolicy } from "./static.ts";
 
-export { createLimiter } from "./limit.ts";
+export { createSharedLimiter } from "./limit.ts";
 export { cookieToken, createSignInCodes } from "./sessions.ts";
 export { readWebFiles } from "./static.ts";
 
@@ -19,8 +19,8 @@ export type WebDeps = {
   files: WebFiles;
   codes: SignInCodes;
   signIn: SignIn;
-  /** Tries of passwords per name, and of anything per address; own ones when absent. */
-  limits?: { name: Limiter; address: Limiter };
+  /** Tries of passwords per name, and of anything per address. */
+  limits: { name: Limiter; address: Limiter };
 };
 
 /** Refused sign-ins that come into the audit log in a minute; more add nothing to what these say. */
@@ -35,7 +35,7 @@ const PasskeySignIn = z.object({ response: WebAuthnResponse });
  * was held against Host before, and JSON, which no form of another site can send.
  */
 export function addWeb(app: Hono<Env>, deps: WebDeps): void {
-  const limits = deps.limits ?? { name: createLimiter(5, 60_000), address: createLimiter(60, 60_000) };
+  const { limits } = deps;
   const written = createLimiter(REFUSALS_WRITTEN, 60_000);
   const secure = (c: Ctx) => (c.req.header("origin") ?? "").startsWith("https://");
   const failed = (c: Ctx, code: ErrorCode, detail: string) => {
@@ -60,7 +60,7 @@ export function addWeb(app: Hono<Env>, deps: WebDeps): void {
       if (c.req.header("origin") === undefined) return failed(c, "forbidden", "Sign in from the web app.");
       if (!/^application\/json\s*(;|$)/i.test(c.req.header("content-type") ?? ""))
         return failed(c, "invalid_request", "Send the body as application/json.");
-      const seconds = limits.address.take(addressOf(c) ?? "");
+      const seconds = await limits.address.take(addressOf(c) ?? "");
       if (seconds !== null) return wait(c, seconds);
       const raw = await readBody(c.req.raw, 20_000);
       const body = schema.safeParse(raw.ok ? parsed(raw.value) : undefined);
@@ -82,26 +82,31 @@ export function addWeb(app: Hono<Env>, deps: WebDeps): void {
   app.get("/web/session/methods", async (c) => c.json(await deps.signIn.methods()));
 
   post("/web/session", CodeSignIn, async (c, { code }) => {
-    const link = deps.codes.redeem(code);
-    if (!link)
+    const printed = deps.codes.redeem(code);
+    const userId = printed ? null : await deps.signIn.byLink(code);
+    if (!printed && userId === null)
       return refused(
         c,
         "link",
-        failed(c, "unauthenticated", "This link was used or is older than five minutes. `x1 sign-in` prints another."),
+        failed(
+          c,
+          "unauthenticated",
+          "This link was used or is older than five minutes (an invitation: a day). `x1 sign-in` prints another.",
+        ),
       );
-    return opened(c, link.userId, "link");
+    return opened(c, userId, "link");
   });
 
   post("/web/session/password", PasswordSignIn, async (c, { name, password }) => {
     // Per name, whatever the address: others cannot be kept out by it, since links and passkeys go on working.
     const key = name.trim().toLowerCase();
-    const seconds = limits.name.take(key);
+    const seconds = await limits.name.take(key);
     if (seconds !== null) return refused(c, "password", wait(c, seconds), true);
     const userId = await deps.signIn.byPassword(name, password);
     if (userId === "busy") return wait(c, 2);
     if (userId === null)
       return refused(c, "password", failed(c, "unauthenticated", "The name or the password is wrong."));
-    limits.name.clear(key);
+    await limits.name.clear(key);
     return opened(c, userId, "password");
   });
 

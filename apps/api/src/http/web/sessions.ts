@@ -1,41 +1,36 @@
 import { createHash, randomBytes } from "node:crypto";
 
-/** How long a link can be used: one's own is at hand, an invitation has its way to go. */
-const lifeMs = { "sign-in": 5 * 60_000, invitation: 24 * 3_600_000 } as const;
-/** Links that may be open at once; the oldest goes first. */
-const MAX_LINKS = 100;
+/** How long the printed link can be used. */
+const LIFE_MS = 5 * 60_000;
+/** Codes that may be open at once; the oldest goes first. */
+const MAX_OPEN = 100;
 
 /**
- * One-time sign-in codes. Only their hashes are held, in memory: a restart ends them all. A code is for one user, or for
- * the first owner (null).
+ * One-time codes of the link that a start prints, for the first owner. Only their hashes are held, in memory: they belong to
+ * the process that printed them. Everybody's links are in the database.
  */
 export type SignInCodes = {
-  issue(userId: string | null, use?: keyof typeof lifeMs): { code: string; expiresAt: string };
-  redeem(code: string): { userId: string | null } | null;
-  /** Ends a user's open codes: they were made for the role that the user had. */
-  revoke(userId: string): void;
+  issue(): string;
+  /** Uses a code up; false when it is unknown, used or too old. */
+  redeem(code: string): boolean;
 };
 
-/** Makes the store of one-time codes; `now` in milliseconds. */
+/** Makes the store of printed codes; `now` in milliseconds. */
 export function createSignInCodes(now: () => number = Date.now): SignInCodes {
-  const open = new Map<string, { until: number; userId: string | null }>();
+  const open = new Map<string, number>();
   const hash = (code: string) => createHash("sha256").update(code).digest("base64");
   return {
-    issue(userId, use = "sign-in") {
+    issue() {
       const code = randomBytes(32).toString("base64url");
-      const until = now() + lifeMs[use];
-      if (open.size >= MAX_LINKS) open.delete(open.keys().next().value ?? "");
-      open.set(hash(code), { until, userId });
-      return { code, expiresAt: new Date(until).toISOString() };
+      if (open.size >= MAX_OPEN) open.delete(open.keys().next().value ?? "");
+      open.set(hash(code), now() + LIFE_MS);
+      return code;
     },
     redeem(code) {
       const key = hash(code);
-      const found = open.get(key);
+      const until = open.get(key);
       open.delete(key);
-      return found && found.until > now() ? { userId: found.userId } : null;
-    },
-    revoke(userId) {
-      for (const [key, code] of open) if (code.userId === userId) open.delete(key);
+      return until !== undefined && until > now();
     },
   };
 }

@@ -62,7 +62,7 @@ export function PeopleSection() {
             <Button onClick={() => setLink(null)}>I have kept it</Button>
           </div>
           <p>
-            It signs one browser in as {visible(link.name)}, once, within a day or until the service is restarted. Send
+            It signs one browser in as {visible(link.name)}, once, within a day, as long as they keep their role. Send
             it on a way that only they read; in there they set a password or a passkey.
           </p>
           <CopyLine text={link.url} label="the link" />
