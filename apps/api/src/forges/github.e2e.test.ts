@@ -176,6 +176,49 @@ describe("an issue of GitHub", () => {
     expect(pullsOf(name)).toHaveLength(1);
   });
 
+  it("is waited for by name, wherever GitHub is away: at the very first fetch, before the evidence, at the push", async () => {
+    await connect();
+    const { name } = await repository();
+    const away = (path: string | RegExp, after = 0) => {
+      const heal = github.fault({ kind: "status", status: 503, path, after, times: Infinity });
+      undo.push(heal);
+      return heal;
+    };
+    const waits = async (id: string) => {
+      const job = await until(
+        () => x1.job(id),
+        ({ reason }) => reason === "forge_waiting",
+      );
+      return [job.state, job.attempt, job.reasonDetail?.includes("503")];
+    };
+    // Nothing is known of the repository yet, neither by the API nor by git.
+    const first = away(name);
+    const { id } = await x1.create({ repository: github.cloneUrl(name), goal: fix });
+    expect(await waits(id)).toEqual(["queued", 1, true]);
+    await until(
+      () => x1.workspacesOf(id),
+      (left) => left.length === 0,
+    );
+    // One look whether it is back, two requests for refs at the fetch; the next is the look at the branch before the evidence.
+    const second = away(`${name}.git/info/refs`, 3);
+    first();
+    await until(
+      () => x1.job(id),
+      ({ state }) => state === "verifying",
+    );
+    expect(await waits(id)).toEqual(["verifying", 2, true]);
+    expect(await x1.events(id, "publication.waiting")).toHaveLength(1);
+    second();
+    await x1.reach(id, "awaiting_approval");
+    expect(await x1.events(id, "turn.ended")).toHaveLength(1);
+    const third = away("git-receive-pack");
+    await approve(id);
+    expect(await waits(id)).toEqual(["publishing", 2, true]);
+    third();
+    await x1.reach(id, "succeeded");
+    expect(pullsOf(name)).toHaveLength(1);
+  });
+
   it("has one pull request when the answer that made it was lost", async () => {
     const { name, number } = await repository();
     const job = await start(name, number);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { accept, type ForgeLimits, type Outcome, refuse, withholdSecrets } from "@x1agent/contract";
+import { accept, type ForgeLimits, type Outcome, type Refusal, refuse, withholdSecrets } from "@x1agent/contract";
 import {
   appSecretNames,
   type Connection,
@@ -20,9 +20,13 @@ export type Forges = {
   open(organizationId: string, connectionId: string): Promise<Outcome<Forge>>;
   /**
    * Asks each connection in use at the forge of an address for git whether it reaches the repository there; null where none
-   * does, or can say so now. Who says no is not asked again for the same address for a minute.
+   * does. Who says no is not asked again for the same address for a minute. Refuses `forge_unavailable` and `forge_limited`
+   * where none does and one could not say so now.
    */
-  find(organizationId: string, address: string): Promise<{ connectionId: string; repository: ForgeRepository } | null>;
+  find(
+    organizationId: string,
+    address: string,
+  ): Promise<Outcome<{ connectionId: string; repository: ForgeRepository } | null>>;
   /** Asks the forge who the connection is and notes the answer: one that was suspended may be in use again. */
   check(organizationId: string, connectionId: string): Promise<Outcome<Connection>>;
   /** What is left of the rate limit, as of the connection's last answer in this process. */
@@ -110,7 +114,8 @@ export function createForges(deps: { db: Pick<Database, "tenant">; masterKey: Bu
   return {
     open: openConnection,
     async find(organizationId, address) {
-      if (!/^https?:/.test(address)) return null;
+      if (!/^https?:/.test(address)) return accept(null);
+      let unsaid: Refusal | null = null;
       const listed = await db.tenant(organizationId, (tx) => listConnections(tx));
       const candidates = listed.filter(({ state, baseUrl }) => state === "active" && nameAt(baseUrl, address) !== null);
       for (const { id, baseUrl } of candidates.slice(0, MAX_ASKED)) {
@@ -118,9 +123,12 @@ export function createForges(deps: { db: Pick<Database, "tenant">; masterKey: Bu
         if ((nos.get(key) ?? Number.NEGATIVE_INFINITY) > Date.now() - NO_MS) continue;
         const forge = await openConnection(organizationId, id);
         const found = forge.ok ? await forge.value.getRepository({ fullName: nameAt(baseUrl, address) ?? "" }) : forge;
-        if (found.ok) return { connectionId: id, repository: found.value };
+        if (found.ok) return accept({ connectionId: id, repository: found.value });
         // Asked again at once: one that was away, or had no requests left, said nothing of the repository.
-        if (found.code === "forge_unavailable" || found.code === "forge_limited") continue;
+        if (found.code === "forge_unavailable" || found.code === "forge_limited") {
+          unsaid = found;
+          continue;
+        }
         nos.delete(key);
         nos.set(key, Date.now());
         for (const oldest of nos.keys()) {
@@ -128,7 +136,7 @@ export function createForges(deps: { db: Pick<Database, "tenant">; masterKey: Bu
           nos.delete(oldest);
         }
       }
-      return null;
+      return unsaid ?? accept(null);
     },
     async check(organizationId, connectionId) {
       const connection = await db.tenant(organizationId, (tx) => getConnection(tx, connectionId));

@@ -96,18 +96,19 @@ export async function repositoryOfJob(
 /**
  * The same, where nobody has said yet which repository a project's address is: the connections in use at that forge are asked,
  * and the answer is kept. So a job works on a private repository from its first moment, and not from when the watch has looked.
+ * Refuses what `Forges.find` refuses: an outage is no sign that nobody reaches it.
  */
 export async function findRepositoryOfJob(
   deps: ForgeDeps,
   organizationId: string,
   subject: GitSubject,
-): Promise<KnownRepository | null> {
+): Promise<Outcome<KnownRepository | null>> {
   const known = await repositoryOfJob(deps, organizationId, subject);
-  if (known) return known;
+  if (known) return accept(known);
   const found = await deps.forges.find(organizationId, subject.repository);
-  if (!found) return null;
-  const noted = await linkRepository(deps, organizationId, { ...found, projectId: subject.projectId });
-  return noted.ok ? noted.value : null;
+  if (!found.ok || !found.value) return found as Outcome<null>;
+  const noted = await linkRepository(deps, organizationId, { ...found.value, projectId: subject.projectId });
+  return accept(noted.ok ? noted.value : null);
 }
 
 /** Stores what the forge says of a repository, as that of a project. */
@@ -152,8 +153,8 @@ export async function forgeCredential(
   purpose: GitPurpose,
 ): Promise<Outcome<(ForgeCredential & { address?: string }) | null>> {
   const known = await findRepositoryOfJob(deps, organizationId, subject);
-  if (!known) return accept(null);
-  const found = await lookAtRepository(deps, organizationId, known);
+  if (!known.ok || !known.value) return known as Outcome<null>;
+  const found = await lookAtRepository(deps, organizationId, known.value);
   if (!found.ok) return found;
   const { forge, repository } = found.value;
   if (purpose === "read" || purpose === "push") {
@@ -198,7 +199,8 @@ export async function forgeOfJob(
   organizationId: string,
   subject: GitSubject,
 ): Promise<Omit<SidecarForge, "repository"> | null> {
-  const known = await findRepositoryOfJob(deps, organizationId, subject);
+  const asked = await findRepositoryOfJob(deps, organizationId, subject);
+  const known = asked.ok ? asked.value : null;
   const forge = known && (await deps.forges.open(organizationId, known.connectionId));
   if (!known || !forge?.ok) return null;
   const numbers = await deps.db.tenant(organizationId, async (tx) =>

@@ -31,38 +31,42 @@ const MAX_SUBMODULES = 50;
 export async function prepareContent(deps: MirrorDeps, request: ContentRequest): Promise<Base> {
   const { base, jobRepository, policy } = request;
   const entries: ContentEntry[] = [];
+  const away: string[] = [];
   const notes = base.notes.filter(
     (note) =>
       !(policy.submodules !== "none" && note.startsWith("Submodules ")) &&
       !(policy.lfsMegabytes > 0 && note.startsWith("Files kept in Git LFS")),
   );
-  if (policy.submodules !== "none") await addSubmodules(deps, request, base, { prefix: "", depth: 1 }, entries, notes);
+  if (policy.submodules !== "none") await addSubmodules(deps, request, base, { prefix: "", depth: 1 }, { entries, notes, away });
   if (policy.lfsMegabytes > 0) {
     const lfs = await fetchLfs(deps.git, request);
     entries.push(...lfs.entries);
     notes.push(...lfs.notes);
+    away.push(...lfs.away);
   }
+  const missing = away[0] === undefined ? {} : { away: away[0] };
   const list = join(jobRepository, contentFile);
   if (entries.length === 0) {
     await rm(list, { force: true });
-    return { ...base, notes };
+    return { ...base, ...missing, notes };
   }
   // LFS content came to the mirror after the job's repository was made from it.
   await linkObjects(join(base.mirror, "objects"), join(jobRepository, "objects"));
   const text = entries.map(({ kind, path, id, also }) => `${kind}\0${path}\0${id}\0${also}\0`).join("");
   await writeFile(list, Buffer.from(text, "utf8"), { mode: 0o644 });
-  return { ...base, notes, content: createHash("sha256").update(text).digest("hex") };
+  return { ...base, ...missing, notes, content: createHash("sha256").update(text).digest("hex") };
 }
 
 type Level = { prefix: string; depth: number };
+/** What is found on the way; `away` says where nobody answered. */
+type Found = { entries: ContentEntry[]; notes: string[]; away: string[] };
 
 async function addSubmodules(
   deps: MirrorDeps,
   request: ContentRequest,
   at: Base,
   { prefix, depth }: Level,
-  entries: ContentEntry[],
-  notes: string[],
+  { entries, notes, away }: Found,
 ): Promise<void> {
   const links = await gitlinks(deps, at);
   if (links.length === 0) return;
@@ -89,7 +93,10 @@ async function addSubmodules(
     }
     const found = await fetchSubmodule(deps, request, remote, commit);
     if (!found.ok) {
-      not(visible(found.detail).slice(0, 300).replace(/\.$/, ""));
+      const why = visible(found.detail).slice(0, 300).replace(/\.$/, "");
+      not(why);
+      if (found.code === "forge_unavailable" || found.code === "forge_limited")
+        away.push(`The submodule ${visible(where).slice(0, 300)} cannot be fetched now: ${why}.`);
       continue;
     }
     await withLock(found.value.mirror, () =>
@@ -104,7 +111,7 @@ async function addSubmodules(
     notes.push(
       `The submodule ${visible(where).slice(0, 300)} is there at ${commit.slice(0, 12)}; it is no part of the change.`,
     );
-    await addSubmodules(deps, request, found.value, { prefix: `${where}/`, depth: depth + 1 }, entries, notes);
+    await addSubmodules(deps, request, found.value, { prefix: `${where}/`, depth: depth + 1 }, { entries, notes, away });
   }
 }
 

@@ -9,6 +9,7 @@ import { Fault } from "@x1agent/contract";
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { isPublic } from "../network.ts";
+import { isAway, isAwayStatus } from "./away.ts";
 import type { ContentEntry } from "./content.ts";
 import { visible } from "./diff.ts";
 import { parseBatch } from "./import.ts";
@@ -83,10 +84,10 @@ type File = Pointer & { path: string; id: string };
 export async function fetchLfs(
   git: GitRunner,
   request: ContentRequest,
-): Promise<{ entries: ContentEntry[]; notes: string[] }> {
+): Promise<{ entries: ContentEntry[]; notes: string[]; away: string[] }> {
   const { base, policy } = request;
   const files = await pointersOf(git, base.mirror, base.commit);
-  if (files.length === 0) return { entries: [], notes: [] };
+  if (files.length === 0) return { entries: [], notes: [], away: [] };
   const notes: string[] = [];
   const left = (some: readonly File[], why: string) => {
     const names = some.slice(0, 10).map(({ path }) => visible(path).slice(0, 200));
@@ -98,7 +99,7 @@ export async function fetchLfs(
   const { remote } = base;
   if (remote.kind !== "https" && remote.kind !== "http") {
     left(files, "as their content is fetched over HTTPS only");
-    return { entries: [], notes };
+    return { entries: [], notes, away: [] };
   }
   const chosen = new Map<string, File>();
   const tooMuch: File[] = [];
@@ -130,17 +131,21 @@ export async function fetchLfs(
     if (isCommitId(known)) blobs.set(oid, known);
   }
   const failed = new Map<string, string>();
+  const away = new Set<string>();
   const wanted = [...chosen.values()].filter(({ oid }) => !blobs.has(oid));
   for (let at = 0; at < wanted.length; at += BATCH) {
     const part = wanted.slice(at, at + BATCH);
     const answer = await ask(request, remote, part);
     for (const file of part) {
       request.signal?.throwIfAborted();
-      const got = typeof answer === "string" ? answer : await download(git, request, remote, file, answer, store);
-      if (isCommitId(got)) {
+      const got = "why" in answer ? answer : await download(git, request, remote, file, answer, store);
+      if (typeof got === "string") {
         blobs.set(file.oid, got);
         await writeFile(join(store, file.oid), got);
-      } else failed.set(file.oid, got);
+        continue;
+      }
+      failed.set(file.oid, got.why);
+      if (got.away) away.add(`Content kept in Git LFS cannot be fetched now, ${got.why}: ${visible(file.path).slice(0, 200)}.`);
     }
   }
   const reasons = Map.groupBy(
@@ -153,7 +158,7 @@ export async function fetchLfs(
     notes.push(`${laid.length} files kept in Git LFS are there with their content; changes to them are not taken.`);
   return {
     entries: laid.map(({ path, id, oid }) => ({ kind: "lfs", path, id, also: blobs.get(oid) ?? "" })),
-    notes,
+    ...{ notes, away: [...away] },
   };
 }
 
@@ -193,12 +198,16 @@ async function pointersOf(git: GitRunner, mirror: string, commit: string): Promi
   });
 }
 
-/** Asks where objects are; a string says why there is no answer. */
+/** Why content is not there, as the end of a sentence, and whether it may be later without anybody's doing. */
+type Not = { why: string; away: boolean };
+const not = (why: string, away = false): Not => ({ why, away });
+
+/** Asks where objects are. */
 async function ask(
   request: ContentRequest,
   remote: Remote & { kind: "http" | "https" },
   files: readonly File[],
-): Promise<z.infer<typeof Answer> | string> {
+): Promise<z.infer<typeof Answer> | Not> {
   const address = (request.credential?.address ?? remote.url).replace(/\/+$/, "").replace(/(\.git)?$/, ".git");
   const headers = { accept: media, "content-type": media, ...authorizationOf(request.credential) };
   const body = JSON.stringify({
@@ -211,12 +220,13 @@ async function ask(
       ...{ method: "POST", headers, body, redirect: "manual", signal },
     });
     const text = await readUpTo(response, 4 * MEGABYTE);
-    if (response.status !== 200) return `as the server answered ${response.status}`;
+    if (response.status !== 200)
+      return not(`as the server answered ${response.status}`, isAwayStatus(response.status));
     const answer = Answer.safeParse(JSON.parse(text));
-    return answer.success ? answer.data : "as the server's answer is none of the batch API";
-  } catch {
+    return answer.success ? answer.data : not("as the server's answer is none of the batch API");
+  } catch (error) {
     request.signal?.throwIfAborted();
-    return "as the server could not be asked";
+    return not("as the server could not be asked", isAway(error));
   }
 }
 
@@ -234,7 +244,7 @@ async function readUpTo(response: Response, max: number): Promise<string> {
   return Buffer.concat(parts).toString("utf8");
 }
 
-/** Id of the content's blob in the mirror, or why there is none. */
+/** Id of the content's blob in the mirror. */
 async function download(
   git: GitRunner,
   request: ContentRequest,
@@ -242,12 +252,12 @@ async function download(
   file: File,
   answer: z.infer<typeof Answer>,
   store: string,
-): Promise<string> {
+): Promise<string | Not> {
   const found = answer.objects.find(({ oid }) => oid === file.oid);
   const action = found?.actions?.download;
-  if (!found || found.error || !action) return "as the server does not have their content";
+  if (!found || found.error || !action) return not("as the server does not have their content");
   const target = downloadProblem(action.href, remote);
-  if ("problem" in target) return `as ${target.problem}`;
+  if ("problem" in target) return not(`as ${target.problem}`);
   const aside = join(store, `tmp-${randomUUID()}`);
   const cut = AbortSignal.any([AbortSignal.timeout(30 * 60_000), ...(request.signal ? [request.signal] : [])]);
   try {
@@ -257,7 +267,7 @@ async function download(
     const response = await ask(target.url.href, { headers, redirect: "manual", signal: cut });
     if (response.status !== 200 || !response.body) {
       await response.body?.cancel();
-      return `as the server answered ${response.status}`;
+      return not(`as the server answered ${response.status}`, isAwayStatus(response.status));
     }
     const hash = createHash("sha256");
     let size = 0;
@@ -267,7 +277,7 @@ async function download(
     try {
       for await (const part of Readable.fromWeb(response.body as never)) {
         size += (part as Buffer).length;
-        if (size > file.size) return "as what arrived is larger than their pointers say";
+        if (size > file.size) return not("as what arrived is larger than their pointers say");
         hash.update(part as Buffer);
         if (!out.write(part)) await once(out, "drain");
       }
@@ -275,16 +285,16 @@ async function download(
       out.end();
       await closed;
     }
-    if (size !== file.size || hash.digest("hex") !== file.oid) return "as what arrived is not what their pointers say";
+    if (size !== file.size || hash.digest("hex") !== file.oid) return not("as what arrived is not what their pointers say");
     const id = await mustRun(git, {
       ...{ gitDir: request.base.mirror, stdinFile: aside, timeoutMs: 600_000 },
       args: ["-c", "core.compression=1", "hash-object", "-w", "-t", "blob", "--no-filters", "--stdin"],
     });
-    return isCommitId(id) ? id : "as it could not be stored";
+    return isCommitId(id) ? id : not("as it could not be stored");
   } catch (error) {
     request.signal?.throwIfAborted();
     if (error instanceof Fault) throw error;
-    return "as it could not be fetched";
+    return not("as it could not be fetched", isAway(error));
   } finally {
     await rm(aside, { force: true });
   }

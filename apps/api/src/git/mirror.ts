@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { copyFile, link, mkdir, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { accept, Fault, type Outcome, refuse } from "@x1agent/contract";
+import { accept, Fault, type Outcome, type Refusal, refuse } from "@x1agent/contract";
+import { awayWords } from "./away.ts";
 import type { Base, BaseRequest, GitCredential, InstructionFile, Remote } from "./port.ts";
 import { type LocalRules, parseRemote } from "./remote.ts";
-import { type GitRun, type GitRunner, mustRun, shellQuote } from "./run.ts";
+import { type GitResult, type GitRun, type GitRunner, mustRun, shellQuote } from "./run.ts";
 
 /** Mirrors are caches, one for each (organization, repository, trust): what one of them fetched no other can see. */
 export type MirrorDeps = { git: GitRunner; dataDir: string; local: LocalRules };
@@ -68,8 +69,7 @@ export async function listRefs(
     timeoutMs: 60_000,
     maxOutputBytes: 64 * 1024 ** 2,
   });
-  if (result.code !== 0 || result.limit)
-    return refuse("repository_invalid", explain(remote, result.stderr, result.limit));
+  if (result.code !== 0 || result.limit) return unread(remote, result);
   const refs = new Map<string, string>();
   let head: string | null = null;
   for (const line of result.stdout.toString("utf8").split("\n")) {
@@ -78,6 +78,17 @@ export async function listRefs(
     else if (isCommitId(left)) refs.set(name, left);
   }
   return accept({ head, refs });
+}
+
+/**
+ * Why a remote could not be read: `forge_unavailable` where nobody answered, which may pass by itself, and `repository_invalid`
+ * where the answer was no. A repository on this machine is never away.
+ */
+function unread(remote: Remote, { stderr, limit }: Pick<GitResult, "stderr" | "limit">): Refusal {
+  const words = remote.kind === "local" ? null : limit === "time" ? "no answer in time" : awayWords(stderr);
+  return words === null
+    ? refuse("repository_invalid", explain(remote, stderr, limit))
+    : refuse("forge_unavailable", `${remote.url} cannot be reached: ${words.replace(/^(fatal|error): /, "")}.`);
 }
 
 /** git's words about a remote as one sentence that helps; never with a credential, since none is in the address. */
@@ -91,7 +102,7 @@ function explain(remote: Remote, stderr: string, limit: string | null): string {
   if (/dubious ownership/i.test(stderr)) return `${at} belongs to another user of this machine.`;
   if (/host key verification failed/i.test(stderr))
     return remote.kind === "ssh" ? unknownHost(remote) : `${at} is not the host that it was.`;
-  if (/authentication failed|could not read (username|password)|permission denied|403|401/i.test(stderr))
+  if (/authentication failed|could not read (username|password)|permission denied|returned error: 40[13]/i.test(stderr))
     return `${at} refused access; store a credential with \`x1 secrets set git:<host>\`.`;
   if (/redirect/i.test(stderr)) return `${at} redirects elsewhere; redirects are not followed. Use the final address.`;
   const last =
@@ -157,7 +168,7 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
         await dropStaleLocks(mirror);
         fetched = await deps.git(fetch);
       }
-      if (fetched.code !== 0) return refuse("repository_invalid", explain(remote, fetched.stderr, fetched.limit));
+      if (fetched.code !== 0) return unread(remote, fetched);
     }
     // What is no known ref was named by its whole id.
     found ??= await peel(deps.git, mirror, known ?? request.base ?? "");
@@ -229,7 +240,7 @@ async function fetchFiles(
       signal: request.signal,
       timeoutMs: 30 * 60_000,
     });
-    if (fetched.code !== 0) return refuse("repository_invalid", explain(remote, fetched.stderr, fetched.limit));
+    if (fetched.code !== 0) return unread(remote, fetched);
   }
   return accept(null);
 }

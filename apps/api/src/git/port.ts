@@ -57,6 +57,8 @@ export type Base = {
   notes: string[];
   /** Digest of what `prepareContent` laid out; absent where that is nothing. */
   content?: string;
+  /** Some of it lies where nobody answers now: what to say while it is waited for. A note says it too. */
+  away?: string;
 };
 
 /** What `prepareContent` works with. */
@@ -140,7 +142,7 @@ export type PullRequestText = { title: string; body: string };
 export interface PlatformGit {
   /** A repository's address taken apart, as `resolveBase` does it. Asks nobody. */
   remote(repository: string): Outcome<Remote>;
-  /** Lists the remote's refs with the job's own credential, then brings the base into the mirror. Refuses `repository_invalid`, `base_unknown`. */
+  /** Lists the remote's refs with the job's own credential, then brings the base into the mirror. Refuses `repository_invalid`, `base_unknown`, `forge_unavailable`. */
   resolveBase(request: BaseRequest): Promise<Outcome<Base>>;
   /** The job's clean bare repository with the base commit; idempotent, rebuilt when it is gone. Mounted read-only at /x1/base.git. */
   jobRepository(jobId: string, base: Base): Promise<string>;

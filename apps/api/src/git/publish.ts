@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ApprovalSubject, accept, Fault, type Outcome, refuse } from "@x1agent/contract";
+import { awayWords } from "./away.ts";
 import { visible } from "./diff.ts";
 import { approvalDigest, pullRequestDigest, recordDigest } from "./digest.ts";
 import { objectId } from "./import.ts";
@@ -90,10 +91,16 @@ export async function publish(deps: MirrorDeps, request: PublishRequest): Promis
     // The remote's own answer decides, not the exit code: a push may have got through although the connection broke.
     const after = await listRefs(deps.git, remote, request.credential, request.signal);
     if (after.ok && after.value.refs.get(ref) === subject.commit) return done(false, standing.value);
+    // Whether it got through is not known: the next try finds it, or pushes again.
+    if (!after.ok && after.code === "forge_unavailable") return after;
     const words = visible(`${pushed.stdout.toString("utf8")} ${pushed.stderr}`.trim()).slice(0, 500);
     if (pushed.code === 0 || /stale info|fetch first|non-fast-forward|failed to update ref|already exists/.test(words))
       return refuse("publish_moved", `${branch} moved while it was pushed: ${words}`);
-    return refuse("upstream_failed", `${remote.url} did not take the push: ${words}`);
+    const away =
+      remote.kind === "local" ? null : pushed.limit === "time" ? "no answer in time" : awayWords(pushed.stderr);
+    return away === null
+      ? refuse("upstream_failed", `${remote.url} did not take the push: ${words}`)
+      : refuse("forge_unavailable", `${remote.url} was away during the push: ${visible(away)}.`);
   } finally {
     await rm(fresh, { recursive: true, force: true });
   }

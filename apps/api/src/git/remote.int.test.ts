@@ -109,6 +109,26 @@ describe("remotes over HTTP", () => {
     expect(JSON.stringify(await ask("Bearer wrong-c4n4ry"))).not.toContain("c4n4ry");
   });
 
+  it("that are away are told from those that say no", async () => {
+    const root = scratch(cleanups);
+    const platform = createPlatformGit({ dataDir: join(root, "data") });
+    const ask = (repository: string) =>
+      platform.resolveBase({ organizationId: "o1", repository, trust: "member", base: null });
+    const answers = (status: number) => listen(createServer((_request, response) => response.writeHead(status).end()));
+    const closed = createServer();
+    const nobody = await listen(closed);
+    await new Promise((resolve) => closed.close(resolve));
+    for (const repository of [
+      `${nobody}/acme/app.git`,
+      `${nobody.replace("http", "ssh")}/acme/app.git`,
+      `${await answers(503)}/acme/app.git`,
+      "http://no-such-host.invalid/acme/app.git",
+    ])
+      expect(await ask(repository), repository).toMatchObject({ ok: false, code: "forge_unavailable" });
+    for (const repository of [`${await answers(404)}/acme/app.git`, "/nowhere/at/all"])
+      expect(await ask(repository), repository).toMatchObject({ ok: false, code: "repository_invalid" });
+  });
+
   it("that redirect are refused and the credential is not carried on", async () => {
     const root = scratch(cleanups);
     const carried: (string | undefined)[] = [];

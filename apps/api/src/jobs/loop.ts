@@ -5,6 +5,7 @@ import { PgBoss } from "pg-boss";
 import { z } from "zod";
 import { defaultTiming, type LoopDeps } from "./deps.ts";
 import { JobRun } from "./run-job.ts";
+import { waitMs } from "./steps/wait.ts";
 import { createTrials, type Trials } from "./trial.ts";
 
 /**
@@ -80,6 +81,10 @@ export async function startLoop(deps: LoopDeps): Promise<Loop> {
       runs.delete(jobId);
       const next = [...waiting].find(([id]) => !runs.has(id));
       if (again.delete(jobId)) hint(organizationId, jobId);
+      // Parked: it goes on when its time has come, and not a sweep later.
+      const { reason, waits } = run.job;
+      if (reason === "forge_waiting" && waits > 0)
+        setTimeout(hint, waitMs(waits - 1) + 100, organizationId, jobId).unref();
       if (next) {
         waiting.delete(next[0]);
         take(next[1], next[0]).catch(told);

@@ -71,7 +71,7 @@ export class JobRun {
     this.#timing = { ...defaultTiming, ...deps.timing };
   }
 
-  get job(): Pick<JobRecord, "id" | "organizationId" | "state"> {
+  get job(): Pick<JobRecord, "id" | "organizationId" | "state" | "reason" | "waits"> {
     return this.#job;
   }
 
@@ -185,8 +185,7 @@ export class JobRun {
           this.#job = await recover(deps, now);
           return true;
         case "provision":
-          await this.#provision();
-          return true;
+          return await this.#provision();
         case "turn":
           await this.#turn(used);
           return true;
@@ -265,7 +264,8 @@ export class JobRun {
     return this.#live;
   }
 
-  async #provision(): Promise<void> {
+  /** False where the job waits, and whoever claims it next goes on. */
+  async #provision(): Promise<boolean> {
     this.#workingSince = Date.now();
     this.#waitedMs = 0;
     this.#mailbox = new Mailbox<Notice>();
@@ -281,16 +281,21 @@ export class JobRun {
       if (error instanceof Moved || error instanceof Interrupted) throw error;
       const known = provisionFault(error);
       this.#job = (await reload(deps, this.#job)) ?? this.#job;
-      if (known) return this.#end({ to: "failed", ...known });
-      return this.#lose("workspace_lost", (error as Error).message);
+      await (known ? this.#end({ to: "failed", ...known }) : this.#lose("workspace_lost", (error as Error).message));
+      return true;
     }
     this.#job = made.job;
-    if (!made.ok) return this.#end({ to: "failed", reason: made.reason, detail: made.detail });
-    if (!made.live) {
-      this.#ended = isTerminal(made.job.state);
-      return this.#finish(made.job.state);
+    if (made.ok === "parked") {
+      await this.#finish("waiting");
+      return false;
     }
-    this.#startBaseline(made.live);
+    if (!made.ok) await this.#end({ to: "failed", reason: made.reason, detail: made.detail });
+    else if (made.live) this.#startBaseline(made.live);
+    else {
+      this.#ended = isTerminal(made.job.state);
+      await this.#finish(made.job.state);
+    }
+    return true;
   }
 
   /** Beside the agent's work, once that has begun; asked for when the first evidence is made. One that breaks is a missing one. */
@@ -310,7 +315,8 @@ export class JobRun {
       this.#held(),
       Math.max(0, Math.min(LOOK_MS, this.#job.limits.jobMs - usedMs)),
     );
-    if (end.kind === "budget") return this.#take(await keepUnverified(this.#deps, this.#job, this.#held()));
+    if (end.kind === "budget")
+      return this.#take(await this.#cuttable((signal) => keepUnverified(this.#deps, this.#job, this.#held(), signal)));
     return this.#take(end);
   }
 

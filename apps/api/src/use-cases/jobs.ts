@@ -58,6 +58,7 @@ export async function presentJob(tx: Tx, record: JobRecord): Promise<Job> {
     verifyNetwork: _v,
     merge: _m,
     roundsBefore: _r,
+    waits: _w,
     ...job
   } = record;
   return {

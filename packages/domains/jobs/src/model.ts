@@ -73,6 +73,8 @@ export type JobRecord = JobSettings & {
   publishedCommit: string | null;
   merge: JobMerge | null;
   cancelRequested: Actor | null;
+  /** Times in a row that it was parked until something outside answers. */
+  waits: number;
   createdBy: Actor;
   createdAt: string;
   updatedAt: string;

@@ -34,6 +34,7 @@ type JobRow = {
   published_commit: string | null;
   merge: JobMerge | null;
   cancel_requested: Actor | null;
+  waits: number;
   created_by: Actor;
   created_at: Date;
   updated_at: Date;
@@ -62,6 +63,7 @@ const present = (found: JobRow): JobRecord => ({
   publishedCommit: found.published_commit,
   merge: found.merge,
   cancelRequested: found.cancel_requested,
+  waits: found.waits,
   createdBy: found.created_by,
   createdAt: found.created_at.toISOString(),
   updatedAt: found.updated_at.toISOString(),
@@ -141,19 +143,21 @@ const working: readonly JobState[] = ["provisioning", "running", "awaiting_input
 /**
  * Moves a job, if it is still where the caller thinks: one guarded update. A move back to `queued` forgets what the last
  * attempt left open, and where a person or the forge sent it back the rounds that may bring feedback count anew; an end
- * releases the loop's lease.
+ * releases the loop's lease. What a job waited for so far is counted on while it only begins and is parked again.
  */
 export async function moveJob(tx: Tx, move: Move): Promise<Outcome<JobRecord>> {
   if (!mayMove(move.from, move.to))
     return refuse("illegal_transition", `A job may not move from ${move.from} to ${move.to}.`);
   const ended = isTerminal(move.to);
+  const stillWaits = move.to === "provisioning" || move.reason === "forge_waiting";
   const sentBack = move.to === "queued" && !working.includes(move.from);
   const moved = await row(
     tx,
     sql<JobRow>`update job set state = ${move.to}, reason = ${move.reason}, reason_detail = ${move.detail === undefined ? null : storableText(move.detail.slice(0, 4_000))}, actor = ${JSON.stringify(move.actor)},
       updated_at = now(), ended_at = case when ${ended} then now() else null end, started_at = coalesce(started_at, case when ${move.to} = 'provisioning' then now() end),
       owner = case when ${ended} then null else owner end, owner_until = case when ${ended} then null else owner_until end,
-      cancel_requested = case when ${ended} or ${move.to} = 'queued' then null else cancel_requested end, not_before = null, waits = 0,
+      cancel_requested = case when ${ended} or ${move.to} = 'queued' then null else cancel_requested end, not_before = null,
+      waits = case when ${stillWaits} then waits else 0 end,
       rounds_before = case when ${sentBack} then round else rounds_before end
     where id = ${move.jobId} and state = ${move.from} returning *`,
   );

@@ -164,7 +164,7 @@ async function settleMerge(
     }
     const known = await before;
     signal.throwIfAborted();
-    const end = await seal(deps, job, standing, imported, verification, known, next.reason);
+    const end = await seal(deps, job, standing, imported, verification, known, next.reason, signal);
     if (end.kind === "moved") return end.job;
     return await transition(deps, job, { ...end, attemptId });
   } finally {

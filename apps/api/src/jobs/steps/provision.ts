@@ -31,12 +31,15 @@ import { beginWorkspace, type OpeningWorkspace, type Standing, sidecarOrigin } f
 import { isPartial, prepareContent } from "./content.ts";
 import { gatherMerge, type Laid, layChange, mergeMessage } from "./merge.ts";
 import { trustOf } from "./trust.ts";
+import { isPassing, parkBeginning, stillAway } from "./wait.ts";
 
 /** Why an attempt ended before any paid call. */
 export type Unprovisioned = { reason: ReasonCode; detail: string };
 /** Without a session where no agent was needed: the job has gone on by then. */
 export type Provisioned =
   | { ok: true; live: Live | null; job: JobRecord }
+  /** Nobody answers where its repository is: the job is queued again, and not claimed before its time. */
+  | { ok: "parked"; job: JobRecord }
   | ({ ok: false; job: JobRecord } & Unprovisioned);
 
 /**
@@ -51,6 +54,9 @@ export async function provision(
   signal: AbortSignal,
   onLive: (live: Live) => void,
 ): Promise<Provisioned> {
+  const away = queued.reason === "forge_waiting" ? await stillAway(deps, queued) : null;
+  const waiting = away && (await parkBeginning(deps, queued, away, null));
+  if (waiting) return { ok: "parked", job: waiting };
   const attempt = await deps.db.tenant(queued.organizationId, (tx) => startAttempt(tx, queued, null));
   let job = await transition(deps, queued, { to: "provisioning", reason: "claimed", attemptId: attempt.id });
   const fail = (reason: ReasonCode, detail: string): Provisioned => ({ ok: false, job, reason, detail });
@@ -90,8 +96,17 @@ export async function provision(
       async () => (remote.ok ? prepareBase(deps, job, signal) : remote),
       (value) => (value.ok ? "ok" : "failed"),
     );
-    if (!prepared.ok)
-      return fail(prepared.code === "repository_invalid" ? "repository_invalid" : "checkout_failed", prepared.detail);
+    signal.throwIfAborted();
+    const missing = prepared.ok ? prepared.value.base.away : undefined;
+    const lacks = missing === undefined ? ("base" as const) : ("content" as const);
+    const passing =
+      missing === undefined ? (!prepared.ok && isPassing(prepared) ? prepared : null) : { detail: missing };
+    const parked = passing && (await parkBeginning(deps, job, passing, attempt.id, lacks));
+    if (parked) return { ok: "parked", job: parked };
+    if (!prepared.ok) {
+      const ours = prepared.code === "repository_invalid" || isPassing(prepared);
+      return fail(ours ? "repository_invalid" : "checkout_failed", prepared.detail);
+    }
     assert(remote.ok, "a base was found for a repository without an address");
     const { base } = prepared.value;
     const targetBranch = job.targetBranch ?? targetBranchName(job.id, job.title);

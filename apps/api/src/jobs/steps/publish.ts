@@ -10,24 +10,7 @@ import { observed, transition } from "../record.ts";
 import { isPartial } from "./content.ts";
 import { beginMerge, movedBase, movedTarget } from "./merge.ts";
 import { trustOf } from "./trust.ts";
-
-/** Times that a job waits for its forge in a row: at five minutes each about a week. */
-const MAX_WAITS = 2_000;
-const FIRST_WAIT_MS = 2_000;
-const LONGEST_WAIT_MS = 300_000;
-
-/** How long a job waits for its forge before the next try, in milliseconds. Pure. */
-export const waitMs = (waits: number): number => Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(waits, 20));
-
-/** What git says when the far end is away, as opposed to when it says no. */
-const away =
-  /could not resolve|failed to connect|couldn't connect|connection (refused|reset|timed out)|timed out|empty reply|returned error: (5\d\d|429)|early EOF|hung up/i;
-
-/** Whether trying again later may help without anybody's doing. Pure. */
-export const isPassing = ({ code, detail }: Pick<Refusal, "code" | "detail">): boolean =>
-  code === "forge_limited" ||
-  code === "forge_unavailable" ||
-  ((code === "upstream_failed" || code === "repository_invalid") && away.test(detail));
+import { isPassing, MAX_WAITS, waitMs } from "./wait.ts";
 
 /**
  * `publishing`: pushes exactly what the pending approval's digest stands for, and opens the pull request where a forge has the
@@ -49,9 +32,8 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
   const { approval, evidence } = approved;
   const attemptId = evidence.attemptId;
   const refused = async (refusal: Pick<Refusal, "code" | "detail">) =>
-    (deps.pullRequest && isPassing(refusal) && !job.cancelRequested
-      ? await park(deps, job, refusal, attemptId)
-      : null) ?? refuseApproved(deps, job, refusal, attemptId);
+    (isPassing(refusal) && !job.cancelRequested ? await park(deps, job, refusal, attemptId) : null) ??
+    refuseApproved(deps, job, refusal, attemptId);
   const publishing = { job, evidence, credential: null as GitCredential | null };
   const asked = (await deps.credential?.(job, "push")) ?? accept(null);
   if (!asked.ok) return refused(asked);

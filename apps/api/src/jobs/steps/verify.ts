@@ -37,6 +37,7 @@ import { observe, observed, phase, transition } from "../record.ts";
 import { saveSessionFiles } from "../saved-files.ts";
 import { openWorkspace } from "../workspaces.ts";
 import { trustOf } from "./trust.ts";
+import { whenBack } from "./wait.ts";
 
 /** What a round is about: the attempt, what it stands on, and what its agent said last. */
 export type RoundOf = Pick<Live, "attempt" | "base" | "jobRepository" | "summary"> & {
@@ -278,7 +279,8 @@ export async function verifyRound(
   if (next.kind === "feedback") return tellAgent(feedbackText(verification));
   const before = await baselineDone;
   signal.throwIfAborted();
-  return seal(deps, job, live, imported, verification, before, open.length > 0 ? "rounds_exhausted" : next.reason);
+  const why = open.length > 0 ? "rounds_exhausted" : next.reason;
+  return seal(deps, job, live, imported, verification, before, why, signal);
 }
 
 /** Runs the verification of a round's commit in workspaces of its own, and tells what it came to. */
@@ -308,10 +310,15 @@ export async function verifyChange(
 }
 
 /** The money is gone: what is there is kept as evidence that nobody verified. */
-export async function keepUnverified(deps: LoopDeps, job: JobRecord, live: Live): Promise<RoundEnd> {
+export async function keepUnverified(
+  deps: LoopDeps,
+  job: JobRecord,
+  live: Live,
+  signal: AbortSignal,
+): Promise<RoundEnd> {
   const end = { kind: "end", to: "budget_exceeded", reason: "budget_exceeded" } as const;
   const round = job.round + 1;
-  const change = await takeChange(deps, job, live, round).catch(() => null);
+  const change = await takeChange(deps, job, live, round, signal).catch(() => null);
   if (!change?.ok || change.value === null) return end;
   const verification: Verification = {
     commit: change.value.commit,
@@ -321,7 +328,7 @@ export async function keepUnverified(deps: LoopDeps, job: JobRecord, live: Live)
     counts: null,
     withBaseTests: null,
   };
-  return seal(deps, { ...job, round }, live, change.value, verification, null, "budget_exceeded");
+  return seal(deps, { ...job, round }, live, change.value, verification, null, "budget_exceeded", signal);
 }
 
 /** Seals a round's evidence and moves the job to whoever decides about it. */
@@ -333,6 +340,7 @@ export async function seal(
   verification: Verification,
   before: Verification | null,
   reason: "budget_exceeded" | "verification_passed" | string,
+  signal: AbortSignal,
 ): Promise<RoundEnd> {
   const { attempt, base } = live;
   // Nothing of these two depends on what is found out below.
@@ -360,11 +368,9 @@ export async function seal(
     maxCostMicros: 0,
     paths: [],
   };
-  const credential = (await deps.credential?.(job, "read")) ?? accept(null);
-  if (!credential.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: credential.detail };
   const evidenceId = newId("evd");
   const notes = [...base.notes, ...(job.merge ? [mergeNote(job.merge, base.commit)] : [])];
-  const sealed = await sealEvidence(deps, {
+  const evidence: Omit<Parameters<typeof sealEvidence>[1], "credential"> = {
     evidence: {
       ...{
         organizationId: job.organizationId,
@@ -392,7 +398,12 @@ export async function seal(
       (project?.pullRequests ?? defaultPullRequests).closesIssue,
       deps.jobLink?.(job.id) ?? null,
     ),
-    ...(credential.value ? { credential: credential.value } : {}),
+  };
+  // All is done but for a look at the branch: that is waited for.
+  const sealed = await whenBack(deps, job, attempt.id, signal, async () => {
+    const credential = (await deps.credential?.(job, "read")) ?? accept(null);
+    if (!credential.ok) return credential;
+    return sealEvidence(deps, { ...evidence, ...(credential.value ? { credential: credential.value } : {}) });
   });
   if (!sealed.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: sealed.detail };
   const { record, recordDigest, approvalDigest, subject, pullRequest } = sealed.value;
