@@ -99,6 +99,13 @@ export type Verification = z.infer<typeof Verification>;
 export const EvidenceRisk = z.object({ kind: z.string(), reason: z.string() });
 export type EvidenceRisk = z.infer<typeof EvidenceRisk>;
 
+/**
+ * Content that Git LFS keeps: SHA-256 and size (bytes) as its pointer at `path` has them, and the id of the git object that holds
+ * it until it is uploaded.
+ */
+export const LfsContent = z.object({ path: z.string(), oid: Digest, size: z.number().int(), blob: Hex });
+export type LfsContent = z.infer<typeof LfsContent>;
+
 /** All that the platform itself saw of one round. Stored as canonical JSON in the blob store; its SHA-256 is `recordDigest`. */
 export const EvidenceRecord = z.object({
   version: z.literal(1),
@@ -120,6 +127,8 @@ export const EvidenceRecord = z.object({
   named: z.array(z.string()),
   /** What the base holds and the workspace does not: submodules and Git LFS content, which are not fetched. */
   notes: z.array(z.string()).optional(),
+  /** Content that the change's pointers stand for; uploaded to the repository's LFS server before the push. */
+  lfs: z.array(LfsContent).optional(),
   /** What the tests' own report lacks; with one of these no policy approves. */
   risks: z.array(EvidenceRisk).optional(),
   verification: Verification,

@@ -44,6 +44,23 @@ async function repository(options: { by?: string; body?: string } = {}) {
     .openIssue(name, { title: "add subtracts", body: options.body ?? fix });
   return { name, number: issue.number };
 }
+/** Puts repositories into another as submodules, and lets its project fetch them. */
+async function link(name: string, submodules: Record<string, string>) {
+  const { git } = github.repo(name);
+  const paths = Object.entries(submodules);
+  const text = paths.map(
+    ([path, of]) => `[submodule "${path}"]\n\tpath = ${path}\n\turl = ../${of.split("/")[1]}.git\n`,
+  );
+  await github.as("alice").push(name, "main", { ".gitmodules": text.join("") });
+  let entries = await git.git(["ls-tree", "main"]);
+  for (const [path, of] of paths) entries += `160000 commit ${await github.head(of)}\t${path}\n`;
+  const tree = (await git.git(["mktree"], { input: entries })).trim();
+  const author = { name: "alice", email: "alice@example.com", date: "2026-01-02T03:04:05Z" };
+  const parents = [await github.head(name)];
+  await git.updateRef("refs/heads/main", await git.commitTree({ tree, parents, message: "Link", author }));
+  const body = { repository: github.cloneUrl(name), content: { submodules: "same_owner" as const } };
+  await x1.client.createProject({ body });
+}
 const connect = (login = "alice", permissions?: Record<string, "read" | "write">) =>
   x1.client.createForgeConnection({
     body: {
@@ -263,7 +280,7 @@ describe("an issue of GitHub", () => {
     await x1.reach(job.id, "succeeded");
   });
 
-  it("is told that a protected branch takes no push", async () => {
+  it("is told that a protected branch takes no push, and that its repository is gone", async () => {
     const { name, number } = await repository();
     const job = await start(name, number);
     const { targetBranch } = await x1.reach(job.id, "awaiting_approval");
@@ -278,6 +295,14 @@ describe("an issue of GitHub", () => {
       reasonDetail: expect.stringMatching(/protected branch/i),
     });
     expect(pullsOf(name)).toEqual([]);
+    // Then the repository goes: that is said too, and the evidence stays.
+    await github.as("alice").deleteRepository(name);
+    await approve(job.id);
+    const gone = await until(
+      () => x1.job(job.id),
+      ({ reasonDetail }) => /not there, or not visible/.test(reasonDetail ?? ""),
+    );
+    expect(gone).toMatchObject({ state: "awaiting_approval", reason: "publish_refused" });
   });
 
   it("follows its repository when that is renamed, and says so in the audit log", async () => {
@@ -446,22 +471,48 @@ describe("an app of one's own", () => {
       actsAs: expect.stringMatching(/\[bot\]$/),
     });
     const connectionId = app?.id ?? "";
-    const repositories = await x1.client.listForgeRepositories({ params: { connectionId }, query: { q: "shop1" } });
-    expect(repositories.items.map(({ fullName }) => fullName)).toContain("acme/shop1");
-
     const { name, number } = await repository();
-    const job = await start(name, number, { connectionId });
+    const query = { q: name.split("/")[1] ?? "" };
+    const repositories = await x1.client.listForgeRepositories({ params: { connectionId }, query });
+    expect(repositories.items.map(({ fullName }) => fullName)).toContain(name);
+
+    const installation = [...github.world.installations.values()][0];
+    if (!installation) throw new Error("no installation");
+    // Two private repositories as submodules: one within the installation, one that it does not reach.
+    for (const lib of ["acme/inner", "acme/outer"]) await github.repository(lib, { private: true, files });
+    await github.reselect(installation, { removed: ["acme/outer"] });
+    await link(name, { inner: "acme/inner", outer: "acme/outer" });
+    const job = await start(name, number, { connectionId, verify: "bash check.sh && test -f inner/add.mjs" });
+    await x1.reach(job.id, "awaiting_approval");
+    const { record } = await x1.evidenceOf(job.id);
+    expect(record.verification.passed).toBe(true);
+    expect(record.notes).toEqual([
+      expect.stringMatching(/^The submodule inner is there/),
+      expect.stringMatching(/^The submodule outer is not fetched: .* let the connection reach it, or store one/),
+    ]);
+    // Suspended after the work: nothing is lost, and the same evidence is approved again.
+    await github.suspend(installation);
+    await approve(job.id);
+    const back = await until(
+      () => x1.job(job.id),
+      ({ reason }) => reason === "publish_refused",
+    );
+    expect(back).toMatchObject({ state: "awaiting_approval", reasonDetail: expect.stringContaining("suspended") });
+    await github.unsuspend(installation);
+    await x1.client.checkForgeConnection({ params: { connectionId } });
     await approve(job.id);
     await x1.reach(job.id, "succeeded");
     const [pull] = pullsOf(name);
     expect(pull?.user.login).toBe(app?.actsAs);
-    // Each credential for git was for this one repository.
+    // Each credential for git was for one repository: this one, or the one submodule.
+    const single = new Set<number | undefined>();
     for (const token of github.world.tokens.values())
-      if (token.kind === "installation" && token.permissions !== "all" && !("issues" in token.permissions))
-        expect(token.repositories).toEqual(new Set([github.repo(name).id]));
+      if (token.kind === "installation" && token.permissions !== "all" && !("issues" in token.permissions)) {
+        expect(token.repositories).toHaveProperty("size", 1);
+        if (token.repositories !== "all") for (const one of token.repositories) single.add(one);
+      }
+    expect(single).toEqual(new Set([github.repo(name).id, github.repo("acme/inner").id]));
 
-    const installation = [...github.world.installations.values()][0];
-    if (!installation) throw new Error("no installation");
     await github.suspend(installation);
     expect(await x1.client.checkForgeConnection({ params: { connectionId } })).toMatchObject({ state: "suspended" });
     await expect(start(name, number, { connectionId, again: true })).rejects.toMatchObject({

@@ -186,7 +186,8 @@ export async function submoduleCredential(
   const found = await forge.value.getRepository({ fullName: decodeURIComponent(fullName) });
   if (!found.ok) return found.code === "forge_not_found" || found.code === "forge_forbidden" ? accept(null) : found;
   const made = await forge.value.gitCredential(found.value, "read");
-  if (!made.ok) return made.code === "forge_forbidden" || made.code === "forge_not_found" ? accept(null) : made;
+  // A public one outside the installation is seen, and no token can be for it: it is read without.
+  if (!made.ok) return made.code === "forge_unavailable" || made.code === "forge_limited" ? made : accept(null);
   return accept({ authorization: made.value.authorization });
 }
 

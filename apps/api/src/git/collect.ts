@@ -78,8 +78,12 @@ if [ -s "$fresh/gitlinks" ]; then
   declare -A known=()
   while IFS= read -r -d '' path && IFS= read -r -d '' id && IFS= read -r -d '' also; do
     known[$path]=1
+    same_content "$path" "\${also:-$id}" || report submodule "$path"
+  done < <(content_paths "$base" submodule)
+  while IFS= read -r -d '' path && IFS= read -r -d '' id && IFS= read -r -d '' also; do
+    known[$path]=1
     same_content "$path" "$id" || report submodule "$path"
-  done < <(content_paths "$base" submodule; content_paths "$base" nested)
+  done < <(content_paths "$base" nested)
   while IFS= read -r -d '' link; do
     if [ -n "\${known[$link]:-}" ]; then continue; fi
     if [ -n "$(ls -A -- "./$link" 2>/dev/null)" ]; then report submodule "$link"; fi
@@ -97,7 +101,7 @@ while IFS= read -r -d '' path; do
   if [ -L "$path" ] || [ -f "$path" ]; then printf '%s\\0' "$path"; fi
 done < "$fresh/tracked" > "$fresh/present"
 sort -z "$fresh/tracked" | comm -z -23 - <(sort -z "$fresh/present") > "$fresh/gone"
-# Content in the place of an LFS pointer: the pointer stays, and a change to it is named.
+# Content in the place of an LFS pointer: where it is the pointer's own the pointer stays.
 if [ -f "$base/x1-content" ]; then
   : > "$fresh/lfs"
   while IFS= read -r -d '' path && IFS= read -r -d '' id && IFS= read -r -d '' also; do
@@ -105,14 +109,30 @@ if [ -f "$base/x1-content" ]; then
     # What the base has there now is another file: then it is taken as any.
     if [ "$(git ls-files -s -z -- ":(literal)$path" | cut -z -d ' ' -f 2 | tr -d '\\0')" != "$id" ]; then continue; fi
     now=$(git hash-object --no-filters -- "$path")
-    printf '%s\\0' "$path" >> "$fresh/lfs"
-    if [ "$now" != "$also" ] && [ "$now" != "$id" ]; then report lfs "$path"; fi
+    if [ "$now" = "$also" ] || [ "$now" = "$id" ]; then printf '%s\\0' "$path" >> "$fresh/lfs"; fi
   done < <(content_paths "$base" lfs)
   sort -z "$fresh/present" | comm -z -23 - <(sort -z "$fresh/lfs") > "$fresh/p" && mv "$fresh/p" "$fresh/present"
 fi
 git update-index -z --force-remove --stdin < "$fresh/gone"
 git update-index -z --add --replace --stdin < "$fresh/present"
 git update-index -z --add --replace --stdin < "$fresh/new"
+# A pointer whose content the agent's own git-lfs keeps is taken as that content: the import makes the pointer again.
+if [ -d .git/lfs/objects ]; then
+  : > "$fresh/smudged"
+  while IFS= read -r -d '' path; do
+    if [ ! -f "./$path" ] || [ -L "./$path" ]; then continue; fi
+    size=$(stat --printf '%s' -- "./$path")
+    if [ "$size" -lt 100 ] || [ "$size" -gt 200 ]; then continue; fi
+    oid=$(sed -n 's/^oid sha256:\\([0-9a-f]\\{64\\}\\)$/\\1/p' "./$path" | head -n 1)
+    object=.git/lfs/objects/\${oid:0:2}/\${oid:2:2}/$oid
+    if [ -z "$oid" ] || [ ! -f "$object" ]; then continue; fi
+    if [ "$(git check-attr --cached -z filter -- "$path" | tail -z -n 1 | tr -d '\\0')" != lfs ]; then continue; fi
+    mode=100644
+    if [ -x "./$path" ]; then mode=100755; fi
+    printf '%s %s\\t%s\\0' "$mode" "$(git hash-object -w --no-filters -- "$object")" "$path" >> "$fresh/smudged"
+  done < <(git diff-index --cached -z --name-only --no-renames --diff-filter=AMT "$commit")
+  git update-index -z --index-info < "$fresh/smudged"
+fi
 
 report_list nested < "$fresh/nested"
 report_list dotgit < "$fresh/dotgit"
@@ -159,19 +179,7 @@ export function collectCommand(base: string, limits: Partial<CollectLimits> = {}
 }
 
 const Report = z.object({
-  kind: z.enum([
-    "nested",
-    "dotgit",
-    "special",
-    "ignored",
-    "submodule",
-    "limit",
-    "tree",
-    "done",
-    "conflict",
-    "said",
-    "lfs",
-  ]),
+  kind: z.enum(["nested", "dotgit", "special", "ignored", "submodule", "limit", "tree", "done", "conflict", "said"]),
   text: z.string(),
 });
 
@@ -188,16 +196,12 @@ export function parseReport(stderr: Buffer): z.infer<typeof Report>[] {
   return lines;
 }
 
-/** What is said of a file whose content Git LFS keeps and that was changed. */
-export const lfsChanged = "kept in Git LFS, its change was not taken";
-
 const sentences: Partial<Record<z.infer<typeof Report>["kind"], string>> = {
   nested: "embedded repository, its files taken without its history",
   dotgit: "a .git inside the tree, not taken",
   special: "special file, not taken",
   ignored: "ignored, not taken",
   submodule: "content in a submodule's folder, not taken",
-  lfs: lfsChanged,
 };
 
 /**

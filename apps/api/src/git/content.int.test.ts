@@ -12,12 +12,14 @@ import {
   collectChange,
   createPlatformGit,
   lfsChanged,
+  lfsUploaded,
   newPointer,
   parseRemote,
   type Remote,
   runVerification,
 } from "./index.ts";
-import { downloadProblem, parsePointer } from "./lfs.ts";
+import { parsePointer, transferProblem, uploadLfs } from "./lfs.ts";
+import { createGitRunner } from "./run.ts";
 import { git, makeRepository, ok, plainWorkspace, scratch, write } from "./test/plain-workspace.ts";
 
 const cleanups: (() => void)[] = [];
@@ -46,10 +48,10 @@ async function job(origin: string, policy: Partial<ContentPolicy>, change: (base
   });
   const ws = plainWorkspace(jobRepository, join(root, "ws"));
   await checkout(ws, { commit: base.commit, branch: "main" });
-  const collect = async () => {
+  const collect = async (upload = true) => {
     const file = join(root, "change.bundle");
     const collected = ok(await collectChange(ws, { base: base.commit, file }));
-    if (!collected.file) return { named: collected.named, files: [] as string[], commit: null };
+    if (!collected.file) return { named: collected.named, files: [] as string[], commit: null, lfs: [] };
     const change = ok(
       await platform.importChange({
         ...{
@@ -58,10 +60,12 @@ async function job(origin: string, policy: Partial<ContentPolicy>, change: (base
           base: base.commit,
         },
         collected: { file, named: collected.named },
+        lfs: { upload, known: [] },
         text: { title: "t", body: "", jobId: "j1", at: new Date(0) },
       }),
     );
-    return { named: change.named, files: change.files.map(({ path }) => path), commit: change.commit };
+    const { named, commit, lfs = [] } = change;
+    return { named, files: change.files.map(({ path }) => path), commit, lfs };
   };
   return { root, platform, base, jobRepository, ws, collect, at };
 }
@@ -248,12 +252,13 @@ describe("content kept in Git LFS", () => {
   const pointer = (oid: string, size: number) =>
     `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${size}\n`;
 
-  /** A server of the batch API; `href` and `body` may lie. */
+  /** A server of the batch API; `href`, `body` and `status` may lie. */
   async function server(
     contents: Map<string, Buffer>,
     lie: { readonly href?: () => string; readonly body?: Buffer; readonly status?: number } = {},
-  ): Promise<{ remote: Remote; seen: { path: string; authorization: string | undefined }[] }> {
+  ) {
     const seen: { path: string; authorization: string | undefined }[] = [];
+    const puts: string[] = [];
     const made: Server = createServer((request: IncomingMessage, response) => {
       seen.push({ path: request.url ?? "", authorization: request.headers.authorization });
       const parts: Buffer[] = [];
@@ -261,15 +266,30 @@ describe("content kept in Git LFS", () => {
       request.on("end", () => {
         if (request.method === "GET")
           return void response.writeHead(lie.status ?? 200).end(lie.body ?? contents.get(request.url?.slice(5) ?? ""));
-        const { objects } = JSON.parse(Buffer.concat(parts).toString()) as { objects: { oid: string; size: number }[] };
+        const body = Buffer.concat(parts);
+        if (request.method === "PUT") {
+          const oid = request.url?.slice(5) ?? "";
+          puts.push(oid);
+          if (sha(body) === oid && request.headers["content-length"] === String(body.length)) contents.set(oid, body);
+          return void response.writeHead(lie.status ?? 200).end();
+        }
+        const { operation, objects } = JSON.parse(body.toString()) as {
+          operation: string;
+          objects: { oid: string; size: number }[];
+        };
         const answer: object[] = objects.map(({ oid, size }) =>
-          contents.has(oid)
+          operation === "upload"
             ? {
-                oid,
-                size,
-                actions: { download: { href: lie.href?.() ?? `http://127.0.0.1:${port}/get/${oid}`, header: {} } },
+                ...{ oid, size },
+                ...(contents.has(oid) ? {} : { actions: { upload: { href: `http://127.0.0.1:${port}/put/${oid}` } } }),
               }
-            : { oid, size, error: { code: 404, message: "gone" } },
+            : contents.has(oid)
+              ? {
+                  oid,
+                  size,
+                  actions: { download: { href: lie.href?.() ?? `http://127.0.0.1:${port}/get/${oid}`, header: {} } },
+                }
+              : { oid, size, error: { code: 404, message: "gone" } },
         );
         response.writeHead(200, { "content-type": "application/vnd.git-lfs+json" });
         response.end(JSON.stringify({ transfer: "basic", objects: answer }));
@@ -278,7 +298,7 @@ describe("content kept in Git LFS", () => {
     await new Promise<void>((resolve) => made.listen(0, "127.0.0.1", resolve));
     cleanups.push(() => made.close());
     const { port }: AddressInfo = made.address() as AddressInfo;
-    return { remote: remoteAt(`http://127.0.0.1:${port}/acme/app`), seen };
+    return { remote: remoteAt(`http://127.0.0.1:${port}/acme/app`), seen, puts };
   }
   const remoteAt = (address: string) => ok(parseRemote(address, { roots: [], owners: [] }));
 
@@ -323,15 +343,6 @@ describe("content kept in Git LFS", () => {
     write(made.ws.work, { "a.txt": "A\n" });
     expect((await made.collect()).files).toEqual(["a.txt"]);
 
-    // What would need a push to the LFS server is not taken, and a pointer to nothing is told.
-    write(made.ws.work, { "one.bin": "changed", "mine.bin": pointer("a".repeat(64), 5) });
-    rmSync(join(made.ws.work, "dir/two.bin"));
-    const changed = await made.collect();
-    expect(changed.files).toEqual(["a.txt", "dir/two.bin", "mine.bin"]);
-    expect(changed.named).toEqual([`one.bin: ${lfsChanged}`, `mine.bin: ${newPointer}`]);
-    expect(git(made.jobRepository, "show", `${changed.commit}:one.bin`)).toBe(
-      pointer(sha(contents["one.bin"]), 70_000).trim(),
-    );
     // A verification has the content, also where the base's own files are put back.
     const opened: string[] = [];
     await runVerification(
@@ -346,6 +357,97 @@ describe("content kept in Git LFS", () => {
       },
     );
     expect(readFileSync(join(opened[1] ?? "", "one.bin"))).toEqual(contents["one.bin"]);
+  });
+
+  it("is uploaded where a change has it, as a whole file, by git-lfs or again, and a pointer to nothing is told", async () => {
+    const old = { "one.bin": randomBytes(70_000), "far.bin": randomBytes(2_000_000) };
+    const { origin, store } = repository(old);
+    const lfs = await server(store);
+    const made = await job(origin, { lfsMegabytes: 1 }, over(lfs.remote));
+    const [one, mine, kept] = [randomBytes(300_000), randomBytes(90), randomBytes(5_000)];
+    const far = shown(made, "far.bin").toString();
+    rmSync(join(made.ws.work, "far.bin"));
+    write(made.ws.work, {
+      ...{ "one.bin": one, "dir/new\nname.bin": mine, "same.bin": mine, "empty.bin": "", "note.txt": "n\n" },
+      // What git-lfs leaves in a work tree where content was not laid: the pointer, and the content in its own store.
+      "kept.bin": pointer(sha(kept), kept.length),
+      [`.git/lfs/objects/${sha(kept).slice(0, 2)}/${sha(kept).slice(2, 4)}/${sha(kept)}`]: kept,
+      // Moved, and written out of nothing.
+      ...{ "moved/far.bin": far, "nowhere.bin": pointer("a".repeat(64), 5) },
+    });
+    const change = await made.collect();
+    const text = (path: string) => git(made.jobRepository, "show", `${change.commit}:${path}`);
+    expect(text("one.bin")).toBe(pointer(sha(one), one.length).trim());
+    expect(text("kept.bin")).toBe(pointer(sha(kept), kept.length).trim());
+    expect(text("dir/new\nname.bin")).toBe(text("same.bin"));
+    expect([text("empty.bin"), text("note.txt")]).toEqual(["", "n"]);
+    expect(change.lfs.map(({ path, oid, size }) => [path, oid, size])).toEqual([
+      ["dir/new\nname.bin", sha(mine), mine.length],
+      ["kept.bin", sha(kept), kept.length],
+      ["one.bin", sha(one), one.length],
+      ["same.bin", sha(mine), mine.length],
+    ]);
+    expect(change.named.filter((name) => name.includes(lfsUploaded))).toHaveLength(4);
+    expect(change.named.filter((name) => name.includes(newPointer))).toEqual([`nowhere.bin: ${newPointer}`]);
+    // A verification sees the content, and a second collection makes the same commit.
+    const seen = plainWorkspace(made.jobRepository, join(made.root, "seen"));
+    await checkout(seen, { commit: change.commit ?? "", branch: "main" });
+    expect(readFileSync(join(seen.work, "one.bin"))).toEqual(one);
+    expect(readFileSync(join(seen.work, "kept.bin"))).toEqual(kept);
+    expect((await made.collect()).commit).toBe(change.commit);
+
+    const deps = createGitRunner();
+    const upload = (content = change.lfs, remote = lfs.remote) =>
+      uploadLfs(
+        deps,
+        {
+          ...{ remote, jobRepository: made.jobRepository, ref: "refs/heads/x1/t", scratch: made.root },
+          fetch: { own: fetch, public: () => Promise.reject(new Error("not in this test")) },
+        },
+        content,
+      );
+    const [swapped] = change.lfs;
+    if (!swapped) throw new Error("nothing to upload");
+    // Another object under an approved name does not leave.
+    expect(await upload([{ ...swapped, oid: "b".repeat(64) }])).toMatchObject({ ok: false, code: "publish_moved" });
+    expect(lfs.puts).toEqual([]);
+    expect(await upload()).toMatchObject({ ok: true });
+    expect(lfs.puts.toSorted()).toEqual([sha(mine), sha(kept), sha(one)].toSorted());
+    expect(store.get(sha(one))).toEqual(one);
+    expect(await upload()).toMatchObject({ ok: true });
+    expect(lfs.puts).toHaveLength(3);
+    for (const [status, code] of [
+      [503, "forge_unavailable"],
+      [422, "upstream_failed"],
+      [302, "upstream_failed"],
+    ] as const) {
+      const other = await server(new Map(), { status });
+      expect(await upload(change.lfs, other.remote)).toMatchObject({ ok: false, code });
+    }
+    // The pack stands alone, content and all: another service publishes from it.
+    const pack = await made.platform.packOf(
+      made.jobRepository,
+      change.commit ?? "",
+      made.base.commit,
+      undefined,
+      change.lfs,
+    );
+    await made.platform.removeJobRepository("j1");
+    const again = { ...made.at, base: made.base.commit };
+    ok(await made.platform.rebuild("j1", change.commit ?? "", again, async () => pack));
+    store.delete(sha(kept));
+    expect(await upload()).toMatchObject({ ok: true });
+    expect(store.get(sha(kept))).toEqual(kept);
+  });
+
+  it("that cannot go to its remote is told where it was changed, and new files stay whole", async () => {
+    const { origin, store } = repository({ "one.bin": randomBytes(70_000) });
+    const made = await job(origin, { lfsMegabytes: 1 }, over((await server(store)).remote));
+    write(made.ws.work, { "one.bin": "changed", "new.bin": "new" });
+    const change = await made.collect(false);
+    expect(change.named).toEqual([expect.stringMatching(/^new.bin: a whole file where/), `one.bin: ${lfsChanged}`]);
+    expect(git(made.jobRepository, "show", `${change.commit}:new.bin`)).toBe("new");
+    expect(change.lfs).toEqual([]);
   });
 
   const data = randomBytes(1_000);
@@ -392,7 +494,7 @@ describe("content kept in Git LFS", () => {
     ["https://intranet/x", null],
     ["javascript:1", null],
   ] as const)("at %s is the remote's own: %s", (href, own) => {
-    const found = downloadProblem(href, remoteAt("https://forge.example/acme/app.git"));
+    const found = transferProblem(href, remoteAt("https://forge.example/acme/app.git"));
     expect("problem" in found ? null : found.own).toBe(own);
   });
 });

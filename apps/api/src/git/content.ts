@@ -1,29 +1,21 @@
 import { createHash } from "node:crypto";
-import { rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Outcome } from "@x1agent/contract";
+import { accept, type Outcome, refuse } from "@x1agent/contract";
+import { type ContentEntry, contentFile, writeContent } from "./content-list.ts";
 import { visible } from "./diff.ts";
-import { fetchLfs } from "./lfs.ts";
+import { type FetchedLfs, fetchLfs } from "./lfs.ts";
 import { linkObjects, type MirrorDeps, resolveBase, withLock } from "./mirror.ts";
-import type { Base, ContentRequest, Remote } from "./port.ts";
+import type { Base, ContentRequest, GitCredential, Remote } from "./port.ts";
 import { parseRemote } from "./remote.ts";
+import { mustRun } from "./run.ts";
 
 /**
  * What a base commit only refers to (submodules, LFS content) is fetched here, by the platform, and lies as objects in the
- * job's repository, beside a list that the scripts inside read:
- *
- *   lfs        path, id of the pointer, id of its content
- *   submodule  path, commit
- *   nested     path, commit, path of the submodule that holds it
- *
- * Everything that says what to fetch is the repository's own text: a path counts only where the tree has it, an address only
- * where the policy lets it.
+ * job's repository, beside the list of `content-list.ts`. Everything that says what to fetch is the repository's own text: a
+ * path counts only where the tree has it, an address only where the policy lets it.
  */
-export type ContentEntry = { kind: "lfs" | "submodule" | "nested"; path: string; id: string; also: string };
-
-/** The list's name within a job's repository. */
-export const contentFile = "x1-content";
-
+const MEGABYTE = 1024 ** 2;
 const MAX_DEPTH = 3;
 const MAX_SUBMODULES = 50;
 
@@ -37,37 +29,39 @@ export async function prepareContent(deps: MirrorDeps, request: ContentRequest):
       !(policy.submodules !== "none" && note.startsWith("Submodules ")) &&
       !(policy.lfsMegabytes > 0 && note.startsWith("Files kept in Git LFS")),
   );
-  if (policy.submodules !== "none") await addSubmodules(deps, request, base, { prefix: "", depth: 1 }, { entries, notes, away });
-  if (policy.lfsMegabytes > 0) {
-    const lfs = await fetchLfs(deps.git, request);
+  const lfs = policy.lfsMegabytes > 0 ? await fetchLfs(deps.git, request) : null;
+  if (policy.submodules !== "none") {
+    const found: Found = { entries, notes, away, megabytes: policy.lfsMegabytes - (lfs?.bytes ?? 0) / MEGABYTE };
+    await addSubmodules(deps, request, base, { prefix: "", depth: 1 }, found);
+  }
+  if (lfs) {
     entries.push(...lfs.entries);
     notes.push(...lfs.notes);
     away.push(...lfs.away);
   }
   const missing = away[0] === undefined ? {} : { away: away[0] };
-  const list = join(jobRepository, contentFile);
   if (entries.length === 0) {
-    await rm(list, { force: true });
+    await rm(join(jobRepository, contentFile), { force: true });
     return { ...base, ...missing, notes };
   }
   // LFS content came to the mirror after the job's repository was made from it.
   await linkObjects(join(base.mirror, "objects"), join(jobRepository, "objects"));
-  const text = entries.map(({ kind, path, id, also }) => `${kind}\0${path}\0${id}\0${also}\0`).join("");
-  await writeFile(list, Buffer.from(text, "utf8"), { mode: 0o644 });
+  const text = await writeContent(jobRepository, entries);
   return { ...base, ...missing, notes, content: createHash("sha256").update(text).digest("hex") };
 }
 
 type Level = { prefix: string; depth: number };
-/** What is found on the way; `away` says where nobody answered. */
-type Found = { entries: ContentEntry[]; notes: string[]; away: string[] };
+/** What is found on the way; `away` says where nobody answered, `megabytes` what LFS content may still take. */
+type Found = { entries: ContentEntry[]; notes: string[]; away: string[]; megabytes: number };
 
 async function addSubmodules(
   deps: MirrorDeps,
   request: ContentRequest,
   at: Base,
   { prefix, depth }: Level,
-  { entries, notes, away }: Found,
+  all: Found,
 ): Promise<void> {
+  const { entries, notes, away } = all;
   const links = await gitlinks(deps, at);
   if (links.length === 0) return;
   const addresses = await addressesOf(deps, at);
@@ -99,19 +93,32 @@ async function addSubmodules(
         away.push(`The submodule ${visible(where).slice(0, 300)} cannot be fetched now: ${why}.`);
       continue;
     }
-    await withLock(found.value.mirror, () =>
-      linkObjects(join(found.value.mirror, "objects"), join(request.jobRepository, "objects")),
+    const { base, credential } = found.value;
+    let tree = "";
+    const said: string[] = [];
+    if (request.policy.lfsMegabytes > 0) {
+      const { credential: _, ...rest } = request;
+      const policy = { ...request.policy, lfsMegabytes: Math.max(0, all.megabytes) };
+      const lfs = await fetchLfs(deps.git, { ...rest, base, policy, ...(credential ? { credential } : {}) });
+      all.megabytes -= lfs.bytes / MEGABYTE;
+      tree = lfs.laid.length > 0 ? await filledTree(deps, base, lfs.laid) : "";
+      said.push(...lfs.notes.map((note) => `In the submodule ${visible(where).slice(0, 300)}: ${note}`));
+      away.push(...lfs.away);
+    }
+    await withLock(base.mirror, () =>
+      linkObjects(join(base.mirror, "objects"), join(request.jobRepository, "objects")),
     );
-    entries.push({
-      kind: depth === 1 ? "submodule" : "nested",
-      path: where,
-      id: commit,
-      also: prefix.replace(/\/$/, ""),
-    });
+    // Only a submodule of the repository itself is found by its commit.
+    entries.push(
+      depth === 1
+        ? { kind: "submodule", path: where, id: commit, also: tree }
+        : { kind: "nested", path: where, id: tree || commit, also: prefix.replace(/\/$/, "") },
+    );
     notes.push(
       `The submodule ${visible(where).slice(0, 300)} is there at ${commit.slice(0, 12)}; it is no part of the change.`,
     );
-    await addSubmodules(deps, request, found.value, { prefix: `${where}/`, depth: depth + 1 }, { entries, notes, away });
+    notes.push(...said);
+    await addSubmodules(deps, request, base, { prefix: `${where}/`, depth: depth + 1 }, all);
   }
 }
 
@@ -120,14 +127,43 @@ async function fetchSubmodule(
   request: ContentRequest,
   remote: Remote,
   commit: string,
-): Promise<Outcome<Base>> {
+): Promise<Outcome<{ base: Base; credential: GitCredential | null }>> {
   // Words from outside choose what is fetched: with nobody's credential.
   const credential = request.trust === "outside" ? null : await request.credentialFor(remote.url);
   if (credential && !credential.ok) return credential;
-  return resolveBase(deps, {
+  const found = await resolveBase(deps, {
     ...{ organizationId: request.organizationId, repository: remote.url, trust: request.trust, base: commit },
     ...(credential?.value ? { credential: credential.value } : {}),
     ...(request.signal ? { signal: request.signal } : {}),
+  });
+  if (found.ok) return accept({ base: found.value, credential: credential?.value ?? null });
+  if (found.code !== "repository_invalid" || credential?.value || remote.kind === "local") return found;
+  const how = `let the connection reach it, or store one with \`x1 secrets set git:${remote.host}\``;
+  return refuse(
+    found.code,
+    `${remote.url} is not there, or not visible without a credential${credential ? `: ${how}` : ", and words from outside bring none"}.`,
+  );
+}
+
+/** The commit's tree with LFS content in its pointers' places: what a submodule's folder is filled with, and compared with later. */
+async function filledTree({ git }: MirrorDeps, base: Base, laid: FetchedLfs["laid"]): Promise<string> {
+  const ref = `refs/x1/filled/${base.commit}`;
+  const quoted = (path: string) => `"${path.replaceAll(/["\\]/g, "\\$&").replaceAll("\n", "\\n")}"`;
+  const lines = [
+    ...[`commit ${ref}`, "committer x1 <x1@localhost> 0 +0000", "data 0", `from ${base.commit}`],
+    ...laid.map(({ mode, blob, path }) => `M ${mode} ${blob} ${quoted(path)}`),
+  ];
+  return withLock(base.mirror, async () => {
+    const within = { gitDir: base.mirror };
+    await mustRun(git, {
+      ...within,
+      args: ["fast-import", "--quiet", "--force", "--date-format=raw"],
+      stdin: `${lines.join("\n")}\n\n`,
+    });
+    const tree = await mustRun(git, { ...within, args: ["rev-parse", "--verify", `${ref}^{tree}`] });
+    // A ref of ours must not make anything look as if the remote had it.
+    await mustRun(git, { ...within, args: ["update-ref", "-d", ref] });
+    return tree;
   });
 }
 

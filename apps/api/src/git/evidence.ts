@@ -13,15 +13,16 @@ import type { Imported, PullRequestText } from "./port.ts";
 /** All that one round's evidence is made from; everything in it was seen by the platform itself. */
 export type EvidenceInput = Omit<
   EvidenceRecord,
-  "version" | "commit" | "tree" | "files" | "insertions" | "deletions" | "named" | "risks"
-> & { change: Pick<Imported, "commit" | "tree" | "files" | "insertions" | "deletions" | "named"> };
+  "version" | "commit" | "tree" | "files" | "insertions" | "deletions" | "named" | "risks" | "lfs"
+> & { change: Pick<Imported, "commit" | "tree" | "files" | "insertions" | "deletions" | "named" | "lfs"> };
 
 /** Builds the record. `repository` is the parsed remote's `url`, since publishing goes to exactly that. Pure. */
 export function buildEvidence({ change, ...rest }: EvidenceInput): EvidenceRecord {
-  const { commit, tree, files, insertions, deletions, named } = change;
+  const { commit, tree, files, insertions, deletions, named, lfs } = change;
   const risks = testRisks(rest);
   return EvidenceRecord.parse({
     ...{ version: 1, ...rest, commit, tree, files, insertions, deletions, named },
+    ...(lfs && lfs.length > 0 ? { lfs } : {}),
     ...(risks.length > 0 ? { risks } : {}),
   });
 }

@@ -4,8 +4,10 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { accept, type Outcome, type Refusal, refuse } from "@x1agent/contract";
+import { accept, type LfsContent, type Outcome, type Refusal, refuse } from "@x1agent/contract";
 import type { ExecResult, Workspace } from "@x1agent/workspaces";
+import { parseBatch } from "./batch.ts";
+import { addContent } from "./content-list.ts";
 import {
   describeFiles,
   leavesTree,
@@ -17,6 +19,7 @@ import {
   visible,
 } from "./diff.ts";
 import { bash, inside, insideGitEnvironment } from "./inside.ts";
+import { parsePointer, pointersOf, pointerText } from "./lfs.ts";
 import { isCommitId } from "./mirror.ts";
 import { withRisks } from "./patch.ts";
 import type { CommitText, Imported, ImportLimits, PlatformGit } from "./port.ts";
@@ -30,8 +33,9 @@ import { type GitRunner, mustRun } from "./run.ts";
  *   1. unpack   header read by us, objects by `index-pack --strict` with a size cap
  *   2. weigh    each new object visited once: number, sizes
  *   3. walk     each new tree read once, paths counted with memory, names checked (a small bundle can hold 10^10 paths)
- *   4. look     tree difference, numbers, text, link targets
- *   5. move     the platform's commit and what is reachable from it, and nothing else, into the job repository
+ *   4. point    files that the tree's own attributes give to Git LFS get a pointer; their content is kept beside the commit
+ *   5. look     tree difference, numbers, text, link targets
+ *   6. move     the platform's commit and what is reachable from it, and nothing else, into the job repository
  */
 export const defaultImportLimits: ImportLimits = {
   maxPaths: 100_000,
@@ -86,27 +90,11 @@ set -eu -o pipefail
 export GIT_DIR=$1
 commit=$(git hash-object -t commit -w --stdin)
 [ "$commit" = "$2" ] || { echo 'another commit came out' >&2; exit 66; }
-{ printf '%s\\n^%s\\n' "$commit" "$3"; if [ -n "$4" ]; then printf '^%s\\n' "$4"; fi; } | git pack-objects --quiet --revs --stdout --window=0 --threads=1
+{ printf '%s\\n^%s\\n' "$commit" "$3"; if [ -n "$4" ]; then printf '^%s\\n' "$4"; fi; for id in "\${@:5}"; do printf '%s\\n' "$id"; done; } | git pack-objects --quiet --revs --stdout --window=0 --threads=1
 `;
 
 type ObjectInfo = { id: string; type: string; size: number };
 type TreeEntry = { mode: string; name: Buffer; id: string };
-
-/** Parses `cat-file --batch` output. */
-export function parseBatch(output: Buffer): Map<string, Buffer> {
-  const found = new Map<string, Buffer>();
-  let at = 0;
-  while (at < output.length) {
-    const end = output.indexOf(10, at);
-    if (end < 0) break;
-    const match = /^([0-9a-f]{40,64}) (\w+) (\d+)$/.exec(output.toString("latin1", at, end));
-    if (!match) throw new TypeError("unexpected line from cat-file");
-    const size = Number(match[3]);
-    found.set(match[1]!, output.subarray(end + 1, end + 1 + size));
-    at = end + 1 + size + 1;
-  }
-  return found;
-}
 
 /** Parses one raw tree object. */
 export function parseTree(data: Buffer, idBytes: number): TreeEntry[] {
@@ -259,7 +247,7 @@ export async function importChange(
   });
   bundle.destroy();
   if (unpacked.exitCode !== 0) return refused(reason(unpacked));
-  const [tree = "", probe = ""] = unpacked.stdout.toString("latin1").trim().split(" ");
+  let [tree = "", probe = ""] = unpacked.stdout.toString("latin1").trim().split(" ");
   if (!isCommitId(tree) || !isCommitId(probe)) return refused("it holds no tree");
 
   // 2. weigh: lines have a known length, so the output cap is also the cap on objects
@@ -293,7 +281,13 @@ export async function importChange(
   const problem = walkTrees(tree, trees, limits);
   if (problem) return refused(problem);
 
-  // 4. look
+  // 4. point
+  const pointed = await pointOut(deps.git, request, { tree, probe, trees }, exec);
+  if (typeof pointed === "string") return refused(pointed);
+  tree = pointed.tree;
+  probe = pointed.probe;
+
+  // 5. look
   const difference = (...args: string[]) =>
     gitIn(
       "diff-tree",
@@ -329,21 +323,24 @@ export async function importChange(
       ),
       limits.maxDiffBytes,
     ),
-    lookAt(entries, blobs, (list, max) => exec(gitIn("cat-file", "--batch"), max, ids(list))),
+    lookAt(entries, blobs, pointed.made, (list, max) => exec(gitIn("cat-file", "--batch"), max, ids(list))),
   ]);
   if (numbers.exitCode !== 0) return refused(reason(numbers));
   if (patch.exitCode !== 0 && patch.limitHit !== "output") return refused(reason(patch));
   const described = describeFiles(entries, parseNumstat(numbers.stdout), looked.secrets);
   const files = withRisks(entries, described, patch.stdout.toString("utf8"));
 
-  // 5. move
+  const { lfs, named } = await settlePointers(deps.git, request, entries, pointed, looked.pointers);
+
+  // 6. move
   const object = commitObject(tree, base, request.text);
   const commit = objectId("commit", object, base);
   const folder = join(deps.dataDir, "tmp");
   const pack = join(folder, `${randomUUID()}.pack`);
   await mkdir(folder, { recursive: true });
   try {
-    const moved = await run(tool, bash(moveScript, repository, commit, base, request.text.onto ?? ""), {
+    const content = [...new Set(lfs.map(({ blob }) => blob))];
+    const moved = await run(tool, bash(moveScript, repository, commit, base, request.text.onto ?? "", ...content), {
       maxOutputBytes: limits.maxPackBytes * 2,
       timeoutMs: limits.timeoutMs,
       memoryBytes: limits.memoryBytes,
@@ -361,6 +358,14 @@ export async function importChange(
     const written = await deps.git({ ...into, args: ["cat-file", "commit", commit] });
     if (!written.stdout.equals(object)) return refused("the tool workspace gave back another commit");
     await mustRun(deps.git, { ...into, args: ["update-ref", `refs/x1/commits/${commit}`, commit] });
+    // What a verification of the commit lays out beside what the base has.
+    await addContent(
+      request.jobRepository,
+      lfs.map(({ path, oid, size, blob }) => ({
+        ...{ kind: "lfs" as const, path, also: blob },
+        id: objectId("blob", Buffer.from(pointerText({ oid, size })), commit),
+      })),
+    );
   } finally {
     await rm(pack, { force: true });
   }
@@ -374,8 +379,123 @@ export async function importChange(
     diff:
       visible(patch.stdout.toString("utf8"), true) +
       (patch.limitHit === "output" ? "\n[The rest of the change is not shown: it is too long.]\n" : ""),
-    named: [...request.collected.named, ...looked.named],
+    named: [...request.collected.named, ...looked.named, ...named],
+    ...(lfs.length > 0 ? { lfs } : {}),
   });
+}
+
+const pointScript = `
+${limitMemory}
+set -eu -o pipefail
+export GIT_DIR=$1 GIT_INDEX_FILE=$1/x1-point-index
+tree=$2 base=$3 probe=$4 max=$5 count=0
+git read-tree "$tree"
+git diff-tree -r -z --no-renames --diff-filter=AMT --name-only "$base" "$probe" > "$1/x1-changed"
+git check-attr --cached -z --stdin filter < "$1/x1-changed" > "$1/x1-filters"
+: > "$1/x1-pointers"
+while IFS= read -r -d '' path && IFS= read -r -d '' _ && IFS= read -r -d '' value; do
+  if [ "$value" != lfs ]; then continue; fi
+  IFS=' ' read -r mode id _ < <(git ls-files -s -z -- ":(top,literal)$path" | tr '\\0' '\\n')
+  case $mode in 100*) ;; *) continue ;; esac
+  size=$(git cat-file -s "$id")
+  if [ "$size" -eq 0 ]; then continue; fi
+  if [ "$size" -le 1024 ] && [[ $(git cat-file blob "$id" | tr -d '\\0') == 'version https://git-lfs.github.com/spec/'* ]]; then continue; fi
+  count=$((count + 1))
+  if [ "$count" -gt "$max" ]; then echo "it has more than $max files for Git LFS" >&2; exit 66; fi
+  oid=$(git cat-file blob "$id" | sha256sum | cut -c 1-64)
+  pointer=$(printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:%s\\nsize %s\\n' "$oid" "$size" | git hash-object -w --stdin)
+  printf '%s %s\\t%s\\0' "$mode" "$pointer" "$path" >> "$1/x1-pointers"
+  printf '%s %s %s %s\\0' "$oid" "$size" "$id" "$path"
+done < "$1/x1-filters"
+if [ "$count" -eq 0 ]; then exit 0; fi
+git update-index -z --index-info < "$1/x1-pointers"
+tree=$(git write-tree)
+export GIT_AUTHOR_NAME=x1 GIT_AUTHOR_EMAIL=x1@localhost GIT_AUTHOR_DATE='@0 +0000'
+export GIT_COMMITTER_NAME=x1 GIT_COMMITTER_EMAIL=x1@localhost GIT_COMMITTER_DATE='@0 +0000'
+printf '%s %s\\0' "$tree" "$(git commit-tree "$tree" -p "$base" -m probe)"
+`;
+
+/** Files of one change that Git LFS may keep. */
+const MAX_LFS_FILES = 300;
+type Pointed = { tree: string; probe: string; made: LfsContent[] };
+
+/** Stage 4; a text says what is wrong. Where the remote takes no content, files stay whole and only their list is made. */
+async function pointOut(
+  git: GitRunner,
+  { base, jobRepository, lfs }: ImportRequest,
+  { tree, probe, trees }: { tree: string; probe: string; trees: ReadonlyMap<string, readonly TreeEntry[]> },
+  exec: (argv: string[], maxOutputBytes: number) => Promise<Taken>,
+): Promise<Pointed | string> {
+  const as = { tree, probe, made: [] };
+  if (!lfs) return as;
+  const changed = [...trees.values()].some((entries) =>
+    entries.some(({ mode, name }) => mode.startsWith("100") && name.toString("latin1") === ".gitattributes"),
+  );
+  const ruled =
+    changed ||
+    (
+      await git({
+        gitDir: jobRepository,
+        args: ["grep", "-q", "-F", "-e", "filter=lfs", base, "--", ":(glob)**/.gitattributes"],
+      })
+    ).code === 0;
+  if (!ruled) return as;
+  const done = await exec(
+    bash(pointScript, repository, tree, base, probe, String(MAX_LFS_FILES)),
+    MAX_LFS_FILES * 5_000,
+  );
+  if (done.exitCode !== 0) return reason(done);
+  const words = done.stdout.toString("utf8").split("\0").slice(0, -1);
+  const [newTree = "", newProbe = ""] = words.pop()?.split(" ") ?? [];
+  if (newTree === "") return as;
+  const made = words.flatMap((word): LfsContent[] => {
+    const [, oid, size, blob, path] = /^([0-9a-f]{64}) (\d{1,15}) ([0-9a-f]{40,64}) (.+)$/s.exec(word) ?? [];
+    return oid && blob && path && !path.includes("\uFFFD") ? [{ path, oid, size: Number(size), blob }] : [];
+  });
+  if (made.length !== words.length || !isCommitId(newTree) || !isCommitId(newProbe))
+    return "the files for Git LFS could not be read";
+  return lfs.upload ? { tree: newTree, probe: newProbe, made } : { ...as, made };
+}
+
+/** What of a change's pointers is to be uploaded, and what is to be said of them and of those that lead nowhere. */
+async function settlePointers(
+  git: GitRunner,
+  { base, jobRepository, lfs }: ImportRequest,
+  entries: readonly RawEntry[],
+  { made }: Pointed,
+  pointers: readonly { path: string; text: string }[],
+): Promise<{ lfs: LfsContent[]; named: string[] }> {
+  const added = new Set(entries.filter(({ oldMode }) => /^0+$/.test(oldMode)).map(({ path }) => nameOf(path)));
+  if (lfs && !lfs.upload)
+    return {
+      lfs: [],
+      named: [
+        ...made.map(({ path }) => `${visible(path)}: ${added.has(path) ? lfsWhole : lfsChanged}`),
+        ...pointers.map(({ path }) => `${visible(path)}: ${newPointer}`),
+      ],
+    };
+  const kept = new Map([...(lfs?.known ?? []), ...made].map((one) => [one.oid, one]));
+  const content = new Map(made.map((one) => [one.path, one]));
+  const open = pointers.filter(({ path, text }) => {
+    const pointer = parsePointer(text);
+    const known = pointer && kept.get(pointer.oid);
+    if (!known || known.size !== pointer.size) return !content.has(path);
+    content.set(path, { ...known, path });
+    return false;
+  });
+  // A file that was moved, or put back, points to what the server has.
+  const there = open.length > 0 ? await pointersOf(git, jobRepository, base) : [];
+  const nowhere = open.filter(({ text }) => {
+    const pointer = parsePointer(text);
+    return !there.some(({ oid, size }) => oid === pointer?.oid && size === pointer.size);
+  });
+  return {
+    lfs: [...content.values()],
+    named: [
+      ...[...content.values()].map(({ path, size }) => `${visible(path)}: ${lfsUploaded} (${size} bytes)`),
+      ...nowhere.map(({ path }) => `${visible(path)}: ${newPointer}`),
+    ],
+  };
 }
 
 const ids = (objects: readonly { id: string }[]) => objects.map(({ id }) => `${id}\n`).join("");
@@ -384,9 +504,13 @@ const ids = (objects: readonly { id: string }[]) => objects.map(({ id }) => `${i
 async function lookAt(
   entries: readonly RawEntry[],
   blobs: readonly ObjectInfo[],
+  made: readonly LfsContent[],
   read: (list: ObjectInfo[], max: number) => Promise<Taken>,
-): Promise<{ secrets: Set<string>; named: string[] }> {
-  const wanted = new Set(entries.map(({ newId }) => newId));
+): Promise<{ secrets: Set<string>; named: string[]; pointers: { path: string; text: string }[] }> {
+  // In the place of a pointer that was made here its content is looked at.
+  const behind = new Map(made.map(({ path, blob }) => [path, blob]));
+  const idOf = ({ path, newId }: RawEntry) => behind.get(nameOf(path)) ?? newId;
+  const wanted = new Set(entries.map(idOf));
   const list: ObjectInfo[] = [];
   let bytes = 0;
   for (const blob of blobs) {
@@ -396,25 +520,32 @@ async function lookAt(
   }
   const secrets = new Set<string>();
   const named: string[] = [];
+  const pointers: { path: string; text: string }[] = [];
   const content = list.length ? parseBatch((await read(list, bytes + 1024)).stdout) : new Map<string, Buffer>();
   for (const entry of entries) {
     const path = nameOf(entry.path);
     const shown = visible(path);
     if (entry.newMode === "160000") named.push(`${shown}: submodule, its content is not part of the change`);
-    const data = content.get(entry.newId);
+    const data = content.get(idOf(entry));
     if (!data) continue;
     const text = data.toString("utf8");
     if (entry.newMode === "120000" && leavesTree(path, text))
       named.push(`${shown}: link out of the tree to ${visible(text).slice(0, 200)}`);
-    if (text.startsWith("version https://git-lfs.github.com/spec/")) named.push(`${shown}: ${newPointer}`);
+    if (text.startsWith("version https://git-lfs.github.com/spec/")) pointers.push({ path, text });
     if (hasMarkers(text)) named.push(`${shown}: ${unresolved}`);
     if (looksSecret(text)) secrets.add(entry.path.toString("latin1"));
   }
-  return { secrets, named: named.slice(0, 500) };
+  return { secrets, named: named.slice(0, 500), pointers: pointers.slice(0, 500) };
 }
 
-/** What is said of a pointer that the base does not have. */
+/** What is said of a pointer to content that is neither part of the change nor of the base. */
 export const newPointer = "Git LFS pointer, its content is not part of the change";
+/** What is said of a file whose content goes to the LFS server. */
+export const lfsUploaded = "kept in Git LFS, its content is uploaded at the publication";
+/** What is said of a file in Git LFS that was changed where the remote takes no content. */
+export const lfsChanged = "kept in Git LFS, its content cannot be published to this remote";
+/** What is said of a new one there. */
+export const lfsWhole = "a whole file where .gitattributes says Git LFS, as its content cannot be published otherwise";
 /** What is said of a file in which a conflict was left. */
 export const unresolved = "conflict markers, not resolved";
 

@@ -21,7 +21,7 @@ import { collectMirrors as collect } from "./retention.ts";
 import { createGitRunner, type GitRunnerOptions } from "./run.ts";
 
 export { type CheckoutRequest, checkout, checkoutCommand } from "./checkout.ts";
-export { type CollectLimits, collectChange, collectCommand, defaultCollectLimits, lfsChanged } from "./collect.ts";
+export { type CollectLimits, collectChange, collectCommand, defaultCollectLimits } from "./collect.ts";
 export { flagsOf, visible } from "./diff.ts";
 export { approvalDigest, canonicalBytes, pullRequestDigest, recordDigest } from "./digest.ts";
 export {
@@ -33,7 +33,7 @@ export {
   targetBranchName,
   verificationSentence,
 } from "./evidence.ts";
-export { defaultImportLimits, newPointer, unresolved } from "./import.ts";
+export { defaultImportLimits, lfsChanged, lfsUploaded, newPointer, unresolved } from "./import.ts";
 export { type Merged, type MergeRequest, mergeSides } from "./merge.ts";
 export { isBranchName, isCommitId } from "./mirror.ts";
 export { diffPage } from "./patch.ts";
@@ -75,7 +75,7 @@ export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
     importChange: (request) => importChange(deps, request),
     mergeChange,
     publish: (request) => publish(deps, request),
-    packOf: (jobRepository, commit, base, onto) => packOf(git, jobRepository, commit, base, onto),
+    packOf: (jobRepository, commit, base, onto, content) => packOf(git, jobRepository, commit, base, onto, content),
     async commonCommit(jobRepository, one, other) {
       const found = await git({ gitDir: jobRepository, args: ["merge-base", one, other] });
       const id = found.stdout.toString("latin1").trim();

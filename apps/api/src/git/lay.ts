@@ -43,7 +43,7 @@ lay_content() {
   done < <(content_paths "$1" lfs)
   while IFS= read -r -d '' path && IFS= read -r -d '' id && IFS= read -r -d '' also; do
     if [ -z "\${at["$id $path"]:-}" ]; then continue; fi
-    fill_folder "$1" "$path" "$id"
+    fill_folder "$1" "$path" "\${also:-$id}"
     at["laid $path"]=1
   done < <(content_paths "$1" submodule)
   # The list has a submodule before those that it holds.

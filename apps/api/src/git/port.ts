@@ -1,4 +1,4 @@
-import type { ApprovalSubject, ContentPolicy, DiffFile, EvidenceRecord, Outcome } from "@x1agent/contract";
+import type { ApprovalSubject, ContentPolicy, DiffFile, EvidenceRecord, LfsContent, Outcome } from "@x1agent/contract";
 import type { Workspace } from "@x1agent/workspaces";
 import type { Merged, MergeRequest } from "./merge.ts";
 
@@ -103,6 +103,8 @@ export type Imported = {
   /** Unified diff, control and bidirectional characters shown as escapes, bounded. */
   diff: string;
   named: string[];
+  /** Content behind pointers of the change, to be uploaded at the publication; absent where there is none. */
+  lfs?: LfsContent[];
 };
 
 export type Published = {
@@ -134,6 +136,8 @@ export type PublishRequest = {
   /** The verification did not pass and a person said so all the same. */
   override: boolean;
   credential?: GitCredential;
+  /** As in `ContentRequest`, for what the change keeps in Git LFS. */
+  fetch?: ContentRequest["fetch"];
   signal?: AbortSignal;
 };
 
@@ -164,6 +168,11 @@ export interface PlatformGit {
     base: string;
     collected: { file: string; named: readonly string[] };
     text: CommitText;
+    /**
+     * Files that the tree's attributes give to Git LFS become pointers where their content can be uploaded; `known` is content
+     * behind pointers of the change that an earlier import kept. Absent: they are left as they are.
+     */
+    lfs?: { upload: boolean; known: readonly LfsContent[] };
     limits?: Partial<ImportLimits>;
     signal?: AbortSignal;
   }): Promise<Outcome<Imported>>;
@@ -171,8 +180,14 @@ export interface PlatformGit {
   mergeChange(tool: Workspace, request: MergeRequest): Promise<Outcome<Merged>>;
   /** Pushes exactly what was approved, or refuses `digest_mismatch`, `publish_moved`, `verification_failed`. */
   publish(request: PublishRequest): Promise<Outcome<Published>>;
-  /** The commit and what it adds to its base, and to the head it is merged into, as a pack for `rebuild`. */
-  packOf(jobRepository: string, commit: string, base: string, onto?: string): Promise<Buffer>;
+  /** The commit and what it adds to its base, and to the head it is merged into, with LFS content, as a pack for `rebuild`. */
+  packOf(
+    jobRepository: string,
+    commit: string,
+    base: string,
+    onto?: string,
+    content?: readonly LfsContent[],
+  ): Promise<Buffer>;
   /** The nearest commit that both have in common; null where there is none. */
   commonCommit(jobRepository: string, one: string, other: string): Promise<string | null>;
   /**

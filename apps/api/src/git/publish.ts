@@ -5,8 +5,9 @@ import { awayWords } from "./away.ts";
 import { visible } from "./diff.ts";
 import { approvalDigest, pullRequestDigest, recordDigest } from "./digest.ts";
 import { objectId } from "./import.ts";
+import { pointerText, uploadLfs } from "./lfs.ts";
 import { farEnd, isBranchName, listRefs, type MirrorDeps, resolveBase } from "./mirror.ts";
-import type { Published, PublishRequest } from "./port.ts";
+import type { Published, PublishRequest, Remote } from "./port.ts";
 import { parseRemote } from "./remote.ts";
 import { mustRun } from "./run.ts";
 
@@ -17,8 +18,9 @@ import { mustRun } from "./run.ts";
  *   2. the commit is read from the job's objects and hashed by us; a fresh repository, whose configuration nobody had a
  *      chance to write, takes in exactly what is reachable from it, each object hashed again
  *   3. the remote is asked what it holds: expected old value, base branch not rewritten
- *   4. one literal commit to one literal ref at one literal address, guarded by the expected old value
- *   5. the ref is read back
+ *   4. content that the change keeps in Git LFS goes to the remote's LFS server, and no other
+ *   5. one literal commit to one literal ref at one literal address, guarded by the expected old value
+ *   6. the ref is read back
  *
  * A retry after a crash finds its own push at stage 3 and reports it.
  */
@@ -65,6 +67,9 @@ export async function publish(deps: MirrorDeps, request: PublishRequest): Promis
       return refuse("publish_moved", `${branch} is at ${present}, on which the change does not stand.`);
     const standing = await baseStands(deps, request, subject, refs);
     if (!standing.ok) return standing;
+
+    const uploaded = await uploadContent(deps, fresh, remote, request, subject);
+    if (!uploaded.ok) return uploaded;
 
     const pushed = await deps.git({
       gitDir: fresh,
@@ -194,6 +199,38 @@ async function load(
   if (/missing/.test(alone.stdout.toString("latin1")))
     return moved("an object does not have the content that its name says");
   return accept(null);
+}
+
+/** Stage 4: what the record names, where the approved tree has the very pointer. */
+async function uploadContent(
+  deps: MirrorDeps,
+  fresh: string,
+  remote: Remote,
+  request: PublishRequest,
+  subject: ApprovalSubject,
+): Promise<Outcome<null>> {
+  const { lfs = [] } = request.record;
+  if (lfs.length === 0) return accept(null);
+  if (!request.fetch) return refuse("upstream_failed", "Content kept in Git LFS is not uploaded by this service.");
+  const listed = await deps.git({
+    ...{ gitDir: fresh, alternates: join(request.jobRepository, "objects"), maxOutputBytes: 16 * 1024 ** 2 },
+    args: ["ls-tree", "-z", "--full-tree", subject.commit, "--", ...lfs.map(({ path }) => path)],
+  });
+  const there = new Set(listed.stdout.toString("utf8").split("\0"));
+  for (const { path, oid, size } of lfs) {
+    const id = objectId("blob", Buffer.from(pointerText({ oid, size })), subject.commit);
+    if (!["100644", "100755"].some((mode) => there.has(`${mode} blob ${id}\t${path}`)))
+      return refuse("publish_moved", `${visible(path)} is not the pointer that was approved.`);
+  }
+  const { jobRepository, credential, fetch, signal } = request;
+  return uploadLfs(
+    deps.git,
+    {
+      ...{ remote, jobRepository, fetch, signal, scratch: fresh, ref: `refs/heads/${subject.targetBranch}` },
+      ...(credential ? { credential } : {}),
+    },
+    lfs,
+  );
 }
 
 /** Whether the base branch still holds the base; how far it went since. */

@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { accept, Fault, type Outcome, refuse } from "@x1agent/contract";
+import { accept, Fault, type LfsContent, type Outcome, refuse } from "@x1agent/contract";
 import { defaultImportLimits } from "./import.ts";
 import { type MirrorDeps, makeJobRepository, resolveBase } from "./mirror.ts";
 import type { BaseRequest } from "./port.ts";
@@ -12,11 +12,12 @@ export async function packOf(
   commit: string,
   base: string,
   onto?: string,
+  content: readonly LfsContent[] = [],
 ): Promise<Buffer> {
   const packed = await git({
     gitDir: repository,
     args: ["pack-objects", "--quiet", "--revs", "--stdout", "--window=0"],
-    stdin: [commit, `^${base}`, ...(onto ? [`^${onto}`] : []), ""].join("\n"),
+    stdin: [commit, `^${base}`, ...(onto ? [`^${onto}`] : []), ...content.map(({ blob }) => blob), ""].join("\n"),
     maxOutputBytes: defaultImportLimits.maxPackBytes,
   });
   if (packed.code !== 0 || packed.limit)

@@ -133,9 +133,13 @@ describe("a change that waits for approval", () => {
 });
 
 describe("a repository that refers to more than it holds", () => {
-  it("is worked on with its submodule and its LFS content, from a partial clone", async () => {
+  it("is worked on with its submodule and its LFS content, from a partial clone, and new content is published", async () => {
     const content = randomBytes(50_000);
     await github.repository("acme/lib", { private: true, files: { "lib.txt": "lib\n" } });
+    await github.as("alice").push("acme/lib", "main", {
+      ".gitattributes": "*.bin filter=lfs\n",
+      'in "quotes".bin': github.lfs("acme/lib", Buffer.from("inner")),
+    });
     const lib = await github.head("acme/lib");
     const name = "acme/whole";
     await github.repository(name, { private: true, files });
@@ -144,6 +148,7 @@ describe("a repository that refers to more than it holds", () => {
       ".gitmodules":
         '[submodule "lib"]\n\tpath = lib\n\turl = ../lib.git\n[submodule "x"]\n\tpath = x\n\turl = https://other.example/acme/x\n',
       "data.bin": github.lfs(name, content),
+      "old.bin": github.lfs(name, randomBytes(2_000)),
     };
     await github.as("alice").push(name, "main", all);
     const { git } = github.repo(name);
@@ -159,11 +164,12 @@ describe("a repository that refers to more than it holds", () => {
     await x1.client.createProject({
       body: {
         ...{ repository: github.cloneUrl(name), runtime },
-        verify: `bash check.sh && test -f lib/lib.txt && sha256sum data.bin | grep -q ${sum}`,
+        // The agent's content lies in its place there too, although the commit has pointers.
+        verify: `bash check.sh && test -f lib/lib.txt && test "$(cat lib/in*.bin)" = inner && sha256sum data.bin | grep -q ${sum} && test "$(cat new.bin)" = "$(cat old.bin)"`,
         content: { submodules: "same_owner", lfsMegabytes: 1, partial: "always" },
       },
     });
-    const goal = `${fix}[[shell cat lib/lib.txt > seen.txt; wc -c < data.bin >> seen.txt]]`;
+    const goal = `${fix}[[shell cat lib/lib.txt > seen.txt; wc -c < data.bin >> seen.txt; printf made | tee old.bin > new.bin]]`;
     const issue = await github.as("alice").openIssue(name, { title: "read it all", body: goal });
     const { id } = await x1.client.createIssueJob({
       body: { repository: name, number: issue.number, runtime, again: false, ask: false },
@@ -172,13 +178,23 @@ describe("a repository that refers to more than it holds", () => {
     const { record } = await x1.evidenceOf(id);
     expect(record.notes).toEqual([
       expect.stringMatching(/^The submodule lib is there at/),
+      expect.stringMatching(/^In the submodule lib: 1 files kept in Git LFS are there/),
       expect.stringMatching(/^The submodule x is not fetched: https:\/\/other.example:443\/acme\/x is not what/),
-      expect.stringMatching(/^1 files kept in Git LFS are there/),
+      expect.stringMatching(/^2 files kept in Git LFS are there/),
     ]);
     expect(record.verification.passed).toBe(true);
-    expect(record.files.map(({ path }) => path)).toEqual(["add.mjs", "seen.txt"]);
+    expect(record.files.map(({ path }) => path)).toEqual(["add.mjs", "new.bin", "old.bin", "seen.txt"]);
+    const made = createHash("sha256").update("made").digest("hex");
+    expect(record.lfs).toMatchObject(["new.bin", "old.bin"].map((path) => ({ path, oid: made, size: 4 })));
+    expect(record.named.join()).toContain("its content is uploaded at the publication");
+    // Nothing has left before the approval, and an outage then is waited for.
+    expect(github.lfsContent(name, made)).toBeUndefined();
+    github.fault({ kind: "status", status: 503, method: "PUT", path: "/lfs-content/" });
     await x1.approve(id);
     const { targetBranch } = await x1.reach(id, "succeeded");
+    expect(await x1.events(id, "publication.waiting")).toHaveLength(1);
+    expect(String(github.lfsContent(name, made))).toBe("made");
+    expect(await file(name, targetBranch ?? "", "new.bin")).toContain(`oid sha256:${made}\nsize 4\n`);
     expect(await file(name, targetBranch ?? "", "seen.txt")).toBe("lib\n50000\n");
     expect(await file(name, targetBranch ?? "", "data.bin")).toBe(all["data.bin"]);
     expect(github.misfits).toEqual([]);

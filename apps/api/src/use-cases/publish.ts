@@ -1,5 +1,5 @@
 import { accept, type Outcome, refuse } from "@x1agent/contract";
-import type { GitCredential, PlatformGit, Published, PullRequestText } from "../git/index.ts";
+import type { GitCredential, PlatformGit, Published, PublishRequest, PullRequestText } from "../git/index.ts";
 import { type Blobs, openEvidence } from "./evidence.ts";
 
 export type ApprovedPublication = Published & { repository: string; pullRequest: PullRequestText };
@@ -21,6 +21,7 @@ export async function publishApproved(
     baseBranch: string | null;
     partial?: boolean;
     credential?: GitCredential;
+    fetch?: NonNullable<PublishRequest["fetch"]>;
     signal?: AbortSignal;
   },
 ): Promise<Outcome<ApprovedPublication>> {

@@ -3,6 +3,7 @@ import type {
   IsolationLevel,
   IsolationReport,
   JobState,
+  LfsContent,
   Limits,
   ReasonCode,
   TrustLabel,
@@ -40,7 +41,7 @@ export type JobMerge = {
   /** What `work` is compared with to know its change; null: whatever both have in common. */
   from: string | null;
   /** How `work` is found again where only database and blobs are shared: it is not published yet. */
-  kept: { base: string; onto: string | null; packBlob: string } | null;
+  kept: { base: string; onto: string | null; packBlob: string; lfs?: LfsContent[] } | null;
   /** Branch that the change is for, where it is not published yet. */
   baseBranch: string | null;
   /** How often it was laid since it was last published. */

@@ -149,6 +149,11 @@ export class GithubStandIn {
     this.#lfs = new LfsStore(input.world);
   }
 
+  /** Content of a repository's Git LFS by its SHA-256; undefined where it is not. */
+  lfsContent(name: RepositoryName, oid: string): Buffer | undefined {
+    return this.#lfs.get(this.repo(name), oid);
+  }
+
   /** Keeps content in a repository's Git LFS; gives the text of the pointer file that stands for it. */
   lfs(name: RepositoryName, content: Buffer): string {
     return this.#lfs.keep(this.repo(name), content);

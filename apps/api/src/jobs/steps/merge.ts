@@ -228,7 +228,7 @@ export async function movedBase(
     ...side,
     conflicts: [],
     work: record.commit,
-    kept: { base: record.base, onto: record.onto ?? null, packBlob },
+    kept: keptOf(record, packBlob),
   };
   if (!(await gatherMerge(deps, job, merge, credential, signal)).ok) return null;
   const jobRepository = deps.git.jobRepositoryPath(job.id);
@@ -244,6 +244,12 @@ export async function movedBase(
     await rm(file, { force: true });
   }
 }
+
+/** How an approved commit is found again, with the content behind its pointers. */
+const keptOf = ({ base, onto, lfs }: StoredEvidence["record"], packBlob: string): NonNullable<JobMerge["kept"]> => ({
+  ...{ base, onto: onto ?? null, packBlob },
+  ...(lfs ? { lfs } : {}),
+});
 
 const emptyMerge = { baseBranch: null, tries: 0, agent: false, feedback: null } as const;
 
@@ -265,7 +271,7 @@ export async function beginMerge(
       conflicts: [],
       tries,
       work: record.commit,
-      kept: { base: record.base, onto: record.onto ?? null, packBlob },
+      kept: keptOf(record, packBlob),
     },
     baseBranch: moved.onto === null && evidence.subject?.expectedOld === null ? baseBranch : null,
   };

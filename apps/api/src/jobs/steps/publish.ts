@@ -69,6 +69,7 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
       baseBranch: base.value,
     },
     ...(credential ? { credential } : {}),
+    ...(deps.contentFetch ? { fetch: deps.contentFetch } : {}),
   };
   const conflicting = rebuilt.ok ? await movedBase(deps, publishing, base.value) : null;
   if (conflicting) {

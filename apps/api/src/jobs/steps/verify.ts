@@ -116,6 +116,10 @@ export async function importCollected(
   const origin = await deps.db.tenant(job.organizationId, (tx) => getOrigin(tx, job.id));
   const imported = await deps.git.importChange({
     ...{ tool, jobRepository, base: base.commit, collected },
+    lfs: {
+      upload: deps.contentFetch !== undefined && (base.remote.kind === "https" || base.remote.kind === "http"),
+      known: job.merge?.kept?.lfs ?? [],
+    },
     // The attempt's start is stored, so that a repeated import makes the same commit.
     text: {
       ...{ title: job.title, body: "", jobId: job.id, at: new Date(attempt.startedAt) },
@@ -263,9 +267,13 @@ export async function verifyRound(
   const open = job.merge ? named(unresolved) : [];
   if (open.length > 0 && mayTell(job)) return tellAgent(`These files still hold conflict markers:\n\n${listed(open)}`);
   // A pointer to what no server has breaks every later checkout; in a merge it may be people's own.
-  const broken = named(lfsChanged, ...(job.merge ? [] : [newPointer]));
+  const whole = named(lfsChanged);
+  const broken = [...whole, ...(job.merge ? [] : named(newPointer))];
   if (broken.length > 0) {
-    const why = "Content kept in Git LFS cannot be published from here. Leave these files as they were";
+    const why =
+      whole.length > 0
+        ? "Content kept in Git LFS cannot be published to this remote. Leave these files as they were"
+        : "These files are pointers of Git LFS to content that is not there. Put the content itself in their place, or leave them as they were";
     if (mayTell(job)) return tellAgent(`${why}:\n\n${listed(broken)}`);
     return {
       kind: "end",
@@ -347,7 +355,7 @@ export async function seal(
   const stored = Promise.all([
     deps.blobs.put(imported.diff),
     deps.git
-      .packOf(live.jobRepository, imported.commit, base.commit, job.merge?.onto ?? undefined)
+      .packOf(live.jobRepository, imported.commit, base.commit, job.merge?.onto ?? undefined, imported.lfs)
       .then((pack) => deps.blobs.put(pack)),
   ]);
   stored.catch(() => {});
