@@ -58,6 +58,7 @@ async function issueJob(runtime: string, by: string, own: string) {
           commands: [
             `gh issue view ${number} > seen.txt; gh issue comment ${number} --body 'I look at it.' >> seen.txt 2>&1`,
             `git fetch ${github.cloneUrl(name)} main >> seen.txt 2>&1; git push origin HEAD:refs/heads/x1/mine HEAD:refs/heads/x1/more >> seen.txt 2>&1`,
+            `gh api graphql -F owner={owner} -F name={repo} -F n=${number} -f query='query($owner: String!, $name: String!, $n: Int!) { repository(owner: $owner, name: $name) { issue(number: $n) { body } } }' >> seen.txt 2>&1; gh api graphql -f query='{ viewer { login } }' >> seen.txt 2>&1`,
             "git commit -q --allow-empty -m more; git push origin HEAD:refs/heads/main >> seen.txt 2>&1; gh pr create --fill >> seen.txt 2>&1; echo 'export const add = (a, b) => a + b;' > add.mjs",
           ],
         },
@@ -93,6 +94,14 @@ it.each(["mock", ...(full ? ["pi", "claude-code"] : [])])(
     expect(branches.sort()).toEqual(["refs/heads/main", "refs/heads/x1/mine", "refs/heads/x1/more"]);
     expect(seen).toContain("this branch is protected");
     expect(seen).toContain("opens the pull request after approval");
+    expect(seen).toMatch(/issue\W+body\W+Mend it\./);
+    expect(seen).toContain("Query.viewer is not served here");
+    expect(
+      github
+        .requests("graphql")
+        .map(({ body }) => JSON.stringify(body))
+        .join(),
+    ).not.toContain("viewer");
     expect(comments).toHaveLength(1);
     const pushed = await x1.events(job.id, "git.pushed");
     expect(pushed.map(({ payload, source }) => [payload.ref, source]).sort()).toEqual([
@@ -114,6 +123,7 @@ it("words from outside take both from the agent, and its project's secrets, and 
   expect(keys).toEqual([x1.model.key]);
   expect(seen).toContain("add subtracts");
   expect(seen).toContain("No grant of type forge covers comments here");
+  expect(seen).toMatch(/issue\W+body\W+Mend it\./);
   expect(branches).toEqual(["refs/heads/main"]);
   expect(comments).toEqual([]);
 });
