@@ -13,12 +13,12 @@ export type {
   Role,
   Token,
 } from "./model.ts";
+export { Person } from "./person.ts";
 export type { Seen } from "./server.ts";
 export {
   type Files,
   GithubStandIn,
   type LineRemark,
-  Person,
   type RepositoryName,
   type StandInOptions,
 } from "./stand-in.ts";
