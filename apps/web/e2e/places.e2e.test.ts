@@ -127,7 +127,7 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await cancel.focus();
     await page.keyboard.press("Enter");
     // What is asked is read out, and a hasty Enter does nothing.
-    await expect.poll(focused).toBe("Cancel");
+    await expect.poll(focused).toBe("Let it go on");
     const description = await asked.getAttribute("aria-describedby");
     expect(await page.locator(`[id="${description}"]`).textContent()).toMatch(/ends now, whatever it is doing/);
     expect(await held()).toEqual([true, "hidden"]);
@@ -140,7 +140,7 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
         ),
       );
     }
-    expect(round).toEqual(["Cancel the job", "Close", "Cancel"]);
+    expect(round).toEqual(["Cancel the job", "Close", "Let it go on"]);
     expect(await accessibilityFindings(page)).toEqual([]);
     // A press beside it is no answer, and keys mean nothing behind it.
     await page.mouse.click(4, 4);

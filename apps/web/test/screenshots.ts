@@ -211,7 +211,7 @@ try {
         // Lists fill and fonts settle.
         await page.waitForTimeout(400);
         await acts[name]?.(page);
-        if (acts[name]) await page.waitForTimeout(200);
+        if (acts[name]) await page.locator("[role=dialog], [role=alertdialog], [role=menu]").waitFor();
         await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`) });
       }
       await page.unrouteAll({ behavior: "ignoreErrors" });

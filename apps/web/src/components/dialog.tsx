@@ -86,8 +86,9 @@ type Doing = {
   explain?(error: Error): ReactNode;
 };
 
-/** Asks before something is taken away: what will happen, and to what. */
-export function Confirm({ title, close, children, wide = false, ...doing }: Props & Doing) {
+/** Asks before something is taken away: what will happen, and to what. `keep` says what else there is, where "Cancel" would be a riddle. */
+export function Confirm(props: Props & Doing & { keep?: string }) {
+  const { title, close, children, wide = false, keep = "Cancel", ...doing } = props;
   return (
     <Modal role="alert" title={title} close={close} look={wide ? "box wide-box" : "box"}>
       <Deciding
@@ -95,7 +96,7 @@ export function Confirm({ title, close, children, wide = false, ...doing }: Prop
         close={close}
         away={
           <AlertDialog.Cancel asChild>
-            <Button>Cancel</Button>
+            <Button>{keep}</Button>
           </AlertDialog.Cancel>
         }
         {...doing}

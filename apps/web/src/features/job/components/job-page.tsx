@@ -80,6 +80,7 @@ function OneJob({ jobId }: { jobId: string }) {
         <Confirm
           title="Cancel this job"
           action="Cancel the job"
+          keep="Let it go on"
           close={() => setCancelling(false)}
           run={() => client.cancelJob({ params }).finally(refresh)}
         >

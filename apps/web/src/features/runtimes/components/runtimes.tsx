@@ -11,6 +11,7 @@ import { client, queryClient } from "../../../lib/client.ts";
 import { formatBytes, formatDuration, visible } from "../../../lib/format.ts";
 import { runtimesQuery } from "../../../lib/queries.ts";
 import { useTitle } from "../../../lib/title.ts";
+import "../../../components/ledger.css";
 import "../runtimes.css";
 
 type Runtime = RouteResponse<"listRuntimes">["items"][number];
@@ -37,7 +38,7 @@ export function Runtimes() {
       <div className="head">
         <h1>Runtimes</h1>
       </div>
-      <p className="quiet">
+      <p className="lead">
         Agent CLIs that do the work. Each passes the same contract, runs isolated, and is installed here at an exact
         version.{" "}
         <Popover
