@@ -357,7 +357,7 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     expect(await own()).toEqual([]);
     expect((await client.listSecrets()).items.map((secret) => secret.name)).not.toContain(name);
     const key = () => secrets.getByRole("listitem", { name: "anthropic, this project's own" });
-    await secrets.getByRole("button", { name: "Set anthropic for this project alone" }).click();
+    await secrets.getByRole("button", { name: "Set for this project: anthropic" }).click();
     await dialog.getByLabel("Key").fill("key-of-one-project-4242");
     await dialog.getByRole("button", { name: "Store" }).click();
     await key().getByText("ends in 4242").waitFor();

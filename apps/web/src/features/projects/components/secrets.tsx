@@ -173,10 +173,7 @@ function Entry({ project, login, whose }: { project: Project; login: Login; whos
       {mayAdmin ? (
         <span className="buttons">
           {whose !== "own" && !login.own && (secret || elsewhere) ? (
-            <Button
-              onClick={() => setOpen({ what: "set", whose: "own" })}
-              aria-label={`Set ${name} for this project alone`}
-            >
+            <Button onClick={() => setOpen({ what: "set", whose: "own" })} aria-label={`Set for this project: ${name}`}>
               Set for this project
             </Button>
           ) : null}
