@@ -15,6 +15,8 @@ let client: Client;
 let repository: string;
 const kicked: string[] = [];
 const scripted = "mock";
+/** Breaks a request in the moment after its job is made. */
+let breaks = false;
 
 /** Only asked what it could isolate: no test here starts a workspace. */
 const driver = {
@@ -29,7 +31,13 @@ beforeAll(async () => {
     parseStartOptions(["--data", join(root, "data"), "--master-key", join(root, "key"), "--port", "0"], {}),
     createAssembly({
       createDriver: async () => driver,
-      startLoop: async () => ({ kick: (_, jobId) => void kicked.push(jobId), stop: async () => undefined }),
+      startLoop: async () => ({
+        kick(_, jobId) {
+          if (breaks) throw new Error("planted");
+          kicked.push(jobId);
+        },
+        stop: async () => undefined,
+      }),
     }),
   );
   client = createClient({ baseUrl: service.url, token: (await readFile(service.tokenFile, "utf8")).trim() });
@@ -194,5 +202,15 @@ describe("the API over its domains", () => {
     expect((await client.listRuntimes()).items.find(({ manifest }) => manifest.name === scripted)).toMatchObject({
       installed: true,
     });
+  });
+
+  it("makes one job for a key whose request broke after the job was made", async () => {
+    const body = { repository, goal: "Made once\n", runtime: scripted, verify: "true" };
+    breaks = true;
+    expect(await refusal(client.createJob({ body, idempotencyKey: "broken" }))).toBe("internal");
+    breaks = false;
+    const job = await client.createJob({ body, idempotencyKey: "broken" });
+    const { items } = await client.listJobs({ query: { q: "Made once" } });
+    expect(items.map(({ id }) => id)).toEqual([job.id]);
   });
 });

@@ -31,8 +31,11 @@ export function memoryIdempotency(): IdempotencyStore {
     async finish(request, answer) {
       known.set(keyOf(request), { hash: request.hash, answer });
     },
+    async keep(_tx, request, answer) {
+      known.set(keyOf(request), { hash: request.hash, answer });
+    },
     async forget(request) {
-      known.delete(keyOf(request));
+      if (!known.get(keyOf(request))?.answer) known.delete(keyOf(request));
     },
   };
 }

@@ -14,6 +14,7 @@ import {
   refuse,
   routes,
 } from "@x1agent/contract";
+import type { Tx } from "@x1agent/kernel";
 import { type Context, Hono } from "hono";
 import type { z } from "zod";
 import type { ForgePages } from "../use-cases/forges.ts";
@@ -133,13 +134,15 @@ async function serve(c: Ctx, name: RouteName, route: Route, deps: AppDeps): Prom
     origin: c.req.header("origin") ?? null,
     lastEventId: lastEventId === undefined ? null : Number(lastEventId),
   } as unknown as Call<RouteName>;
-  const run = () => perform(c, name, route, call, deps);
-
-  if (!route.idempotent || idempotencyKey === null || !principal) return run();
+  if (!route.idempotent || idempotencyKey === null || !principal) return perform(c, name, route, call, deps);
   const hash = createHash("sha256").update(`${route.method} ${c.req.path}\n`).update(raw.value).digest("hex");
   return deps.idempotency.once(
     { organizationId: principal.organizationId, key: `${principal.actor.id}:${idempotencyKey}`, hash },
-    run,
+    (keep) => {
+      const kept = (tx: Tx, value: object) =>
+        keep(tx, { status: route.status, contentType: "application/json", body: JSON.stringify(value) });
+      return perform(c, name, route, { ...call, kept }, deps);
+    },
     {
       refuse: (refusal) => failed(c, refusal),
       replay(answer) {

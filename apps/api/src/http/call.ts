@@ -9,6 +9,7 @@ import type {
   RouteResponse,
   Routes,
 } from "@x1agent/contract";
+import type { Tx } from "@x1agent/kernel";
 
 /** Who calls: what a token stands for. */
 export type Principal = {
@@ -31,6 +32,8 @@ export type Call<N extends RouteName> = {
   /** Id of the request: in the answer's header, in problems and in the log. */
   requestId: string;
   idempotencyKey: string | null;
+  /** Of a request with such a key: writes its answer down in the transaction of its effect. */
+  kept?: (tx: Tx, value: object) => Promise<void>;
   /** Origin of the page that asks, which is ours; null outside browsers. */
   origin: string | null;
   /** Whether the token still stands for somebody: asked again while a stream is open. */

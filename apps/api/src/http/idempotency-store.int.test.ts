@@ -38,6 +38,23 @@ describe("idempotency keys in the database", () => {
     expect(await store.take(request("k2", { organizationId: "org_b" }))).toEqual({ kind: "mine" });
   });
 
+  it("have their answer as soon as the effect is there, and not without it", async () => {
+    await store.take(request("k4"));
+    const broken = db.tenant("org_a", async (tx) => {
+      await store.keep(tx, request("k4"), answer);
+      throw new Error("the effect is taken back");
+    });
+    await expect(broken).rejects.toThrow();
+    expect(await store.take(request("k4"))).toEqual({ kind: "running" });
+    await db.tenant("org_a", (tx) => store.keep(tx, request("k4"), answer));
+    // The request breaks after its effect, or its process dies and the key grows old.
+    await store.forget(request("k4"));
+    await db.tenant("org_a", (tx) =>
+      sql`update idempotency set at = now() - interval '10 minutes' where key = 'k4'`.execute(tx),
+    );
+    expect(await store.take(request("k4"))).toEqual({ kind: "answered", answer });
+  });
+
   it("are free again when the request broke, and when its process died", async () => {
     await store.take(request("k3"));
     await store.forget(request("k3"));

@@ -7,6 +7,7 @@ export function createIdempotencyStore(db: Pick<Database, "tenant">): Idempotenc
   return {
     take: (request) => db.tenant(request.organizationId, (tx) => takeKey(tx, request)),
     finish: (request, answer) => db.tenant(request.organizationId, (tx) => finishKey(tx, request, answer)),
+    keep: (tx, request, answer) => finishKey(tx, request, answer),
     forget: (request) => db.tenant(request.organizationId, (tx) => forgetKey(tx, request)),
   };
 }

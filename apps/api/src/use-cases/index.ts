@@ -24,6 +24,7 @@ import type {
   Token,
 } from "@x1agent/contract";
 import type { JobFilter } from "@x1agent/domain-jobs";
+import type { Tx } from "@x1agent/kernel";
 import type { AccountUseCases } from "./account.ts";
 import type { FollowUpUseCases } from "./follow-ups.ts";
 import type { ForgeUseCases } from "./forges.ts";
@@ -32,7 +33,12 @@ import type { MemberUseCases } from "./members.ts";
 import type { RuntimeShelf } from "./runtimes.ts";
 
 /** For whom a use-case works: every one sees only the caller's organization, and writes the caller down as the actor. */
-export type Caller = { organizationId: string; actor: Actor };
+export type Caller = {
+  organizationId: string;
+  actor: Actor;
+  /** Of a request that shall take effect once: writes its answer down in the transaction that has the effect. */
+  kept?: (tx: Tx, value: object) => Promise<void>;
+};
 export type PageOf<T> = { items: T[]; cursor: string | null };
 export type PageRequest = { limit: number; cursor?: string | undefined };
 type JobDetail = RouteResponse<"getJob">;

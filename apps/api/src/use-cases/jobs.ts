@@ -126,6 +126,8 @@ export function createJobMaker(deps: JobMakerDeps): MakeJob {
         budgetMicros: settings.value.budgetMicros,
         isolation: job.isolation,
       });
+      // Nothing else keeps a second job away when this process dies before it has answered.
+      await caller.kept?.(tx, answer);
       return accept(answer);
     });
     if (made.ok) kick(caller.organizationId, made.value.id);
