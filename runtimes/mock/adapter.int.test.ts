@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { HostProcess, isGone, isRunning, runtimeConformance } from "@x1agent/agent/conformance";
+import { HostProcess, hasStarted, isGone, runtimeConformance } from "@x1agent/agent/conformance";
 import { startModelServer } from "@x1agent/testkit";
 import { afterEach, describe, expect, it } from "vitest";
 
@@ -97,7 +97,7 @@ describe("a CLI that misbehaves", () => {
     await host.start();
     await host.post("/inject", { id: "1", content: "[[shell (setsid sleep 98764 >/dev/null 2>&1 &)]] [[hang]]" });
     await host.until("the command", () => host.last("tool.ended"));
-    expect(isRunning("sleep\u000098764")).toBe(true);
+    expect(await hasStarted("sleep\u000098764")).toBe(true);
     await host.post("/interrupt");
     expect(await host.turnEnd(1)).toMatchObject({ errorCode: "runtime_hung" });
     await host.until("the end", () => host.last("session.ended"));

@@ -276,7 +276,7 @@ export async function makeFolders(): Promise<HostFolders> {
 }
 
 /** Whether a process lives whose command line holds `text`. */
-export function isRunning(text: string): boolean {
+function isRunning(text: string): boolean {
   return readdirSync("/proc").some((name) => {
     if (!/^\d+$/.test(name)) return false;
     try {
@@ -299,10 +299,15 @@ export function endAll(text: string): void {
   }
 }
 
+/** Waits until such a process lives: a command's start is told before its program runs. False when none does in thirty seconds. */
+export const hasStarted = (text: string): Promise<boolean> => becomes(() => isRunning(text));
+
 /** Waits until no such process lives; false when it still does after thirty seconds. */
-export async function isGone(text: string): Promise<boolean> {
+export const isGone = (text: string): Promise<boolean> => becomes(() => !isRunning(text));
+
+async function becomes(check: () => boolean): Promise<boolean> {
   for (let tries = 0; tries < 600; tries += 1) {
-    if (!isRunning(text)) return true;
+    if (check()) return true;
     await pause(50);
   }
   return false;

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { isSupportedContract, RuntimeManifest } from "@x1agent/contract";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { compareIds } from "../journal.ts";
-import { endAll, HostProcess, type HostProcessOptions, isGone, isRunning } from "./host-process.ts";
+import { endAll, HostProcess, type HostProcessOptions, hasStarted, isGone } from "./host-process.ts";
 
-export { HostProcess, type HostProcessOptions, isGone, isRunning, makeFolders } from "./host-process.ts";
+export { HostProcess, type HostProcessOptions, hasStarted, isGone, makeFolders } from "./host-process.ts";
 
 /** The scripted model, as far as the kit needs it: the test kit's server has this shape. */
 export type ConformanceModel = {
@@ -211,10 +211,8 @@ export function runtimeConformance(options: ConformanceOptions): void {
       await host.start();
       await host.post("/inject", say("m1", "long"));
       await host.until("the command", () => host.last("tool.started"));
-      for (let tries = 0; tries < 600 && !isRunning(`sleep\0${mark}`); tries += 1)
-        await new Promise((resolve) => setTimeout(resolve, 50));
       // A planted violation for the check below: it does find the process while it runs.
-      expect(isRunning(`sleep\0${mark}`)).toBe(true);
+      expect(await hasStarted(`sleep\0${mark}`)).toBe(true);
       expect((await host.post("/interrupt")).body).toMatchObject({ interrupted: true });
       expect(await host.turnEnd(1)).toMatchObject({ stopReason: "cancelled" });
       expect(await isGone(`sleep\0${mark}`)).toBe(true);
@@ -302,8 +300,7 @@ export function runtimeConformance(options: ConformanceOptions): void {
       await first.start();
       await first.post("/inject", say("m1", "hang"));
       await first.until("the command", () => first.last("tool.started"));
-      for (let tries = 0; tries < 600 && !isRunning(`sleep\0${mark}`); tries += 1)
-        await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(await hasStarted(`sleep\0${mark}`)).toBe(true);
       const seen = first.events.map((event) => event.id);
       await first.kill();
       // A workspace's pid namespace ends the command with the host; there is none here.
