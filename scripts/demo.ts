@@ -13,7 +13,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parseArgs, styleText } from "node:util";
@@ -132,8 +132,7 @@ async function expectNamespaces(): Promise<void> {
 async function ensureRuntime(client: Client, name: string): Promise<void> {
   const { items } = await client.listRuntimes();
   const runtime = items.find(({ manifest }) => manifest.name === name);
-  if (!runtime)
-    throw new Stop(`No runtime "${name}". There are: ${items.map(({ manifest }) => manifest.name).join(", ")}.`);
+  if (!runtime) throw new Stop(`The service has no runtime "${name}".`);
   if (runtime.installed) return;
   say(`installing ${runtime.manifest.title} ${runtime.manifest.version} (${runtime.manifest.license})`);
   let last = "";
@@ -258,6 +257,19 @@ async function approve(client: Client, job: Job, evidence: Evidence): Promise<Jo
   return client.decide({ params: { jobId: job.id }, body: { decision, digest: evidence.approvalDigest } });
 }
 
+/** What was typed, before anything is started for it. */
+async function checkOptions(): Promise<{ issue: 1 | 2 | 3; budgetMicros: number }> {
+  const runtimes = (await readdir(join(root, "runtimes"))).sort();
+  if (!runtimes.includes(options.runtime))
+    throw new Stop(`No runtime "${options.runtime}". There are: ${runtimes.join(", ")}.`);
+  const issue = Number(options.issue);
+  if (issue !== 1 && issue !== 2 && issue !== 3) throw new Stop("--issue takes 1, 2 or 3.");
+  const budgetMicros = Math.round(Number(options.budget) * 1_000_000);
+  if (!Number.isSafeInteger(budgetMicros) || budgetMicros <= 0)
+    throw new Stop("--budget takes an amount in dollars, such as 2.00.");
+  return { issue, budgetMicros };
+}
+
 async function main(): Promise<number> {
   console.log(
     bold("x1agent demo") +
@@ -267,6 +279,7 @@ async function main(): Promise<number> {
     throw new Stop(
       "The demo needs Linux: the local driver isolates with namespaces. A container driver for macOS and Windows comes later.",
     );
+  const { issue, budgetMicros } = await checkOptions();
   if (!notIsolated) await expectNamespaces();
   await mkdir(home, { recursive: true, mode: 0o700 });
   // The key is made up for this run; that it never appears inside the workspace is part of what the product is for.
@@ -285,12 +298,7 @@ async function main(): Promise<number> {
   await ensureRuntime(client, options.runtime);
 
   const repository = await sampleRepository();
-  const issue = Number(options.issue);
-  if (issue !== 1 && issue !== 2 && issue !== 3) throw new Stop("--issue takes 1, 2 or 3.");
   const goal = await sampleIssue(issue);
-  const budgetMicros = Math.round(Number(options.budget) * 1_000_000);
-  if (!Number.isSafeInteger(budgetMicros) || budgetMicros <= 0)
-    throw new Stop("--budget takes an amount in dollars, such as 2.00.");
   const job = await client.createJob({
     body: {
       repository,
