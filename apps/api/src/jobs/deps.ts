@@ -73,6 +73,8 @@ export type LoopDeps = {
   keeps?(attemptId: string): boolean;
   /** Every organization, for the sweep. */
   organizations(): Promise<string[]>;
+  /** Runs what waits for others without charging the job's time; made by the job's run. */
+  uncharged?<T>(wait: () => Promise<T>): Promise<T>;
   /** Our own listeners: no sidecar ever dials them. */
   forbidden?(): { address: string; port?: number }[];
   upstreamProxy?: string;

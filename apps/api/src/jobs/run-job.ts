@@ -10,6 +10,7 @@ import {
   renewJob,
 } from "@x1agent/domain-jobs";
 import { DatabaseAway, type Tx } from "@x1agent/kernel";
+import { JobClock } from "./clock.ts";
 import { decide, type End, lostInARow, MAX_LOST } from "./decide.ts";
 import { defaultTiming, type LoopDeps, type Timing } from "./deps.ts";
 import { HostUnreachable } from "./host-client.ts";
@@ -26,8 +27,6 @@ import { baseline, keepUnverified, saveProgress, verifyRound } from "./steps/ver
 const LOOK_MS = 5_000;
 /** Pause between two looks for a database that is away. */
 const AWAY_MS = 500;
-/** Longest delay that a timer takes. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** A long step was cut short; the loop reads the job's state again and decides anew. */
 class Interrupted extends Error {
@@ -56,14 +55,13 @@ export class JobRun {
   /** The long step that runs now, for whatever must end it early. */
   #cut: AbortController | null = null;
   #baselineCut = new AbortController();
-  /** When this process began to work on an attempt; the time in which a person was awaited does not count. */
-  #workingSince: number | null = null;
-  #waitedMs = 0;
+  readonly #clock = new JobClock();
 
   constructor(deps: LoopDeps, job: JobRecord, owner: string) {
     this.#deps = {
       ...deps,
       db: { ...deps.db, tenant: (organizationId, work) => this.#patiently(organizationId, work) },
+      uncharged: (work) => this.#clock.uncharged(work),
     };
     this.#db = deps.db;
     this.#job = job;
@@ -171,7 +169,7 @@ export class JobRun {
     this.#job = now;
     const attempts = await deps.db.tenant(now.organizationId, (tx) => listAttempts(tx, now.id));
     if (this.#stopping && now.state !== "publishing") return this.#stopHere();
-    const used = this.#usedMs();
+    const used = this.#clock.usedMs();
     const step = decide({ job: now, attempts, live: this.#live !== null, late: used > now.limits.jobMs });
     try {
       switch (step.kind) {
@@ -190,10 +188,9 @@ export class JobRun {
           await this.#turn(used);
           return true;
         case "answer": {
-          const begin = Date.now();
           const live = this.#held();
-          await this.#take(await awaitAnswer(deps, now, live, this.#askedMs(), LOOK_MS));
-          this.#waitedMs += Date.now() - begin;
+          const end = await this.#clock.uncharged(() => awaitAnswer(deps, now, live, this.#askedMs(), LOOK_MS));
+          await this.#take(end);
           this.#asked = this.#job.state === "awaiting_input" ? this.#asked : null;
           return true;
         }
@@ -231,10 +228,6 @@ export class JobRun {
     return Date.now() - this.#asked;
   }
 
-  #usedMs(): number {
-    return this.#workingSince === null ? 0 : Date.now() - this.#workingSince - this.#waitedMs;
-  }
-
   /**
    * Runs a long step so that a cancel, a stop of the service, the job's time limit or a lost lease cuts it short. What a cut
    * step returned or threw is no result: `Interrupted` is thrown in its place.
@@ -244,8 +237,9 @@ export class JobRun {
     this.#cut = cut;
     // A commit that others compare with is of no use to a job that goes no further.
     cut.signal.addEventListener("abort", () => this.#baselineCut.abort(cut.signal.reason), { once: true });
-    const left = Math.min(MAX_TIMER_MS, Math.max(0, this.#job.limits.jobMs - this.#usedMs()));
-    const timer = setTimeout(() => cut.abort(new Interrupted("The job's time is used up.")), left);
+    const unlimited = this.#clock.limit(this.#job.limits.jobMs, () =>
+      cut.abort(new Interrupted("The job's time is used up.")),
+    );
     try {
       if (this.#stopping || this.#leaseLost) cut.abort(new Interrupted("It was asked to end before it began."));
       const value = await work(cut.signal);
@@ -254,7 +248,7 @@ export class JobRun {
     } catch (error) {
       throw cut.signal.aborted ? cut.signal.reason : error;
     } finally {
-      clearTimeout(timer);
+      unlimited();
       this.#cut = null;
     }
   }
@@ -266,8 +260,7 @@ export class JobRun {
 
   /** False where the job waits, and whoever claims it next goes on. */
   async #provision(): Promise<boolean> {
-    this.#workingSince = Date.now();
-    this.#waitedMs = 0;
+    this.#clock.start();
     this.#mailbox = new Mailbox<Notice>();
     const deps = this.#deps;
     let made: Awaited<ReturnType<typeof provision>>;
@@ -392,7 +385,7 @@ export class JobRun {
     const deps = this.#deps;
     const live = this.#live;
     // What a dead process left is for whoever takes the job over next.
-    if (this.#workingSince === null) return false;
+    if (!this.#clock.started) return false;
     if (live) await this.#stopHost(live);
     if (live)
       await saveProgress(deps, this.#job, live, AbortSignal.timeout(this.#timing.stopMs)).catch((error: unknown) =>

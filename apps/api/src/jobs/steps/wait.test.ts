@@ -1,5 +1,11 @@
-import { describe, expect, it } from "vitest";
-import { isPassing, waitMs } from "./wait.ts";
+import { accept, refuse } from "@x1agent/contract";
+import type { JobRecord } from "@x1agent/domain-jobs";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { JobClock } from "../clock.ts";
+import type { LoopDeps } from "../deps.ts";
+import { isPassing, MAX_WAITS_FOR_A_DAY, waitMs, whenBack } from "./wait.ts";
+
+vi.mock("node:timers/promises", () => ({ setTimeout: async (ms: number) => void vi.advanceTimersByTime(ms) }));
 
 describe("a refusal of the far end", () => {
   it.each([
@@ -16,5 +22,48 @@ describe("a refusal of the far end", () => {
 
   it("is waited for longer and longer, up to five minutes", () => {
     expect([0, 1, 2, 100].map(waitMs)).toEqual([2_000, 4_000, 8_000, 300_000]);
+  });
+});
+
+describe("the wait before the evidence", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] }));
+  afterEach(() => void vi.useRealTimers());
+  const away = refuse("forge_unavailable", "nobody there");
+  const job = { id: "job_1", organizationId: "org_1", state: "verifying" } as JobRecord;
+  const wait = (clock: JobClock, ask: () => ReturnType<typeof accept<string>> | typeof away) => {
+    const db = { tenant: async () => undefined } as unknown as LoopDeps["db"];
+    const deps = { db, uncharged: (work) => clock.uncharged(work) } as LoopDeps;
+    return whenBack(deps, job, "att_1", new AbortController().signal, async () => {
+      // Nobody answers for a second.
+      vi.advanceTimersByTime(1_000);
+      return ask();
+    });
+  };
+
+  it("is not charged to the job's time, which goes on after it", async () => {
+    const clock = new JobClock();
+    clock.start();
+    const late = vi.fn();
+    const unlimited = clock.limit(5_000, late);
+    const begin = Date.now();
+    let asked = 0;
+    expect(await wait(clock, () => (++asked < 6 ? away : accept("there")))).toEqual(accept("there"));
+    expect(Date.now() - begin).toBe(68_000);
+    expect([late.mock.calls.length, clock.usedMs()]).toEqual([0, 1_000]);
+    vi.advanceTimersByTime(3_999);
+    expect(late).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(late).toHaveBeenCalledOnce();
+    unlimited();
+  });
+
+  it("has a limit of its own, about a day", async () => {
+    const clock = new JobClock();
+    clock.start();
+    const begin = Date.now();
+    expect(await wait(clock, () => away)).toBe(away);
+    const hours = (Date.now() - begin) / 3_600_000;
+    expect([hours > 20, hours < 30, MAX_WAITS_FOR_A_DAY]).toEqual([true, true, 290]);
+    expect(clock.usedMs()).toBe(1_000);
   });
 });

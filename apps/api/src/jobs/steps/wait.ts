@@ -10,14 +10,14 @@ import { observed, transition } from "../record.ts";
  *
  *   before an agent works   the attempt ends, the job is parked in `queued` (`parkBeginning`); a further attempt begins only
  *                           when the remote answers (`stillAway`)
- *   evidence is sealed      the step waits with its workspace (`whenBack`), at most for the job's time: nothing is done twice
+ *   evidence is sealed      the step waits with its workspace (`whenBack`), about a day, in none of the job's time: nothing is done twice
  *   publication             the job is parked in `publishing`; the approval stays
  */
 
 /** Times in a row that a publication waits: at five minutes each about a week. */
 export const MAX_WAITS = 2_000;
-/** Times that a job waits to begin: about a day. An address that nobody ever answers at is no outage. */
-const MAX_WAITS_TO_BEGIN = 290;
+/** Times that a job waits to begin, or for its evidence: about a day. An address that nobody ever answers at is no outage. */
+export const MAX_WAITS_FOR_A_DAY = 290;
 /** Times that it waits for a submodule or LFS content, about an hour; then it begins without, and the evidence says so. */
 const MAX_WAITS_FOR_CONTENT = 18;
 const FIRST_WAIT_MS = 2_000;
@@ -50,7 +50,7 @@ export async function parkBeginning(
   attemptId: string | null,
   lacks: "base" | "content" = "base",
 ): Promise<JobRecord | null> {
-  if (job.waits >= (lacks === "base" ? MAX_WAITS_TO_BEGIN : MAX_WAITS_FOR_CONTENT) || job.cancelRequested) return null;
+  if (job.waits >= (lacks === "base" ? MAX_WAITS_FOR_A_DAY : MAX_WAITS_FOR_CONTENT) || job.cancelRequested) return null;
   const queued =
     job.state === "queued"
       ? job
@@ -62,8 +62,8 @@ export async function parkBeginning(
 }
 
 /**
- * Asks until the far end answers, yes or no. The job stays in its state with the reason that it waits, and its process works
- * on it; an abort ends the wait.
+ * Asks until the far end answers, yes or no, or for about a day. The job stays in its state with the reason that it waits, and
+ * its process works on it; what passes from the first try on is not charged to the job's time. An abort ends the wait.
  */
 export async function whenBack<T>(
   deps: LoopDeps,
@@ -72,21 +72,27 @@ export async function whenBack<T>(
   signal: AbortSignal,
   ask: () => Promise<Outcome<T>>,
 ): Promise<Outcome<T>> {
-  for (let tries = 0, told = ""; ; tries += 1) {
-    const answer = await ask();
-    signal.throwIfAborted();
-    if (answer.ok || !isPassing(answer) || tries > MAX_WAITS) return answer;
-    const { code, detail } = answer;
-    await deps.db.tenant(job.organizationId, async (tx) => {
-      await parkJob(tx, { jobId: job.id, state: job.state, reason: "forge_waiting", detail, delayMs: waitMs });
-      // Told when it begins and when the reason changes, not at each try.
-      if (told === detail) return;
-      const payload = { code, detail: detail.slice(0, 2_000), tries: tries + 1 };
-      await appendEvents(tx, job.organizationId, job.id, [
-        observed({ type: "publication.waiting", payload }, attemptId),
-      ]);
-    });
-    told = detail;
-    await delay(waitMs(tries), undefined, { signal });
-  }
+  const wait = async (first: Refusal): Promise<Outcome<T>> => {
+    for (let tries = 0, told = "", { code, detail } = first; ; tries += 1) {
+      await deps.db.tenant(job.organizationId, async (tx) => {
+        await parkJob(tx, { jobId: job.id, state: job.state, reason: "forge_waiting", detail, delayMs: waitMs });
+        // Told when it begins and when the reason changes, not at each try.
+        if (told === detail) return;
+        const payload = { code, detail: detail.slice(0, 2_000), tries: tries + 1 };
+        await appendEvents(tx, job.organizationId, job.id, [
+          observed({ type: "publication.waiting", payload }, attemptId),
+        ]);
+      });
+      told = detail;
+      await delay(waitMs(tries), undefined, { signal });
+      const answer = await ask();
+      signal.throwIfAborted();
+      if (answer.ok || !isPassing(answer) || tries >= MAX_WAITS_FOR_A_DAY) return answer;
+      ({ code, detail } = answer);
+    }
+  };
+  const answer = await ask();
+  signal.throwIfAborted();
+  if (answer.ok || !isPassing(answer)) return answer;
+  return deps.uncharged ? deps.uncharged(() => wait(answer)) : wait(answer);
 }
