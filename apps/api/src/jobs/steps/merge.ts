@@ -12,6 +12,7 @@ import { openWorkspace } from "../workspaces.ts";
 import { isPartial } from "./content.ts";
 import { trustOf } from "./trust.ts";
 import { baseline, importCollected, seal, verifyChange } from "./verify.ts";
+import { isPassing } from "./wait.ts";
 
 /**
  * A change whose branch has moved is laid anew on what is there now, verified anew and decided on anew. Stages:
@@ -195,32 +196,38 @@ export function mergeMessage(
 
 type Publishing = { job: JobRecord; evidence: StoredEvidence; credential: GitCredential | null };
 
-/** People pushed to the job's branch since the round was sealed: what it lays on what. Null where that is not what happened. */
+/** What a change is to be laid on; null where nothing moved that way. A refusal says that nobody answers now: it is waited for. */
+type Moved = Outcome<Pick<JobMerge, "onto" | "side" | "from"> | null>;
+const notMoved: Moved = accept(null);
+
+/** People pushed to the job's branch since the round was sealed: what it lays on what. */
 export async function movedTarget(
-  deps: LoopDeps,
+  deps: { git: Pick<LoopDeps["git"], "remoteBranch"> },
   { job, evidence, credential }: Publishing,
-): Promise<Pick<JobMerge, "onto" | "side" | "from"> | null> {
+): Promise<Moved> {
   const { record, subject } = evidence;
   // A branch that is new, or gone, is no work of people on this change.
-  if (!subject?.expectedOld) return null;
+  if (!subject?.expectedOld) return notMoved;
   const head = await deps.git.remoteBranch(job.repository, record.targetBranch, credential ?? undefined);
+  if (!head.ok) return isPassing(head) ? head : notMoved;
   const stoodOn = record.onto ?? record.base;
-  if (!head.ok || head.value === null || head.value === stoodOn || head.value === record.commit) return null;
-  return { onto: record.onto ? head.value : null, side: head.value, from: stoodOn };
+  if (head.value === null || head.value === stoodOn || head.value === record.commit) return notMoved;
+  return accept({ onto: record.onto ? head.value : null, side: head.value, from: stoodOn });
 }
 
-/** The base moved before the first publication so that the change no longer goes together with it. Null where it does. */
+/** The base moved before the first publication so that the change no longer goes together with it. */
 export async function movedBase(
   deps: LoopDeps,
   { job, evidence, credential }: Publishing,
   baseBranch: string | null,
-): Promise<Pick<JobMerge, "onto" | "side" | "from"> | null> {
+): Promise<Moved> {
   const { record, subject, packBlob } = evidence;
-  if (baseBranch === null || subject?.expectedOld !== null || !packBlob) return null;
+  if (baseBranch === null || subject?.expectedOld !== null || !packBlob) return notMoved;
   const ask = (branch: string) => deps.git.remoteBranch(job.repository, branch, credential ?? undefined);
   const [tip, there] = await Promise.all([ask(baseBranch), ask(record.targetBranch)]);
+  for (const answer of [tip, there]) if (!answer.ok) return isPassing(answer) ? answer : notMoved;
   // Where it is pushed already, its pull request says how it stands.
-  if (!tip.ok || !there.ok || tip.value === null || tip.value === record.base || there.value !== null) return null;
+  if (!tip.ok || !there.ok || tip.value === null || tip.value === record.base || there.value !== null) return notMoved;
   const side = { onto: null, side: tip.value, from: record.base };
   const signal = AbortSignal.timeout(300_000);
   const merge: JobMerge = {
@@ -230,15 +237,16 @@ export async function movedBase(
     work: record.commit,
     kept: keptOf(record, packBlob),
   };
-  if (!(await gatherMerge(deps, job, merge, credential, signal)).ok) return null;
+  const gathered = await gatherMerge(deps, job, merge, credential, signal);
+  if (!gathered.ok) return isPassing(gathered) ? gathered : notMoved;
   const jobRepository = deps.git.jobRepositoryPath(job.id);
   // A base that was rewritten, or another repository at its address, did not move on: that is refused, not worked on.
-  if ((await deps.git.commonCommit(jobRepository, record.base, tip.value)) !== record.base) return null;
+  if ((await deps.git.commonCommit(jobRepository, record.base, tip.value)) !== record.base) return notMoved;
   const tool = await openWorkspace(deps, { job, attempt: { id: evidence.attemptId }, purpose: "tool", jobRepository });
   const file = join(deps.dataDir, "jobs", `${evidence.attemptId}.merge`);
   try {
     const laid = await deps.git.mergeChange(tool.workspace, { ...merge, base: tip.value, file, signal });
-    return laid.ok && laid.value.kind === "conflict" ? side : null;
+    return laid.ok && laid.value.kind === "conflict" ? accept(side) : notMoved;
   } finally {
     await tool.close();
     await rm(file, { force: true });

@@ -71,7 +71,9 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
     ...(credential ? { credential } : {}),
     ...(deps.contentFetch ? { fetch: deps.contentFetch } : {}),
   };
-  const conflicting = rebuilt.ok ? await movedBase(deps, publishing, base.value) : null;
+  const based = rebuilt.ok ? await movedBase(deps, publishing, base.value) : accept(null);
+  if (!based.ok) return refused(based);
+  const conflicting = based.value;
   if (conflicting) {
     const at = conflicting.side.slice(0, 12);
     const refusal = {
@@ -82,8 +84,10 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
   }
   const published = rebuilt.ok ? await publishApproved(deps, request) : rebuilt;
   if (!published.ok) {
-    const moved = published.code === "publish_moved" ? await movedTarget(deps, publishing) : null;
-    return (moved && (await beginMerge(deps, publishing, moved, base.value, published))) ?? refused(published);
+    const moved = published.code === "publish_moved" ? await movedTarget(deps, publishing) : accept(null);
+    if (!moved.ok) return refused(moved);
+    const begun = moved.value && (await beginMerge(deps, publishing, moved.value, base.value, published));
+    return begun ?? refused(published);
   }
   const { branch, commit, repository, pullRequest } = published.value;
   const opened =
