@@ -152,3 +152,11 @@ describe("the table of decisions on the security page", () => {
     ]);
   });
 });
+
+it("decision records have a number each, the one that their title says", () => {
+  const records = documents.filter((path) => path.startsWith("docs/adr/")).sort();
+  const numbers = records.map((path) => path.slice("docs/adr/".length).split("-")[0]);
+  expect(numbers).toEqual(records.map((_, index) => String(index + 1).padStart(3, "0")));
+  const titles = records.map((path) => /^# (\d+)\b/.exec(readFileSync(join(root, path), "utf8"))?.[1]);
+  expect(titles).toEqual(numbers);
+});
