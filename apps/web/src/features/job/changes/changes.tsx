@@ -4,6 +4,7 @@ import { Columns2, Download, PanelLeft, Rows2 } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { type ChangeData, getChangeKey } from "react-diff-view";
 import { Empty, Failure } from "../../../components/states.tsx";
+import { Tooltip } from "../../../components/tooltip.tsx";
 import { client } from "../../../lib/client.ts";
 import { saveFile } from "../../../lib/save.ts";
 import { useShortcuts } from "../../../lib/shortcuts.ts";
@@ -217,16 +218,17 @@ export function Changes({ evidence, canComment }: { evidence: Evidence; canComme
     <div className="changes">
       {risky.length > 0 ? <Risks risks={risky} files={files} go={toRisk} /> : null}
       <div className="diff-bar">
-        <button
-          type="button"
-          className="mini-button"
-          aria-pressed={tree === "yes"}
-          title="Files"
-          onClick={() => setTree(tree === "yes" ? "no" : "yes")}
-        >
-          <PanelLeft size={16} aria-hidden />
-          <span className="hidden">Files</span>
-        </button>
+        <Tooltip label="Files">
+          <button
+            type="button"
+            className="mini-button"
+            aria-pressed={tree === "yes"}
+            onClick={() => setTree(tree === "yes" ? "no" : "yes")}
+          >
+            <PanelLeft size={16} aria-hidden />
+            <span className="hidden">Files</span>
+          </button>
+        </Tooltip>
         <span className="mono">
           {files.length} {files.length === 1 ? "file" : "files"}{" "}
           <span className="plus">+{evidence.record.insertions}</span>{" "}
@@ -238,15 +240,12 @@ export function Changes({ evidence, canComment }: { evidence: Evidence; canComme
         <span className="quiet keys" aria-hidden>
           <kbd>n</kbd> <kbd>p</kbd> change <kbd>v</kbd> viewed <kbd>c</kbd> comment
         </span>
-        <button
-          type="button"
-          className="mini-button"
-          title="Download the whole diff"
-          onClick={() => void downloadWhole()}
-        >
-          <Download size={16} aria-hidden />
-          <span className="hidden">Download the whole diff</span>
-        </button>
+        <Tooltip label="Download the whole diff">
+          <button type="button" className="mini-button" onClick={() => void downloadWhole()}>
+            <Download size={16} aria-hidden />
+            <span className="hidden">Download the whole diff</span>
+          </button>
+        </Tooltip>
         <fieldset className="switch">
           <legend className="hidden">Layout of the diff</legend>
           {(["unified", "split"] as const).map((name) => (

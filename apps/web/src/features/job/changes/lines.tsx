@@ -11,6 +11,7 @@ import {
   isDelete,
 } from "react-diff-view";
 import { Button } from "../../../components/button.tsx";
+import { Tooltip } from "../../../components/tooltip.tsx";
 import { visible } from "../../../lib/format.ts";
 import { tokensOf } from "./colours.ts";
 import { type LinesRow, type Mode, type Place, placeOf, samePlace } from "./rows.ts";
@@ -120,10 +121,12 @@ function Remark({ comment, remove }: { comment: LineComment; remove(): void }) {
     <div className="remark">
       <MessageSquareText size={16} aria-hidden />
       <p className="text">{visible(comment.text)}</p>
-      <button type="button" className="mini-button" title="Remove this comment" onClick={remove}>
-        <Trash2 size={14} aria-hidden />
-        <span className="hidden">Remove this comment</span>
-      </button>
+      <Tooltip label="Remove this comment">
+        <button type="button" className="mini-button" onClick={remove}>
+          <Trash2 size={14} aria-hidden />
+          <span className="hidden">Remove this comment</span>
+        </button>
+      </Tooltip>
     </div>
   );
 }

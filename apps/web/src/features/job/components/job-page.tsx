@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { isTerminal } from "@x1agent/contract";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { Button } from "../../../components/button.tsx";
 import { Confirm } from "../../../components/dialog.tsx";
 import { JobStateMark } from "../../../components/job-state.tsx";
@@ -13,7 +13,6 @@ import { visible } from "../../../lib/format.ts";
 import { jobQuery, useEvidence } from "../../../lib/queries.ts";
 import { useShortcuts } from "../../../lib/shortcuts.ts";
 import { useStory } from "../api/events.ts";
-import { Changes } from "../changes/changes.tsx";
 import { EvidenceFacts } from "../evidence/facts.tsx";
 import { Tests } from "../evidence/tests.tsx";
 import { Story } from "../story/story.tsx";
@@ -24,6 +23,10 @@ import { ForgeCard } from "./forge-card.tsx";
 import { StateCard } from "./state-card.tsx";
 import { MessageBox, Question } from "./talk.tsx";
 import "../job.css";
+
+/** Three quarters of the page's script are the grammars and the viewer of a diff: the story does not wait for them. */
+const changes = () => import("../changes/changes.tsx");
+const Changes = lazy(() => changes().then(({ Changes }) => ({ default: Changes })));
 
 const tabs = ["Story", "Changes", "Tests", "Cost", "Evidence"] as const;
 
@@ -43,6 +46,10 @@ function OneJob({ jobId }: { jobId: string }) {
   const retry = useMutation({ mutationFn: () => client.retryJob({ params, body: {} }), onSettled: refresh });
   const interrupt = useMutation({ mutationFn: () => client.interruptJob({ params }), onSettled: refresh });
   useShortcuts({ a: () => document.getElementById("approve")?.focus() });
+  useEffect(() => {
+    // On its way before anybody asks for it; a failure is told where the change is shown.
+    changes().catch(() => undefined);
+  }, []);
   const title = job.data ? visible(job.data.title) : "Job";
   useEffect(() => {
     document.title = `${title} · x1agent`;
@@ -102,7 +109,12 @@ function OneJob({ jobId }: { jobId: string }) {
             ) : !latest ? (
               <Empty>Nothing was collected yet: it appears when the agent's turn ends.</Empty>
             ) : tab === "Changes" ? (
-              <Changes evidence={latest} canComment={state === "awaiting_approval" && latest.approvalDigest !== null} />
+              <Suspense fallback={<Loading />}>
+                <Changes
+                  evidence={latest}
+                  canComment={state === "awaiting_approval" && latest.approvalDigest !== null}
+                />
+              </Suspense>
             ) : tab === "Tests" ? (
               <Tests evidence={latest} />
             ) : (
