@@ -13,8 +13,30 @@ describe.skipIf(lacksBrowser)(`what waits is answered in the inbox${lacksBrowser
   });
 
   it("a question of a running agent", async () => {
+    // Somebody who has asked for notices looks elsewhere.
+    const away = await site.stranger({ permissions: ["notifications"] });
+    await away.addInitScript(() => {
+      Object.defineProperty(document, "hidden", { get: () => true });
+      Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
+      const told: unknown[] = [];
+      const real = Notification;
+      Object.assign(window, {
+        told,
+        Notification: class extends real {
+          constructor(title: string, options?: NotificationOptions) {
+            super(title, options);
+            told.push(options?.body);
+          }
+        },
+      });
+    });
+    await away.goto(site.service.signInLink());
+    await away.getByText("Nothing waits for you.").waitFor();
     const job = await site.service.create({ goal: `Pick a colour [[ask which colour?]] ${fix}`, ask: true });
     await site.service.reach(job.id, "awaiting_input");
+    await expect.poll(() => away.evaluate("told"), { timeout: 60_000 }).toEqual(["1 waiting for you"]);
+    expect(await away.title()).toBe("(1) Inbox · x1agent");
+    await away.context().close();
     const page = await site.signedIn();
     const item = page.getByRole("listitem", { name: /^Pick a colour/ });
     await item.getByText("which colour?").first().waitFor();

@@ -29,6 +29,12 @@ describe.skipIf(lacksBrowser)(`from sign-in to a published change${lacksBrowser 
     await page.getByRole("button", { name: /^Approve/ }).click();
     await page.getByRole("button", { name: /^Confirm/ }).click();
     await page.getByText("succeeded", { exact: false }).first().waitFor({ timeout: 60_000 });
+    // And once more, as it was or changed.
+    await page.getByRole("link", { name: "Run the same again, or with another runtime" }).click();
+    await page.getByRole("heading", { level: 1, name: "New job" }).waitFor();
+    await expect.poll(() => page.getByLabel("Goal").inputValue()).toBe(`By mouse ${fix}`);
+    expect(await page.getByLabel("Verify command").inputValue()).toBe("bash check.sh");
+    await page.getByRole("radio", { name: /Mock/i, checked: true }).waitFor();
   });
 
   it("by keyboard only", async () => {

@@ -38,9 +38,9 @@ function SignedIn({ organization, role, scopes, actor }: RouteResponse<"me">) {
   const name = visible(useWho()(actor));
   const navigate = useNavigate();
   const online = useOnline();
-  const waiting = useInbox().count;
+  const { count: waiting, isPending } = useInbox();
   useWaitingCount(waiting);
-  useNotice(waiting);
+  useNotice(isPending ? null : waiting);
   const [searching, setSearching] = useState(false);
   const search = () => setSearching(true);
   useShortcuts({
@@ -137,10 +137,11 @@ function SignedIn({ organization, role, scopes, actor }: RouteResponse<"me">) {
   );
 }
 
-/** Tells the desktop that something new waits, where the person has asked for it and looks elsewhere. */
-function useNotice(waiting: number): void {
+/** Tells the desktop that something new waits, where the person has asked for it and looks elsewhere; null: not known yet. */
+function useNotice(waiting: number | null): void {
   const before = useRef<number | null>(null);
   useEffect(() => {
+    if (waiting === null) return;
     const grew = before.current !== null && waiting > before.current;
     before.current = waiting;
     if (!grew || !document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;

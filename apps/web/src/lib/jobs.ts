@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import type { JobState, RouteQueryInput, RouteResponse } from "@x1agent/contract";
 import { client } from "./client.ts";
+import { evenHidden } from "./queries.ts";
 
 export type Job = RouteResponse<"listJobs">["items"][number];
 
@@ -25,7 +26,7 @@ export const jobsQuery = queryOptions({
 export const waitingQuery = queryOptions({
   queryKey: ["jobs", "waiting"],
   queryFn: ({ signal }) => client.listJobs({ query: { limit: 200, states: needsPerson.join(",") }, signal }),
-  refetchInterval: 2_000,
+  ...evenHidden(2_000),
   select: ({ items, cursor }) => ({
     more: cursor !== null,
     items: items.toSorted(

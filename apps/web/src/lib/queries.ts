@@ -7,6 +7,12 @@ import { client } from "./client.ts";
  * `["job", id]`, so that one word makes all of it be asked again.
  */
 
+/** Asked again every so many milliseconds, and now and then in a tab that nobody looks at: its title and a notice tell what waits. */
+export const evenHidden = (seen: number) => ({
+  refetchInterval: () => (document.hidden ? 10_000 : seen),
+  refetchIntervalInBackground: true,
+});
+
 /** Who is signed in, for which organization, in which role. */
 export const meQuery = queryOptions({ queryKey: ["me"], queryFn: ({ signal }) => client.me({ signal }) });
 
@@ -88,7 +94,7 @@ export const grantsQuery = (all: boolean) =>
 export const inboxQuery = queryOptions({
   queryKey: ["inbox"],
   queryFn: ({ signal }) => client.getInbox({ signal }),
-  refetchInterval: 3_000,
+  ...evenHidden(3_000),
 });
 
 /** Ways into forges, the removed ones too. */

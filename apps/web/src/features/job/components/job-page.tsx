@@ -12,6 +12,7 @@ import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
 import { jobQuery, useEvidence } from "../../../lib/queries.ts";
 import { useShortcuts } from "../../../lib/shortcuts.ts";
+import { useTitle } from "../../../lib/title.ts";
 import { useStory } from "../api/events.ts";
 import { EvidenceFacts } from "../evidence/facts.tsx";
 import { Tests } from "../evidence/tests.tsx";
@@ -51,9 +52,7 @@ function OneJob({ jobId }: { jobId: string }) {
     changes().catch(() => undefined);
   }, []);
   const title = job.data ? visible(job.data.title) : "Job";
-  useEffect(() => {
-    document.title = `${title} · x1agent`;
-  }, [title]);
+  useTitle(title);
   if (job.isPending) return <Loading />;
   if (!job.data) return <Failure error={job.error} retry={() => void job.refetch()} />;
   const { state } = job.data;
