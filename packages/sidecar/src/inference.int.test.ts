@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   anthropic,
   ask,
@@ -226,163 +226,199 @@ describe("a refusal", () => {
   const errorOf = (text: string) =>
     (JSON.parse(text) as { error: { message: string; type: string; code?: string } }).error;
 
-  it("wants the job's token, and tells nothing without it", async () => {
-    const { sidecar, upstream } = await start(answers());
-    const inference = join(sidecar.dir, "inference.sock");
-    const body = JSON.stringify(message());
-    for (const token of [null, "wrong"])
-      expect((await ask(inference, { path: "/anthropic/v1/messages", body, token })).status).toBe(401);
-    for (const headers of [{ authorization: `Bearer ${jobToken}` }, { "x-api-key": jobToken }] as Record<
-      string,
-      string
-    >[])
-      expect((await ask(inference, { path: "/anthropic/v1/messages", body, token: null, headers })).status).toBe(200);
-    expect(upstream.requests).toHaveLength(2);
-    for (const path of ["/", "/anthropic/"]) expect((await ask(inference, { method: "HEAD", path })).status).toBe(404);
-    for (const path of [
-      "/anthropic/v1/messages/batches",
-      "/anthropic/v1/files",
-      "/openai/v1/responses/resp_1/cancel",
-      "/anthropic/v1/messages/../files",
-    ])
-      expect((await ask(inference, { path, body })).status, path).toBe(403);
-    expect(upstream.requests).toHaveLength(2);
-  });
-
-  it.each<[string, object | string, string]>([
-    ["a model without a grant", message({ model: "other-model" }), "not_granted"],
-    ["a model without a price", message({ model: "claude-unknown" }), "price_unknown"],
-    ["another model that begins the same", message({ model: "claude-test-pro" }), "price_unknown"],
-    ["no model", { messages: [], max_tokens: 1 }, "model_missing"],
-    ["two models", '{"model":"claude-test","model":"claude-other","max_tokens":1,"messages":[]}', "price_unknown"],
-    [
-      "two models, one spelled with an escape",
-      '{"model":"claude-test","\\u006dodel":"claude-other","max_tokens":1,"messages":[]}',
-      "price_unknown",
-    ],
-    ["a remote MCP server", message({ mcp_servers: [{ url: "https://x" }] }), "field_refused"],
-    ["a container", message({ container: "c_1" }), "field_refused"],
-    ["a server-side tool", message({ tools: [{ type: "web_search_20250305", name: "web_search" }] }), "field_refused"],
-    [
-      "an image by URL",
-      message({
-        messages: [{ role: "user", content: [{ type: "image", source: { type: "url", url: "https://x/y" } }] }],
-      }),
-      "field_refused",
-    ],
-    [
-      "a document by file id",
-      message({
-        messages: [{ role: "user", content: [{ type: "document", source: { type: "file", file_id: "f" } }] }],
-      }),
-      "field_refused",
-    ],
-    [
-      "an image by URL in a tool's result",
-      message({
-        messages: [
-          {
-            role: "user",
-            content: [
-              {
-                type: "tool_result",
-                tool_use_id: "t",
-                content: [{ type: "image", source: { type: "\u0075rl", url: "https://x" } }],
-              },
-            ],
-          },
-        ],
-      }),
-      "field_refused",
-    ],
-    ["a faster and dearer mode", message({ speed: "fast" }), "field_refused"],
-    ["a field that nobody knows", message({ brand_new: 1 }), "field_refused"],
-  ])("meets %s", async (_name, body, code) => {
-    const { sidecar, upstream } = await start(answers());
-    const reply = await anthropic(sidecar, body);
-    expect(reply.status).toBe(code === "model_missing" ? reply.status : 403);
-    expect(reply.status).toBeGreaterThanOrEqual(400);
-    expect(errorOf(reply.text).message).toContain(code);
-    expect(JSON.parse(reply.text)).toHaveProperty("type", "error");
-    expect(upstream.requests).toEqual([]);
-  });
-
-  it.each<[string, string, object, string]>([
-    ["a stored answer", "/openai/v1/responses", { input: "x", previous_response_id: "resp_1" }, "field_refused"],
-    ["a background run", "/openai/v1/responses", { input: "x", background: true }, "field_refused"],
-    [
-      "a reference to a stored item",
-      "/openai/v1/responses",
-      { input: [{ type: "item_reference", id: "msg_1" }] },
-      "field_refused",
-    ],
-    ["a reference without its type", "/openai/v1/responses", { input: [{ id: "msg_1" }] }, "field_refused"],
-    [
-      "a tool at the provider",
-      "/openai/v1/responses",
-      { input: "x", tools: [{ type: "web_search" }] },
-      "field_refused",
-    ],
-    [
-      "a tool at the provider among the input",
-      "/openai/v1/responses",
-      { input: [{ type: "additional_tools", tools: [{ type: "code_interpreter" }] }] },
-      "field_refused",
-    ],
-    [
-      "an image by URL",
-      "/openai/v1/chat/completions",
-      { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "https://x" } }] }] },
-      "field_refused",
-    ],
-    ["two answers for one price", "/openai/v1/chat/completions", { messages: [], n: 5 }, "field_refused"],
-    ["a dearer tier", "/openai/v1/chat/completions", { messages: [], service_tier: "priority" }, "field_refused"],
-    ["web search", "/openai/v1/chat/completions", { messages: [], web_search_options: {} }, "field_refused"],
-  ])("meets %s, in OpenAI's shape", async (_name, path, body, code) => {
-    const { sidecar, upstream } = await start(answers());
-    const reply = await ask(join(sidecar.dir, "inference.sock"), {
-      path,
-      body: JSON.stringify({ model: "gpt-test", ...body }),
+  describe("of what is asked", () => {
+    // Each is decided by its request alone, so one process serves them all; what reached the provider is counted per test.
+    let sidecar: Running;
+    let upstream: Upstream;
+    beforeAll(async () => {
+      upstream = await startUpstream(answers());
+      sidecar = await startSidecarProcess({ upstreamPort: upstream.port });
     });
-    expect(reply.status).toBe(403);
-    expect(errorOf(reply.text)).toMatchObject({ code });
-    expect(upstream.requests).toEqual([]);
-  });
+    beforeEach(() => {
+      upstream.requests.length = 0;
+    });
+    // The process is no less open at the end, and was refusing for the request's sake.
+    afterEach(async () => {
+      const before = upstream.requests.length;
+      expect((await anthropic(sidecar, message())).status).toBe(200);
+      expect(upstream.requests).toHaveLength(before + 1);
+    });
+    afterAll(async () => {
+      await sidecar?.stop();
+      upstream?.server.close();
+      upstream?.server.closeAllConnections();
+    });
 
-  it("does not meet a tool's own input, whatever it looks like", async () => {
-    const { sidecar } = await start(answers());
-    const reply = await anthropic(
-      sidecar,
-      message({
-        tools: [
-          { name: "WebFetch", input_schema: { type: "object", properties: { url: { type: "string" }, file_id: {} } } },
-        ],
-        messages: [
-          { role: "user", content: "go" },
-          {
-            role: "assistant",
-            content: [
-              {
-                type: "tool_use",
-                id: "t",
-                name: "WebFetch",
-                input: { source: { type: "url", url: "https://x" }, content: [{ type: "url" }] },
-              },
-            ],
-          },
-          { role: "user", content: [{ type: "tool_result", tool_use_id: "t", content: '{"source":{"type":"url"}}' }] },
-        ],
-      }),
-    );
-    expect(reply.status).toBe(200);
-  });
+    it("wants the job's token, and tells nothing without it", async () => {
+      const inference = join(sidecar.dir, "inference.sock");
+      const body = JSON.stringify(message());
+      for (const token of [null, "wrong"])
+        expect((await ask(inference, { path: "/anthropic/v1/messages", body, token })).status).toBe(401);
+      for (const headers of [{ authorization: `Bearer ${jobToken}` }, { "x-api-key": jobToken }] as Record<
+        string,
+        string
+      >[])
+        expect((await ask(inference, { path: "/anthropic/v1/messages", body, token: null, headers })).status).toBe(200);
+      expect(upstream.requests).toHaveLength(2);
+      for (const path of ["/", "/anthropic/"])
+        expect((await ask(inference, { method: "HEAD", path })).status).toBe(404);
+      for (const path of [
+        "/anthropic/v1/messages/batches",
+        "/anthropic/v1/files",
+        "/openai/v1/responses/resp_1/cancel",
+        "/anthropic/v1/messages/../files",
+      ])
+        expect((await ask(inference, { path, body })).status, path).toBe(403);
+      expect(upstream.requests).toHaveLength(2);
+    });
 
-  it("meets a body that is too large or broken", async () => {
-    const { sidecar, upstream } = await start(answers());
-    expect((await anthropic(sidecar, message({ system: "x".repeat(5 * 1024 ** 2) }))).status).toBe(413);
-    expect((await anthropic(sidecar, '{"model":"claude-test"')).status).toBe(400);
-    expect(upstream.requests).toEqual([]);
-    expect((await anthropic(sidecar, message())).status).toBe(200);
+    it.each<[string, object | string, string]>([
+      ["a model without a grant", message({ model: "other-model" }), "not_granted"],
+      ["a model without a price", message({ model: "claude-unknown" }), "price_unknown"],
+      ["another model that begins the same", message({ model: "claude-test-pro" }), "price_unknown"],
+      ["no model", { messages: [], max_tokens: 1 }, "model_missing"],
+      ["two models", '{"model":"claude-test","model":"claude-other","max_tokens":1,"messages":[]}', "price_unknown"],
+      [
+        "two models, one spelled with an escape",
+        '{"model":"claude-test","\\u006dodel":"claude-other","max_tokens":1,"messages":[]}',
+        "price_unknown",
+      ],
+      ["a remote MCP server", message({ mcp_servers: [{ url: "https://x" }] }), "field_refused"],
+      ["a container", message({ container: "c_1" }), "field_refused"],
+      [
+        "a server-side tool",
+        message({ tools: [{ type: "web_search_20250305", name: "web_search" }] }),
+        "field_refused",
+      ],
+      [
+        "an image by URL",
+        message({
+          messages: [{ role: "user", content: [{ type: "image", source: { type: "url", url: "https://x/y" } }] }],
+        }),
+        "field_refused",
+      ],
+      [
+        "a document by file id",
+        message({
+          messages: [{ role: "user", content: [{ type: "document", source: { type: "file", file_id: "f" } }] }],
+        }),
+        "field_refused",
+      ],
+      [
+        "an image by URL in a tool's result",
+        message({
+          messages: [
+            {
+              role: "user",
+              content: [
+                {
+                  type: "tool_result",
+                  tool_use_id: "t",
+                  content: [{ type: "image", source: { type: "\u0075rl", url: "https://x" } }],
+                },
+              ],
+            },
+          ],
+        }),
+        "field_refused",
+      ],
+      ["a faster and dearer mode", message({ speed: "fast" }), "field_refused"],
+      ["a field that nobody knows", message({ brand_new: 1 }), "field_refused"],
+    ])("meets %s", async (_name, body, code) => {
+      const reply = await anthropic(sidecar, body);
+      expect(reply.status).toBe(code === "model_missing" ? reply.status : 403);
+      expect(reply.status).toBeGreaterThanOrEqual(400);
+      expect(errorOf(reply.text).message).toContain(code);
+      expect(JSON.parse(reply.text)).toHaveProperty("type", "error");
+      expect(upstream.requests).toEqual([]);
+    });
+
+    it.each<[string, string, object, string]>([
+      ["a stored answer", "/openai/v1/responses", { input: "x", previous_response_id: "resp_1" }, "field_refused"],
+      ["a background run", "/openai/v1/responses", { input: "x", background: true }, "field_refused"],
+      [
+        "a reference to a stored item",
+        "/openai/v1/responses",
+        { input: [{ type: "item_reference", id: "msg_1" }] },
+        "field_refused",
+      ],
+      ["a reference without its type", "/openai/v1/responses", { input: [{ id: "msg_1" }] }, "field_refused"],
+      [
+        "a tool at the provider",
+        "/openai/v1/responses",
+        { input: "x", tools: [{ type: "web_search" }] },
+        "field_refused",
+      ],
+      [
+        "a tool at the provider among the input",
+        "/openai/v1/responses",
+        { input: [{ type: "additional_tools", tools: [{ type: "code_interpreter" }] }] },
+        "field_refused",
+      ],
+      [
+        "an image by URL",
+        "/openai/v1/chat/completions",
+        { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "https://x" } }] }] },
+        "field_refused",
+      ],
+      ["two answers for one price", "/openai/v1/chat/completions", { messages: [], n: 5 }, "field_refused"],
+      ["a dearer tier", "/openai/v1/chat/completions", { messages: [], service_tier: "priority" }, "field_refused"],
+      ["web search", "/openai/v1/chat/completions", { messages: [], web_search_options: {} }, "field_refused"],
+    ])("meets %s, in OpenAI's shape", async (_name, path, body, code) => {
+      const reply = await ask(join(sidecar.dir, "inference.sock"), {
+        path,
+        body: JSON.stringify({ model: "gpt-test", ...body }),
+      });
+      expect(reply.status).toBe(403);
+      expect(errorOf(reply.text)).toMatchObject({ code });
+      expect(upstream.requests).toEqual([]);
+    });
+
+    it("does not meet a tool's own input, whatever it looks like", async () => {
+      const reply = await anthropic(
+        sidecar,
+        message({
+          tools: [
+            {
+              name: "WebFetch",
+              input_schema: { type: "object", properties: { url: { type: "string" }, file_id: {} } },
+            },
+          ],
+          messages: [
+            { role: "user", content: "go" },
+            {
+              role: "assistant",
+              content: [
+                {
+                  type: "tool_use",
+                  id: "t",
+                  name: "WebFetch",
+                  input: { source: { type: "url", url: "https://x" }, content: [{ type: "url" }] },
+                },
+              ],
+            },
+            {
+              role: "user",
+              content: [{ type: "tool_result", tool_use_id: "t", content: '{"source":{"type":"url"}}' }],
+            },
+          ],
+        }),
+      );
+      expect(reply.status).toBe(200);
+    });
+
+    it("meets a body that is too large or broken", async () => {
+      expect((await anthropic(sidecar, message({ system: "x".repeat(5 * 1024 ** 2) }))).status).toBe(413);
+      expect((await anthropic(sidecar, '{"model":"claude-test"')).status).toBe(400);
+      expect(upstream.requests).toEqual([]);
+      expect((await anthropic(sidecar, message())).status).toBe(200);
+    });
+
+    it("meets cache writes for an hour where they have no price", async () => {
+      const system = [{ type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "1h" } }];
+      expect((await anthropic(sidecar, message({ system }))).text).toContain("field_refused");
+      expect(upstream.requests).toEqual([]);
+    });
   });
 
   it("follows the live policy: a revoked grant ends even a call in flight", async () => {
@@ -394,13 +430,6 @@ describe("a refusal", () => {
     expect(reply.text).toContain("not_granted");
     await until(() => upstream.requests[0]!.gone, "the upstream's end");
     expect(errorOf((await anthropic(sidecar, message())).text).message).toContain("not_granted");
-  });
-
-  it("meets cache writes for an hour where they have no price", async () => {
-    const { sidecar, upstream } = await start(answers());
-    const system = [{ type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "1h" } }];
-    expect((await anthropic(sidecar, message({ system }))).text).toContain("field_refused");
-    expect(upstream.requests).toEqual([]);
   });
 
   it("uses a grant of scope once for one call", async () => {
