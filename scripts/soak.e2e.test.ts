@@ -355,8 +355,8 @@ describe.runIf(full)(
           }
           if (event.type === "agent.text") {
             seen += 1;
-            if (seen % 10_000 === 0) say(`${seen} events`);
             if (seen % 1_000 === 0) highest = Math.max(highest, privateBytes([service.pid ?? -1]));
+            if (seen % 10_000 === 0) say(`${seen} events, ${Math.round(highest / 1e6)} MB`);
           }
           if (event.type === "job.state" && isTerminal(event.payload.to as JobState)) break;
         }
