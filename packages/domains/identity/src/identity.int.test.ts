@@ -3,6 +3,7 @@ import { type TemporaryDatabase, temporaryDatabase } from "@x1agent/testkit";
 import { getMigrations } from "better-auth/db/migration";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createIdentity, type IdentityService, listOrganizations, migrations, pageOrigin, scopes } from "./index.ts";
+import { tryStore } from "./tries.ts";
 
 let db: TemporaryDatabase;
 const open = () => createIdentity(db, { secret: "s".repeat(32), baseUrl: "http://127.0.0.1:1" });
@@ -277,6 +278,15 @@ describe("tries", () => {
     await db.asAdmin(`update sign_in_try set "lastAt" = now() - interval '121 seconds'`);
     await take("dan");
     expect((await db.asAdmin("select count(*)::int as n from sign_in_try")).rows).toEqual([{ n: 1 }]);
+  });
+
+  it("of a flood of names push out the oldest, and no more are kept than a number", async () => {
+    const few = tryStore(db, 5);
+    for (let name = 0; name < 12; name += 1) await take(`flood ${name}`, few);
+    expect((await db.asAdmin("select count(*)::int as n from sign_in_try")).rows).toEqual([{ n: 5 }]);
+    // The newest still count.
+    for (let guess = 0; guess < 2; guess += 1) expect(await take("flood 11", few)).toBeNull();
+    expect(await take("flood 11", few)).not.toBeNull();
   });
 });
 
