@@ -26,9 +26,10 @@ function backend(): string {
 
 export type GitPath = { owner: string; name: string; rest: string; query: URLSearchParams };
 
-/** Serves one request of a git client; gives the status. */
+/** Serves one request of a git client; gives the status. `lfsObjects` says whose content a repository has in Git LFS, by SHA-256. */
 export async function serveGit(
   world: World,
+  lfsObjects: (repository: Repository) => readonly string[],
   request: IncomingMessage,
   response: ServerResponse,
   at: GitPath,
@@ -84,7 +85,8 @@ export async function serveGit(
   }
   if (pushing && !token) return say(401, "No anonymous write access.", challenge);
   if (pushing && repository.archived) return say(403, "This repository was archived so it is read-only.");
-  if (at.rest === "git-receive-pack") return receive(world, request, response, repository, token!);
+  if (at.rest === "git-receive-pack")
+    return receive(world, lfsObjects(repository), request, response, repository, token!);
   return backendAnswer(request, response, repository, at, await body(request), {});
 }
 
@@ -116,6 +118,7 @@ export function commandsOf(pack: Buffer): RefChange[] {
 
 async function receive(
   world: World,
+  lfsObjects: readonly string[],
   request: IncomingMessage,
   response: ServerResponse,
   repository: Repository,
@@ -160,6 +163,7 @@ async function receive(
         STANDIN_DECLINED: [...declined].map(([ref, text]) => `${ref}\t${text.replaceAll("\n", "\x1f")}`).join("\n"),
         STANDIN_NO_FORCE: noForce.join("\n"),
         STANDIN_REASONS: reasons,
+        STANDIN_LFS: lfsObjects.join("\n"),
         STANDIN_NO_WORKFLOWS: permits(permissionsOfToken(token), "workflows:write")
           ? ""
           : token.kind === "installation"

@@ -70,6 +70,26 @@ if [ -n "$STANDIN_NO_WORKFLOWS" ] && [ "$3" != ${zero} ]; then
     exit 1
   fi
 fi
+# Pointer files among what is new, to content that was not uploaded: only blobs of a pointer's size are read.
+[ "$3" = ${zero} ] && exit 0
+nl='
+'
+unknown=
+for row in $(git rev-list --objects --no-object-names "$3" --not --all | git cat-file --batch-check='%(objecttype) %(objectsize) %(objectname)'); do
+  case "$row" in 'blob 1'??' '*) ;; *) continue ;; esac
+  text=$(git cat-file blob "\${row##* }")
+  case "$text" in 'version https://git-lfs.github.com/spec/v1'"$nl"'oid sha256:'*) ;; *) continue ;; esac
+  oid=\${text#*oid sha256:}
+  oid=\${oid%%"$nl"*}
+  case "$nl$STANDIN_LFS$nl" in *"$nl$oid$nl"*) ;; *) unknown="$unknown    $oid$nl" ;; esac
+done
+if [ -n "$unknown" ]; then
+  count=$(printf %s "$unknown" | wc -l)
+  s=s; [ "$count" = 1 ] && s=
+  printf "error: GH008: Your push referenced at least %d unknown Git LFS object%s:\n%sTry to push them with 'git lfs push --all'.\n" "$count" "$s" "$unknown" >&2
+  printf '%s\t%s\n' "$1" 'pre-receive hook declined' >> "$STANDIN_REASONS"
+  exit 1
+fi
 exit 0
 `;
 

@@ -33,6 +33,12 @@ export class LfsStore {
     return this.#objects.get(`${repository.id}/${oid}`);
   }
 
+  /** SHA-256 of all content that a repository has. */
+  oids(repository: Repository): string[] {
+    const of = `${repository.id}/`;
+    return [...this.#objects.keys()].filter((key) => key.startsWith(of)).map((key) => key.slice(of.length));
+  }
+
   readonly page: Page = async (request, response, url) => {
     const content = /^\/lfs-content\/(\d+\/[0-9a-f]{64})$/.exec(url.pathname)?.[1];
     if (content && request.method === "PUT") {

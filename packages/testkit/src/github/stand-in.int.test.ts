@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -163,6 +163,20 @@ describe("the GitHub stand-in, driven by octokit and git", () => {
     expect(refused.out).toContain("GH006: Protected branch update failed for refs/heads/main");
     expect(refused.out).toContain("(protected branch hook declined)");
     expect(refused.out).toMatch(/\[new branch\]\s+HEAD -> side/);
+    // A pointer to content that nobody uploaded, and then did.
+    const content = Buffer.from("large");
+    const oid = createHash("sha256").update(content).digest("hex");
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${content.length}\n`;
+    await writeFile(join(tree, "large.bin"), pointer);
+    await git(tree, "add", ".");
+    await git(tree, "commit", "-qm", "Large");
+    const early = await git(tree, "push", "origin", "HEAD:refs/heads/side");
+    expect(early.code).not.toBe(0);
+    expect(early.out).toContain("GH008: Your push referenced at least 1 unknown Git LFS object:");
+    expect(early.out).toContain(`    ${oid}`);
+    expect(early.out).toContain("(pre-receive hook declined)");
+    expect(github.lfs("acme/tool", content)).toBe(pointer);
+    expect((await git(tree, "push", "-q", "origin", "HEAD:refs/heads/side")).code).toBe(0);
     await mkdir(join(tree, ".github/workflows"), { recursive: true });
     await writeFile(join(tree, ".github/workflows/ci.yml"), "on: push\n");
     await git(tree, "add", ".");

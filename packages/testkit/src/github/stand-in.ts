@@ -177,9 +177,10 @@ export class GithubStandIn {
       announce: (happening) => webhooks.announce(happening),
     });
     server.world = world;
-    server.git = (request, response, at) => serveGit(world, request, response, at);
     server.graphql = graphql;
     const standIn = new GithubStandIn({ url, world, webhooks, faults, limits, server, directory, clock, ca: tls?.ca });
+    const objects = (repository: Repository) => standIn.#lfs.oids(repository);
+    server.git = (request, response, at) => serveGit(world, objects, request, response, at);
     server.pages.push(standIn.#lfs.page, ...pages(world, codes, () => standIn.viewer));
     return standIn;
   }
