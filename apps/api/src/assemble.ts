@@ -203,7 +203,7 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
           budgets: budgetUseCases(db),
           spend: spendUseCases(db),
           providers: providerUseCases(db, providerDefaults, {
-            route: (organizationId, name) => loadProviderRoute(db, masterKey, organizationId, name),
+            route: (owner, name) => loadProviderRoute(db, masterKey, owner, name),
             test: testRoute,
             prices: (organizationId) => loadPrices(db, priceTable(), organizationId),
           }),

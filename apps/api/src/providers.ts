@@ -173,20 +173,16 @@ export function routesOf(name: string, settings: ProviderSettings | undefined, k
   });
 }
 
-/** One provider's route with its key unsealed, for a test call; undefined when neither key nor address is known. */
+/** One provider's route with the key that holds for `owner` unsealed, for a test call; undefined when neither key nor address is known. */
 export async function loadProviderRoute(
   db: Pick<Database, "tenant">,
   masterKey: Buffer,
-  organizationId: string,
+  owner: SecretOwner,
   name: string,
 ): Promise<ProviderRoute | undefined> {
-  return db.tenant(organizationId, async (tx) => {
+  return db.tenant(owner.organizationId, async (tx) => {
     const settings = (await listProviders(tx)).find((provider) => provider.name === name);
-    return routesOf(
-      name,
-      settings,
-      await openSecret(tx, masterKey, { organizationId, projectId: null }, providerSecret(name)),
-    )[0];
+    return routesOf(name, settings, await openSecret(tx, masterKey, owner, providerSecret(name)))[0];
   });
 }
 

@@ -54,7 +54,7 @@ describe("the installation", () => {
 const found = (text: string, secrets: readonly string[]) => secrets.filter((secret) => text.includes(secret));
 
 describe("a provider's test call", () => {
-  const test = (name: string) => service.client.testProvider({ params: { name } });
+  const test = (name: string) => service.client.testProvider({ params: { name }, query: {} });
   const route = (baseUrl: string, allowPrivate = true) =>
     service.client.setProvider({ params: { name: "house" }, body: { api: "openai-chat", baseUrl, allowPrivate } });
 
@@ -71,6 +71,23 @@ describe("a provider's test call", () => {
       detail: expect.stringContaining("ECONNREFUSED"),
     });
     await expect(test("nobody")).rejects.toMatchObject({ code: "provider_unconfigured" });
+  });
+
+  it("is made with a project's own key where it is for that project", async () => {
+    await route(service.model.url);
+    const { id: projectId } = await service.client.createProject({
+      body: { repository: await service.createRepository("keyed", { "a.txt": "a\n" }) },
+    });
+    const own = { projectId, name: "house" };
+    const outcome = async () =>
+      (await service.client.testProvider({ params: { name: "house" }, query: { projectId } })).outcome;
+    // Without one of its own its jobs get the organization's, which is wrong.
+    expect(await outcome()).toBe("refused");
+    await service.client.setProjectSecret({ params: own, body: { value: service.model.key } });
+    expect([await outcome(), (await test("house")).outcome]).toEqual(["accepted", "refused"]);
+    await expect(
+      service.client.testProvider({ params: { name: "house" }, query: { projectId: "prj_nobody" } }),
+    ).rejects.toMatchObject({ code: "not_found" });
   });
 
   it("sends no key to a private address that nobody allowed", async () => {

@@ -774,9 +774,11 @@ export const routes = defineRoutes({
   testProvider: {
     method: "POST",
     path: "/api/v1/providers/:name/test",
-    summary: "Ask the provider for its models with the stored key: one call, free of charge.",
+    summary:
+      "Ask the provider for its models with the stored key, for a project with the one that its jobs get: one call, free of charge.",
     kind: "json",
     scope: "admin",
+    query: z.object({ projectId: z.string().optional() }),
     response: r.ProviderTest,
     status: 200,
     errors: ["not_found", "provider_unconfigured"],

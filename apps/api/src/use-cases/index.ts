@@ -119,8 +119,8 @@ export type UseCases = {
   providers: {
     list(caller: Caller): Promise<Provider[]>;
     set(caller: Caller, name: string, body: RouteBody<"setProvider">): Promise<Outcome<Provider>>;
-    /** One free call with the stored key. */
-    test(caller: Caller, name: string): Promise<Outcome<RouteResponse<"testProvider">>>;
+    /** One free call with the stored key; with a project, the key that its jobs get. */
+    test(caller: Caller, name: string, projectId: string | null): Promise<Outcome<RouteResponse<"testProvider">>>;
     prices(caller: Caller): Promise<RouteResponse<"listPrices">["items"]>;
     /** States a model's price; holds for every attempt that starts from now on. */
     setPrice(

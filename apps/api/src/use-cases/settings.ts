@@ -18,6 +18,7 @@ import {
   listSecrets,
   listStatedPrices,
   type ProviderSettings,
+  type SecretOwner,
   type SecretView,
   setPrice,
   setProvider,
@@ -92,8 +93,8 @@ export function providerUseCases(
   db: Db,
   defaults: readonly DefaultProvider[],
   ways: {
-    /** The provider's route with its key unsealed; undefined when neither key nor address is known. */
-    route(organizationId: string, name: string): Promise<ProviderRoute | undefined>;
+    /** The provider's route with the key that holds for `owner` unsealed; undefined when neither key nor address is known. */
+    route(owner: SecretOwner, name: string): Promise<ProviderRoute | undefined>;
     test(route: ProviderRoute): Promise<RouteResponse<"testProvider">>;
     prices(organizationId: string): Promise<PriceTable>;
   },
@@ -102,12 +103,18 @@ export function providerUseCases(
     presentProviders(defaults, await listProviders(tx), await listSecrets(tx, null));
   return {
     list: (caller) => db.tenant(caller.organizationId, list),
-    async test(caller, name) {
-      const route = await ways.route(caller.organizationId, name);
+    async test(caller, name, projectId) {
+      const { organizationId } = caller;
+      if (projectId !== null && (await db.tenant(organizationId, (tx) => getProject(tx, projectId))) === null)
+        return refuse("not_found", "No such project.");
+      const route = await ways.route({ organizationId, projectId }, name);
       if (!route) return refuse("provider_unconfigured", `There is no key for "${name}" yet: store one first.`);
       const found = await ways.test(route);
       await db.tenant(caller.organizationId, (tx) =>
-        audited(tx, caller, "provider.tested", name, { outcome: found.outcome }),
+        audited(tx, caller, "provider.tested", name, {
+          outcome: found.outcome,
+          ...(projectId === null ? {} : { projectId }),
+        }),
       );
       return accept(found);
     },

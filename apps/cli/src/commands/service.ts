@@ -195,6 +195,17 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
       context.print(provider, `${visibleLine(provider.name)} goes to ${visibleLine(provider.baseUrl)}`);
     });
   providers
+    .command("test <name>")
+    .description("ask a provider for its models with the stored key: one call, free of charge")
+    .option("--project <id>", "with the key that this project's jobs get")
+    .action(async (name: string, options, command: Command) => {
+      const context = contextOf(command);
+      const query = options.project ? { projectId: options.project as string } : {};
+      const found = await context.client.testProvider({ params: { name }, query });
+      context.print(found, visible(found.detail));
+      if (found.outcome !== "accepted") setExit(exitCodes.failed.code);
+    });
+  providers
     .command("price <name> <model>")
     .description("state what a model costs, in USD per million tokens: one without a price is refused")
     .option("--input <usd>", "uncached input", usdPerMTok("--input"))

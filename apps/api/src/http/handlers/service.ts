@@ -72,7 +72,7 @@ export function serviceHandlers({ useCases }: HandlerDeps): Pick<Handlers, Names
         return refuse("invalid_request", "A provider's name is lower-case letters, digits and dashes.");
       return providers.set(callerOf(call), call.params.name, call.body);
     },
-    testProvider: (call) => providers.test(callerOf(call), call.params.name),
+    testProvider: (call) => providers.test(callerOf(call), call.params.name, call.query.projectId ?? null),
     listPrices: async (call) => accept(wholePage(await providers.prices(callerOf(call)))),
     async setPrice(call) {
       if (!modelName.test(call.params.model))

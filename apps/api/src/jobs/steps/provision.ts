@@ -19,6 +19,7 @@ import {
   setJobFacts,
   startAttempt,
 } from "@x1agent/domain-jobs";
+import { listSecrets } from "@x1agent/domain-secrets";
 import { resumableSession } from "@x1agent/domain-sessions";
 import { followUpMessage } from "@x1agent/forges";
 import { type Base, checkout, describe, type InstructionFile, type Remote, targetBranchName } from "../../git/index.ts";
@@ -30,7 +31,7 @@ import { restoreSessionFiles, restoreWork } from "../saved-files.ts";
 import { beginWorkspace, type OpeningWorkspace, type Standing, sidecarOrigin } from "../workspaces.ts";
 import { isPartial, prepareContent } from "./content.ts";
 import { gatherMerge, type Laid, layChange, mergeMessage } from "./merge.ts";
-import { trustOf } from "./trust.ts";
+import { trustOf, withheldLogin } from "./trust.ts";
 import { isPassing, parkBeginning, stillAway } from "./wait.ts";
 
 /** Why an attempt ended before any paid call. */
@@ -105,7 +106,11 @@ export async function provision(
     if (parked) return { ok: "parked", job: parked };
     if (!prepared.ok) {
       const ours = prepared.code === "repository_invalid" || isPassing(prepared);
-      return fail(ours ? "repository_invalid" : "checkout_failed", prepared.detail);
+      const also = ours && remote.ok ? await withheld(deps, job, remote.value) : null;
+      return fail(
+        ours ? "repository_invalid" : "checkout_failed",
+        also === null ? prepared.detail : `${prepared.detail} ${also}`,
+      );
     }
     assert(remote.ok, "a base was found for a repository without an address");
     const { base } = prepared.value;
@@ -130,6 +135,12 @@ export async function provision(
   } finally {
     if (!live) await opening?.close();
   }
+}
+
+async function withheld(deps: LoopDeps, job: JobRecord, remote: Remote): Promise<string | null> {
+  const names = (projectId: string | null) =>
+    deps.db.tenant(job.organizationId, async (tx) => (await listSecrets(tx, projectId)).map(({ name }) => name));
+  return withheldLogin(job, remote, await names(job.projectId), await names(null));
 }
 
 type Equipment = Prepared & {

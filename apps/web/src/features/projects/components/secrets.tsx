@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { defaultContent, type RouteResponse } from "@x1agent/contract";
 import { CircleCheck, CircleDashed } from "lucide-react";
@@ -8,6 +8,7 @@ import { Button } from "../../../components/button.tsx";
 import { Confirm, DialogForm } from "../../../components/dialog.tsx";
 import { Field, SecretInput } from "../../../components/field.tsx";
 import { MayNot, Only } from "../../../components/only.tsx";
+import { Failure } from "../../../components/states.tsx";
 import { View } from "../../../components/view.tsx";
 import { client, queryClient } from "../../../lib/client.ts";
 import { visible } from "../../../lib/format.ts";
@@ -146,6 +147,10 @@ function Entry({ project, login, whose }: { project: Project; login: Login; whos
   const label = whose ? `${name}, ${words[whose]}` : name;
   // A provider's key for every project is set where providers are.
   const elsewhere = login.what === "models" && whose !== "own";
+  const test = useMutation({
+    mutationFn: () => client.testProvider({ params: { name: login.name }, query: { projectId: project.id } }),
+    onSettled: reload,
+  });
   const remove = () =>
     (open?.whose === "own"
       ? client.deleteProjectSecret({ params: { projectId: project.id, name: login.name } })
@@ -169,6 +174,8 @@ function Entry({ project, login, whose }: { project: Project; login: Login; whos
             "not set: what is public needs none"
           )}
         </span>
+        {test.data ? <span role="status">{visible(test.data.detail)}</span> : null}
+        {test.error ? <Failure error={test.error} /> : null}
       </div>
       {mayAdmin ? (
         <span className="buttons">
@@ -185,6 +192,11 @@ function Entry({ project, login, whose }: { project: Project; login: Login; whos
               {secret ? "Replace" : "Set"}
             </Button>
           )}
+          {login.what === "models" && whose === "own" ? (
+            <Button disabled={test.isPending} onClick={() => test.mutate()} aria-label={`Test ${label}`}>
+              {test.isPending ? "Asking…" : "Test"}
+            </Button>
+          ) : null}
           {secret && !elsewhere ? (
             <Button onClick={() => setOpen({ what: "remove", whose })} aria-label={`Remove ${label}`}>
               Remove

@@ -57,7 +57,7 @@ function Entry({ provider }: { provider: Provider }) {
   const [open, setOpen] = useState<"key" | "route" | "forget" | null>(null);
   const close = () => setOpen(null);
   const test = useMutation({
-    mutationFn: () => client.testProvider({ params: { name: provider.name } }),
+    mutationFn: () => client.testProvider({ params: { name: provider.name }, query: {} }),
     onSettled: reload,
   });
   const name = visible(provider.name);
