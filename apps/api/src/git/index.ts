@@ -34,6 +34,7 @@ export {
   verificationSentence,
 } from "./evidence.ts";
 export { defaultImportLimits, lfsChanged, lfsUploaded, newPointer, unresolved } from "./import.ts";
+export { pointerText } from "./lfs.ts";
 export { type Merged, type MergeRequest, mergeSides } from "./merge.ts";
 export { isBranchName, isCommitId } from "./mirror.ts";
 export { diffPage } from "./patch.ts";

@@ -187,7 +187,23 @@ describe("a repository that refers to more than it holds", () => {
     const made = createHash("sha256").update("made").digest("hex");
     expect(record.lfs).toMatchObject(["new.bin", "old.bin"].map((path) => ({ path, oid: made, size: 4 })));
     expect(record.named.join()).toContain("its content is uploaded at the publication");
-    // Nothing has left before the approval, and an outage then is waited for.
+    // The base conflicts by then: the agent that resolves it has the content, which no server has yet, and it stays approved content.
+    const theirs = "export const add = (one, two) => one - two; // ours\n";
+    const moved = await github.as("bob").push(name, "main", { "add.mjs": theirs });
+    const resolve = "printf 'export const add = (a, b) => a + b; // ours\\n' > add.mjs; cat new.bin old.bin > laid.txt";
+    x1.model.setScenario({
+      rules: [
+        { match: { afterTool: true }, action: { kind: "text", text: "Done." } },
+        { match: { prompt: "<<<<<<< new-base" }, action: { kind: "shell", commands: [resolve] } },
+      ],
+    });
+    const digest = await x1.approve(id);
+    await laidAnew(id, digest);
+    const again = (await x1.evidenceOf(id)).record;
+    expect(again.base).toBe(moved);
+    expect(again.files.map(({ path }) => path)).toEqual(["add.mjs", "laid.txt", "new.bin", "old.bin", "seen.txt"]);
+    expect(again.lfs).toEqual(record.lfs);
+    // Nothing has left before the approval, and an outage then is waited for. Without the upload the push would be refused.
     expect(github.lfsContent(name, made)).toBeUndefined();
     github.fault({ kind: "status", status: 503, method: "PUT", path: "/lfs-content/" });
     await x1.approve(id);
@@ -196,6 +212,7 @@ describe("a repository that refers to more than it holds", () => {
     expect(String(github.lfsContent(name, made))).toBe("made");
     expect(await file(name, targetBranch ?? "", "new.bin")).toContain(`oid sha256:${made}\nsize 4\n`);
     expect(await file(name, targetBranch ?? "", "seen.txt")).toBe("lib\n50000\n");
+    expect(await file(name, targetBranch ?? "", "laid.txt")).toBe("mademade");
     expect(await file(name, targetBranch ?? "", "data.bin")).toBe(all["data.bin"]);
     expect(github.misfits).toEqual([]);
   });

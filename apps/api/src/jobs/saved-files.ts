@@ -1,5 +1,7 @@
 import { PassThrough, Readable } from "node:stream";
+import type { LfsContent } from "@x1agent/contract";
 import type { Workspace } from "@x1agent/workspaces";
+import { pointerText } from "../git/index.ts";
 
 /**
  * What an attempt leaves for the next one: the CLI's session files by the manifest's patterns, and the work tree as the
@@ -23,13 +25,26 @@ tar --extract --file=- --directory=/home/agent --no-same-owner --no-same-permiss
 const restoreWorkScript = `
 set -eu -o pipefail
 cd /workspace
-bundle=$(mktemp)
+bundle=$(mktemp) changed=$(mktemp)
 cat > "$bundle"
 commit=$(git bundle unbundle "$bundle" refs/x1/collected | cut -d ' ' -f 1)
 rm -f "$bundle"
+# Laid content that the author changed is a file like others; what nobody changed stays laid.
+git diff-index --cached --name-only --no-renames -z "$commit" | sort -z > "$changed"
+git ls-files -t -z | sed -z -n 's/^S //p' | sort -z | comm -z -12 - "$changed" | git update-index --no-skip-worktree -z --stdin
+rm -f "$changed"
 # The files of the collected tree over the base's history: the work looks as its author left it, uncommitted.
 git read-tree --reset -u "$commit"
 git reset --quiet
+`;
+// A file that became something else on the way is left as it is.
+const layContentScript = `
+set -eu
+cd /workspace
+while IFS= read -r -d '' path && IFS= read -r -d '' pointer && IFS= read -r -d '' blob; do
+  if [ -L "./$path" ] || [ ! -f "./$path" ] || [ "$(stat -c %s -- "./$path")" -gt 200 ]; then continue; fi
+  if [ "$(tr -d '\\0' < "./$path"; echo .)" = "$pointer." ]; then GIT_DIR=/x1/base.git git cat-file blob "$blob" > "./$path"; fi
+done
 `;
 
 /** Glob of a manifest to a pattern of find, whose star also crosses folders. Pure. */
@@ -66,6 +81,13 @@ export const restoreSessionFiles = (workspace: Workspace, tar: Buffer): Promise<
 /** Lays a collected bundle over a fresh checkout of its base; false when that failed. */
 export const restoreWork = (workspace: Workspace, bundle: Buffer): Promise<boolean> =>
   feed(workspace, restoreWorkScript, bundle);
+/** Puts LFS content of the job's repository in the place of its pointers; false when that failed. */
+export const layContent = (workspace: Workspace, content: readonly LfsContent[]): Promise<boolean> =>
+  feed(
+    workspace,
+    layContentScript,
+    Buffer.from(content.map((one) => `${one.path}\0${pointerText(one)}\0${one.blob}\0`).join("")),
+  );
 
 async function feed(workspace: Workspace, script: string, input: Buffer): Promise<boolean> {
   const result = await workspace.exec({

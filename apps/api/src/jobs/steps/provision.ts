@@ -27,7 +27,7 @@ import type { BudgetRefusal, LoopDeps } from "../deps.ts";
 import { Live, type Notice } from "../live.ts";
 import type { Mailbox } from "../mailbox.ts";
 import { observe, phase, transition } from "../record.ts";
-import { restoreSessionFiles, restoreWork } from "../saved-files.ts";
+import { layContent, restoreSessionFiles, restoreWork } from "../saved-files.ts";
 import { beginWorkspace, type OpeningWorkspace, type Standing, sidecarOrigin } from "../workspaces.ts";
 import { isPartial, prepareContent } from "./content.ts";
 import { gatherMerge, type Laid, layChange, mergeMessage } from "./merge.ts";
@@ -184,6 +184,10 @@ async function equip(
   const resumed = await restore(deps, live, saved);
   if (merged?.work && !(await restoreWork(workspace, merged.work)))
     return fail("checkout_failed", "The change that was laid anew could not be put into the workspace.");
+  // No server has it before the publication.
+  const content = (merged?.work && job.merge?.kept?.lfs) || [];
+  if (content.length > 0 && !(await layContent(workspace, content)))
+    return fail("checkout_failed", "The change's LFS content could not be put into the workspace.");
   if (job.setup !== null) {
     const command = job.setup;
     const result = await phase(
