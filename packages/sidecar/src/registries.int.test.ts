@@ -326,7 +326,10 @@ describe("a package registry", () => {
   });
 
   it("passes a gigantic answer on without keeping it, and only as fast as it is read", async () => {
-    const size = (process.env.X1_FULL === "1" ? 1_024 : 128) * 1024 ** 2;
+    const megabyte = 1024 ** 2;
+    // Rewriting leaves garbage behind it, which levels off at some 170 MB however much goes through, as 9 GB showed.
+    const [size, most] =
+      process.env.X1_FULL === "1" ? [1_024 * megabyte, 300 * megabyte] : [128 * megabyte, 100 * megabyte];
     let sent = 0;
     const block = Buffer.alloc(1024 ** 2, 'href="/');
     const upstream = await web(async (_body, response) => {
@@ -363,9 +366,9 @@ describe("a package registry", () => {
       socket.on("data", (chunk: Buffer) => (bytes += chunk.length));
       await new Promise((resolve) => socket.once("close", resolve));
       expect(bytes, path).toBeGreaterThan(size);
-      expect((await memory()) - before, path).toBeLessThan(100 * 1024 ** 2);
+      expect((await memory()) - before, path).toBeLessThan(most);
     }
-  });
+  }, 300_000);
 
   it("counts its bytes with those of tunnels against the phase's limit", async () => {
     const upstream = await web((_body, response) => void response.end(Buffer.alloc(3 * 1024 ** 2)));
