@@ -88,6 +88,8 @@ export const reasonCodes = [
   "question_expired",
   "turn_ended",
   "verification_passed",
+  // Nothing was run that could pass: no command is set, or none came to its end.
+  "not_verified",
   "verification_failed",
   "rounds_exhausted",
   "no_work_product",

@@ -83,7 +83,8 @@ it("hands back while rounds are left", () => {
   expect(after(false, 1, 1)).toEqual({ kind: "feedback" });
   expect(after(false, 2, 1)).toMatchObject({ reason: "rounds_exhausted" });
   expect(after(false, 1, 0)).toMatchObject({ reason: "rounds_exhausted" });
-  expect(after(null, 1, 3)).toMatchObject({ kind: "review" });
+  expect(after(true, 1, 3)).toEqual({ kind: "review", reason: "verification_passed" });
+  expect(after(null, 1, 3)).toEqual({ kind: "review", reason: "not_verified" });
   // Sent back after five rounds: its sixth is the first of as many as before.
   expect(after(false, 6, 1, 5)).toEqual({ kind: "feedback" });
   expect(after(false, 7, 1, 5)).toMatchObject({ reason: "rounds_exhausted" });

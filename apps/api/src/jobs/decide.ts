@@ -100,5 +100,5 @@ export function afterVerification(
   job: RoundCount,
 ): { kind: "feedback" } | { kind: "review"; reason: ReasonCode } {
   if (passed === false) return mayTell(job) ? { kind: "feedback" } : { kind: "review", reason: "rounds_exhausted" };
-  return { kind: "review", reason: "verification_passed" };
+  return { kind: "review", reason: passed === null ? "not_verified" : "verification_passed" };
 }

@@ -7,6 +7,7 @@ import {
   type CommandResult,
   defaultPullRequests,
   type Outcome,
+  type ReasonCode,
   Verification,
 } from "@x1agent/contract";
 import { recordApproval, storeEvidence, voidApprovals } from "@x1agent/domain-approvals";
@@ -347,7 +348,7 @@ export async function seal(
   imported: Imported,
   verification: Verification,
   before: Verification | null,
-  reason: "budget_exceeded" | "verification_passed" | string,
+  reason: ReasonCode,
   signal: AbortSignal,
 ): Promise<RoundEnd> {
   const { attempt, base } = live;
@@ -417,7 +418,7 @@ export async function seal(
   const { record, recordDigest, approvalDigest, subject, pullRequest } = sealed.value;
   const [diffBlob, packBlob] = await stored;
   const decision =
-    reason !== "verification_passed"
+    reason !== "verification_passed" && reason !== "not_verified"
       ? { kind: "person" as const, reasons: [] }
       : trustOf(job) === "outside"
         ? {
@@ -428,13 +429,7 @@ export async function seal(
   const out = reason === "budget_exceeded";
   const moved = await transition(deps, job, {
     to: out ? "budget_exceeded" : decision.kind === "auto" ? "publishing" : "awaiting_approval",
-    reason: out
-      ? "budget_exceeded"
-      : decision.kind === "auto"
-        ? "approved_by_policy"
-        : reason === "rounds_exhausted"
-          ? "rounds_exhausted"
-          : "verification_passed",
+    reason: out ? "budget_exceeded" : decision.kind === "auto" ? "approved_by_policy" : reason,
     attemptId: attempt.id,
     ...(decision.kind === "auto"
       ? { actor: policyActor }
