@@ -212,6 +212,10 @@ describe("the installation by the command line", () => {
     );
     expect(priced).toMatchObject({ model: "acme/small:8b", inputMicrosPerMTok: 250_000, source: "operator" });
     await x.json("providers", "price", "anthropic", "acme/small:8b", "--remove");
+    const nowhere = ["--base-url", "http://127.0.0.1:9", "--api", "openai-chat", "--allow-private"];
+    await x.json("providers", "set", "nowhere", ...nowhere);
+    const tested = await x.x1(["providers", "test", "nowhere", "--json"]);
+    expect(tested).toMatchObject({ code: 1, json: { outcome: "unreachable" } });
     const secret = "sk-from-standard-input-4321";
     const stored = await x.x1(["secrets", "set", "openai", "--json"], { input: `${secret}\n` });
     expect(stored).toMatchObject({ code: 0, json: { name: "openai", lastFour: "4321" } });

@@ -361,6 +361,8 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await dialog.getByLabel("Key").fill("key-of-one-project-4242");
     await dialog.getByRole("button", { name: "Store" }).click();
     await key().getByText("ends in 4242").waitFor();
+    await key().getByRole("button", { name: "Test" }).click();
+    await key().getByRole("status").getByText("refuses the key").waitFor();
     await key().getByRole("button", { name: "Remove" }).click();
     await remove();
     await key().waitFor({ state: "detached" });
