@@ -166,6 +166,11 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await tab("Changes").waitFor();
     expect(await focused()).toBe("Changes");
     await page.getByRole("tabpanel", { name: "Changes" }).waitFor();
+    // A ring is for who walks by keyboard, not for who pressed.
+    const ring = (name: string) => tab(name).evaluate((button) => getComputedStyle(button).outlineStyle);
+    expect(await ring("Changes")).toBe("solid");
+    await page.getByRole("tab", { name: "Tests" }).click();
+    expect(await ring("Tests")).toBe("none");
     const account = page.getByRole("button", { name: /^Your account:/ });
     await account.focus();
     await page.keyboard.press("Enter");
@@ -360,7 +365,12 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
     await secrets.getByRole("button", { name: "Set for this project: anthropic" }).click();
     await dialog.getByLabel("Key").fill("key-of-one-project-4242");
     await dialog.getByRole("button", { name: "Store" }).click();
-    await key().getByText("ends in 4242").waitFor();
+    await key().getByText("ends in 4242, never used").waitFor();
+    // The provider knows the organization's key and not this one: a job of the project calls with its own.
+    const { id } = await site.service.create({ goal: "Call with it [[calls 1]] [[claim-success]]" });
+    await expect.poll(async () => (await site.service.job(id)).state, { timeout: 60_000 }).toBe("failed");
+    await page.reload();
+    await key().getByText("ends in 4242, used").waitFor();
     await key().getByRole("button", { name: "Test" }).click();
     await key().getByRole("status").getByText("refuses the key").waitFor();
     await key().getByRole("button", { name: "Remove" }).click();

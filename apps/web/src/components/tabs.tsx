@@ -16,7 +16,20 @@ type Props<T extends string> = {
 export function Tabs<T extends string>({ label, tabs, value, set, children }: Props<T>) {
   return (
     <Base.Root value={value} onValueChange={(chosen) => set(chosen as T)}>
-      <Base.List aria-label={label} className="tabs">
+      <Base.List
+        aria-label={label}
+        className="tabs"
+        // A pressed tab gets its focus by script, which browsers ring as if it came by keyboard: not until a key is used.
+        onPointerDown={({ currentTarget }) => {
+          currentTarget.dataset.pressed = "";
+        }}
+        onKeyDown={({ currentTarget }) => {
+          delete currentTarget.dataset.pressed;
+        }}
+        onBlur={({ currentTarget, relatedTarget }) => {
+          if (!currentTarget.contains(relatedTarget)) delete currentTarget.dataset.pressed;
+        }}
+      >
         {tabs.map((name) => (
           <Base.Trigger key={name} value={name}>
             {name}

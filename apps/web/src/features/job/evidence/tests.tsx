@@ -179,6 +179,7 @@ function Log({ title, command, text, isPending, error }: LogText & { title: stri
       </h2>
       {error ? <Failure error={error} /> : null}
       {isPending ? <Loading /> : null}
+      {text === "" && !isPending && !error ? <p className="quiet">It printed nothing.</p> : null}
       <Played text={text}>
         <div className="buttons">
           {start > 0 ? <Button onClick={() => setFrom(Math.max(0, start - WINDOW))}>Earlier lines</Button> : null}
