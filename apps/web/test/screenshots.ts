@@ -167,6 +167,10 @@ try {
     "jobs-none": "/jobs?q=nothing-has-this-word",
     new: "/new",
     "job-approval": `/jobs/${approval.id}`,
+    "job-changes": `/jobs/${approval.id}`,
+    "job-beside": `/jobs/${approval.id}`,
+    "job-tests": `/jobs/${approval.id}`,
+    "job-evidence": `/jobs/${approval.id}`,
     "job-published": `/jobs/${published.id}`,
     "job-failed": `/jobs/${failed.id}`,
     "job-question": `/jobs/${question.id}`,
@@ -197,6 +201,17 @@ try {
     "dialog-people": press("Add a person"),
     popover: press("What they can do"),
   };
+  const tab = (name: string) => (page: Page) => page.getByRole("tab", { name }).click();
+  /** What is turned to on a screen before its picture. */
+  const turns: Record<string, (page: Page) => Promise<void>> = {
+    "job-changes": tab("Changes"),
+    "job-beside": async (page) => {
+      await tab("Changes")(page);
+      await press("Side by side")(page);
+    },
+    "job-tests": tab("Tests"),
+    "job-evidence": tab("Evidence"),
+  };
   await service.client.addMember({ body: { name: "Grace Hopper", signInName: "grace@example.com", role: "reviewer" } });
   for await (const _ of service.client.lines("testRuntime", { params: { name: runtime } }));
   for (const [size, viewport] of Object.entries(sizes))
@@ -208,6 +223,7 @@ try {
         if (words.length > 0 && !words.some((word) => name.includes(word))) continue;
         await page.goto(`${service.url}${path}`);
         await page.locator("h1").first().waitFor();
+        await turns[name]?.(page);
         // Lists fill and fonts settle.
         await page.waitForTimeout(400);
         await acts[name]?.(page);
