@@ -102,6 +102,8 @@ describe.skipIf(lacksBrowser)(`reviewing a change${lacksBrowser ? ` (${lacksBrow
     await page.getByText("Connection lost").waitFor(slow);
     await site.service.start();
     await page.getByText("Connection lost").waitFor({ state: "detached", ...slow });
+    // Says where the job is, should it not get there.
+    await site.service.reach(id, "awaiting_approval");
     await page.getByRole("button", { name: "Approve and publish" }).click(slow);
     await page.getByRole("button", { name: /^Confirm/ }).click();
     await page.getByRole("region", { name: "State" }).getByText("succeeded").waitFor(slow);
