@@ -31,10 +31,10 @@ type Probe = Awaited<ReturnType<WorkspaceDriver["probe"]>>;
 
 const stages = ["/mnt", "/media", "/srv", "/opt"];
 
-/** Programs, uids and control groups of this machine. Rejects with a `Fault` where a folder to mount on is missing. */
-export async function findOffer(options: OfferOptions): Promise<Offer> {
-  const tools = await findTools();
-  const mechanism = options.mechanism ?? (tools.bwrap ? "bwrap" : "util-linux");
+/** Programs (`found` where they were looked for already), uids and control groups of this machine. Rejects with a `Fault` where a folder to mount on is missing. */
+export async function findOffer(options: OfferOptions, found?: Tools): Promise<Offer> {
+  const tools = found ?? (await findTools());
+  const mechanism = mechanismOf(options, tools);
   const stage = await firstFolder(stages);
   const cgroups = options.cgroups === false ? new Cgroups([]) : await Cgroups.find();
   const trial = await namespacesArgv(tools, mechanism);
@@ -42,10 +42,13 @@ export async function findOffer(options: OfferOptions): Promise<Offer> {
   return { tools, mechanism, stage, outside, cgroups, report: isolationReport(mechanism, tools, cgroups, outside) };
 }
 
+const mechanismOf = ({ mechanism }: OfferOptions, { bwrap }: Tools): Mechanism =>
+  mechanism ?? (bwrap ? "bwrap" : "util-linux");
+
 /** Says what this machine offers. Where namespaces are forbidden within five seconds. */
 export async function probeMachine(options: OfferOptions): Promise<Probe> {
   const tools = await findTools();
-  const mechanism = options.mechanism ?? (tools.bwrap ? "bwrap" : "util-linux");
+  const mechanism = mechanismOf(options, tools);
   const checks: Probe["checks"] = [
     {
       name: "bubblewrap",
@@ -85,7 +88,7 @@ export async function probeMachine(options: OfferOptions): Promise<Probe> {
     detail: seccomp ? "filter" : "none: neither bubblewrap nor perl",
     fix: seccomp ? null : "apt-get install bubblewrap",
   });
-  const { outside, cgroups, report } = await findOffer(options);
+  const { outside, cgroups, report } = await findOffer(options, tools);
   if (outside.kind !== "root")
     checks.push({
       name: "uid",
