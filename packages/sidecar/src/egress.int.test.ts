@@ -91,6 +91,14 @@ describe("the way out", () => {
     for (const host of ["10.9.9.9", "0x7f000001", "[::1]", "[::ffff:192.168.0.1]", "169.254.169.254"])
       expect((await fetchThrough(sidecar, `http://${host}/`)).text, host).toContain("address_refused");
     expect(proxy.requests.map(({ path }) => path)).toEqual(["http://name.example/", "http://10.1.2.3/"]);
+    // The body of a method that seldom has one was the next request to the operator's proxy, which judges nothing.
+    const body = "GET http://10.9.9.9/ HTTP/1.1\r\nhost: 10.9.9.9\r\n\r\n";
+    for (const method of ["GET", "DELETE", "OPTIONS"]) {
+      const options = { method, headers: { "transfer-encoding": "chunked" }, body };
+      expect((await fetchThrough(sidecar, "http://some:one@name.example/x?y#z", options)).status).toBe(200);
+      expect(proxy.requests.at(-1)).toMatchObject({ method, path: "http://name.example/x?y", body });
+    }
+    expect(proxy.requests).toHaveLength(5);
   });
 
   it("asks for the token", async () => {

@@ -216,6 +216,8 @@ export function egressHandlers(deps: EgressDeps) {
     const target = await admit(url.hostname, port);
     if (!target.ok) return refuse(response, target.code, target.detail);
     if (!holds(deps.policy(), { ...target, port })) return refuse(response, "egress_blocked");
+    // An address is no place for a credential either, and its fragment is nobody's but the client's.
+    url.username = url.password = url.hash = "";
     const headers: Record<string, string | string[]> = {};
     for (const [name, value] of Object.entries(request.headers))
       if (
@@ -223,6 +225,8 @@ export function egressHandlers(deps: EgressDeps) {
         !/^(proxy-.*|connection|keep-alive|te|trailer|upgrade|transfer-encoding|authorization|cookie)$/.test(name)
       )
         headers[name] = value;
+    // A body keeps its frame: without one the bytes after a GET would be the connection's next request, judged by nobody.
+    if (request.headers["transfer-encoding"] !== undefined) headers["transfer-encoding"] = "chunked";
     headers.host = url.host;
     const proxy = deps.boot.upstreamProxy ? new URL(deps.boot.upstreamProxy) : null;
     if (proxy) Object.assign(headers, proxyAuthorization(proxy));
