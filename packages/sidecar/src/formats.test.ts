@@ -53,7 +53,50 @@ describe("what may be sent", () => {
       { model: "m", messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "https://x" } }] }] },
     ],
     ["openai-chat", { model: "m", messages, service_tier: "priority" }],
+    ["openai-chat", { model: "m", messages: [{ role: "user", content: [{ type: "file", file: { file_id: "f" } }] }] }],
+    ["openai-chat", { model: "m", messages, tools: [{ type: "namespace", tools: [] }] }],
+    [
+      "openai-responses",
+      { model: "m", input: [{ role: "user", content: [{ type: "input_file", file_url: "http://x" }] }] },
+    ],
+    ["openai-responses", { model: "m", input: [{ type: "input_image", image_url: "ftp://x" }] }],
+    [
+      "openai-responses",
+      { model: "m", input: [{ type: "function_call_output", output: [{ image_url: "https://x" }] }] },
+    ],
+    ["openai-responses", { model: "m", input: [{ type: "tool_search_output", tools: [{ type: "web_search" }] }] }],
+    ["openai-responses", { model: "m", input: "", tools: [{ type: "namespace", tools: [{ type: "web_search" }] }] }],
+    [
+      "openai-responses",
+      { model: "m", input: "", tools: [{ type: "shell", environment: { type: "container_auto" } }] },
+    ],
+    [
+      "anthropic-messages",
+      {
+        model: "m",
+        messages: [{ content: [{ source: { content: [{ source: { type: "url", url: "https://x" } }] } }] }],
+      },
+    ],
   ])("refuses in %s: %j", (api, body) => expect(refused(api, body)).toBe("field_refused"));
+
+  it("looks no deeper than a stack goes, and sends nothing that lies deeper", () => {
+    const nest = (depth: number, key: string, value: unknown): unknown =>
+      depth === 0 ? value : [{ type: "namespace", [key]: nest(depth - 1, key, value) }];
+    const tools = (depth: number) =>
+      refused("openai-responses", { model: "m", input: "", tools: nest(depth, "tools", []) });
+    expect([tools(4), tools(6), tools(500)]).toEqual([null, "field_refused", "field_refused"]);
+    const content = (depth: number) =>
+      refused("anthropic-messages", { model: "m", messages: nest(depth, "content", "text") });
+    expect([content(8), content(20), content(500)]).toEqual([null, "field_refused", "field_refused"]);
+  });
+
+  it("leaves the choice of a dearer tier to nobody", () => {
+    const verdict = checkBody(
+      format("openai-responses"),
+      JSON.stringify({ model: "m", input: "", service_tier: "auto" }),
+    );
+    expect(verdict.ok && JSON.parse(verdict.value.bytes.toString())).toMatchObject({ service_tier: "default" });
+  });
 
   it("sends what it decided on: duplicate keys and odd spellings are gone, a stored response is not stored", () => {
     const verdict = checkBody(
@@ -168,6 +211,21 @@ describe("the meter", () => {
         expect(meter.usage()).toEqual(usage);
       }),
     );
+  });
+  it("keeps no line and no body that is longer than its bounds, and reads on after one", () => {
+    const long = Buffer.alloc(1024 * 1024, "x");
+    const stream = new Meter(format("anthropic-messages"), true);
+    const told = '{"type":"message_delta","usage":{"output_tokens":7}';
+    for (const part of [`data: ${told},"x":"`, long, '"}\n']) stream.feed(Buffer.from(part));
+    expect([stream.final, stream.usage().outputTokens]).toEqual([false, 0]);
+    stream.feed(Buffer.from(`data: ${told}}\n`));
+    expect([stream.final, stream.usage().outputTokens]).toEqual([true, 7]);
+    const whole = new Meter(format("anthropic-messages"), false);
+    whole.feed(Buffer.from('{"type":"message","usage":{"output_tokens":7},"x":"'));
+    for (let count = 0; count < 64; count += 1) whole.feed(long);
+    whole.feed(Buffer.from('"}'));
+    whole.end();
+    expect(whole.final).toBe(false);
   });
   it("calls a stream that was cut not final", () => {
     const meter = new Meter(format("anthropic-messages"), true);

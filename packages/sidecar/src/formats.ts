@@ -182,13 +182,13 @@ function remoteTool(format: Format, tools: unknown, depth: number): string | nul
   return null;
 }
 
-/** Items of the Responses API that bring tools along, or that stand for something stored at the provider. */
+/** Items of the Responses API that bring tools along, of whatever type, or that stand for something stored at the provider. */
 function inputTools(format: Format, input: unknown): string | null {
   if (format.api !== "openai-responses" || !Array.isArray(input)) return null;
   for (const item of input.map(object)) {
     // What has neither is found by its id alone.
     if (item.type === undefined && item.role === undefined) return "References to stored items are not allowed.";
-    const found = item.type === "additional_tools" ? remoteTool(format, item.tools, 0) : null;
+    const found = remoteTool(format, item.tools, 0);
     if (found) return found;
   }
   return null;
@@ -215,7 +215,8 @@ function foreignContent(value: unknown, depth: number): string | null {
   if (typeof item.file_id === "string" || typeof item.file_url === "string")
     return "Files stored at or fetched by the provider are not allowed.";
   if (item.type === "item_reference") return "References to stored items are not allowed.";
-  for (const key of ["content", "output"]) {
+  // A document's source may be made of contents itself; a chat's file has its id one level down.
+  for (const key of ["content", "output", "source", "file"]) {
     const found = foreignContent(item[key], depth + 1);
     if (found) return found;
   }

@@ -49,7 +49,7 @@ const looked = new Set(
 );
 
 /** Strings at which `checkBody` looks, as names or values, below the first level. */
-const words = new Set(["source", "image_url", "file_id", "file_url", "item_reference", "additional_tools", "1h"]);
+const words = new Set(["source", "image_url", "file_id", "file_url", "item_reference", "1h"]);
 const lengths: readonly number[] = [...words].map((word) => word.length);
 /** So long a word can be when each of its characters is an escape. */
 const LONGEST = 6 * Math.max(...lengths);
@@ -79,12 +79,12 @@ function clientTool(format: Format, scan: Scanner): boolean {
   });
 }
 
-/** One element of `input`: has a type or a role, so it is not found by its id alone. */
+/** One element of `input`: has a type or a role, so it is not found by its id alone, and brings no tools. */
 function knownItem(scan: Scanner): boolean {
   let known = false;
   const read = scan.object((name) => {
     known ||= name === "type" || name === "role";
-    return scan.value();
+    return name !== "tools" && scan.value();
   });
   return read && known;
 }
