@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import {
   ApprovalPolicy,
   contractSchemas,
@@ -154,6 +155,55 @@ describe("versions", () => {
       "it.c: alternative 2 of anyOf was removed or changed",
     ]);
     expect(broken((schema) => (schema.properties.a.type = "number"))).toEqual(['it.a: type "string" became "number"']);
+    expect(broken((schema) => Object.assign(schema.properties.a, { enum: ["x"] }))).toEqual([
+      "it.a: values were limited",
+    ]);
+    expect(broken((schema) => Object.assign(schema.properties.a, { const: "x" }))).toEqual([
+      "it.a: values were limited",
+    ]);
+    expect(broken((schema) => Object.assign(schema.properties.a, { format: "uri" }))).toEqual(["it.a: format changed"]);
+    expect(broken((schema) => Object.assign(schema, { additionalProperties: false }))).toEqual([
+      "it: other fields are not taken as before",
+    ]);
+    expect(broken((schema) => Object.assign(schema, { allOf: [{ required: ["b"] }] }))).toEqual([
+      "it: allOf was added",
+    ]);
+    expect(broken((schema) => Object.assign(schema.properties.b, { uniqueItems: true }))).toEqual([
+      "it.b: uniqueItems changed",
+    ]);
+  });
+
+  it("notices each way to break a peer in a schema as it is written", () => {
+    const base = z.object({ name: z.string(), list: z.array(z.unknown()), map: z.record(z.string(), z.string()) });
+    const told = (schema: z.ZodType, at = "route/x/body", io: "input" | "output" = "input") =>
+      incompatibilities(z.toJSONSchema(base, { io }), z.toJSONSchema(schema, { io }), at);
+    expect(told(base)).toEqual([]);
+    expect(told(base.extend({ more: z.string().optional() }))).toEqual([]);
+    const changed: z.ZodType[] = [
+      ...[base.strict(), base.loose(), base.extend({ more: z.string() }), base.omit({ name: true }), base.partial()],
+      ...[z.int(), z.email(), z.enum(["a"]), z.string().min(1), z.string().regex(/x/), z.string().nullable()].map(
+        (name) => base.extend({ name }),
+      ),
+      ...[z.array(z.string()), z.array(z.unknown()).max(3), z.tuple([z.string()])].map((list) => base.extend({ list })),
+      ...[z.record(z.string(), z.number()), z.record(z.enum(["a"]), z.string()), z.object({})].map((map) =>
+        base.extend({ map }),
+      ),
+      base.and(z.object({ more: z.string() })),
+    ];
+    for (const [index, schema] of changed.entries()) expect(told(schema), `change ${index}`).not.toEqual([]);
+    // What only we say may always have more to it, and no less.
+    const more = base.extend({ more: z.string() });
+    expect(told(more, "route/x/response", "output")).toEqual([]);
+    expect(told(base.partial(), "route/x/response", "output")).toHaveLength(3);
+  });
+
+  it("stores where each route is, and the codes of errors", () => {
+    const now = contractSchemas();
+    expect(now["route/health"]).toEqual({ const: "GET /api/v1/health json 200" });
+    expect(incompatibilities({ const: "GET /api/v1/up json 200" }, now["route/health"], "route/health")).toHaveLength(
+      1,
+    );
+    expect(now["error-codes"]?.enum).toContain("budget_exceeded");
   });
 });
 
