@@ -374,6 +374,13 @@ describe("a refusal", () => {
       expect(upstream.requests).toEqual([]);
     });
 
+    it("meets nothing that a query asks for but the one that clients are known to send", async () => {
+      const inference = join(sidecar.dir, "inference.sock");
+      for (const query of ["?beta=true&key=1", "?beta=false", "?x"])
+        await ask(inference, { path: `/anthropic/v1/messages${query}`, body: JSON.stringify(message()) });
+      expect(upstream.requests.map(({ path }) => path)).toEqual(Array(3).fill("/v1/messages"));
+    });
+
     it("does not meet a tool's own input, whatever it looks like", async () => {
       const reply = await anthropic(
         sidecar,
@@ -419,6 +426,44 @@ describe("a refusal", () => {
       expect((await anthropic(sidecar, message({ system }))).text).toContain("field_refused");
       expect(upstream.requests).toEqual([]);
     });
+  });
+
+  it("meets a provider at an address that no operator named, and more calls at once than may run", async () => {
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const upstream = await startUpstream(async (_body, response) => {
+      await held;
+      messageStream(response, { input: 1, output: 1 });
+    });
+    upstreams.push(upstream);
+    const auth = { kind: "header" as const, name: "x-api-key", prefix: "", value: providerKey };
+    const route = { provider: "anthropic", grantType: "ai.anthropic" as const, auth };
+    const baseUrl = `http://127.0.0.1:${upstream.port}`;
+    const sidecar = await startSidecarProcess({
+      boot: {
+        routes: [
+          { ...route, api: "anthropic-messages", baseUrl, allowPrivate: true },
+          { ...route, provider: "openai", grantType: "ai.openai", api: "openai-chat", baseUrl, allowPrivate: false },
+        ],
+        limits: { maxBodyBytes: 4 * 1024 ** 2, maxConcurrentCalls: 1, egressBytes: 1024, maxTunnels: 1 },
+      },
+    });
+    running.push(sidecar);
+    const chat = { path: "/openai/v1/chat/completions", body: JSON.stringify({ model: "gpt-test", messages: [] }) };
+    const private_ = await ask(join(sidecar.dir, "inference.sock"), chat);
+    expect([private_.status, errorOf(private_.text)]).toMatchObject([403, { code: "address_refused" }]);
+    expect(upstream.requests).toEqual([]);
+    const first = anthropic(sidecar, message());
+    await until(() => upstream.requests.length === 1, "the first call upstream");
+    const second = await anthropic(sidecar, message());
+    expect([second.status, errorOf(second.text).message]).toEqual([429, expect.stringContaining("rate_limited")]);
+    release();
+    expect((await first).status).toBe(200);
+    expect((await anthropic(sidecar, message())).status).toBe(200);
+    await until(() => sidecar.control.calls.length === 3, "the settlements");
+    expect(sidecar.control.calls[0]).toMatchObject({ provider: "openai", costMicros: 0 });
   });
 
   it("follows the live policy: a revoked grant ends even a call in flight", async () => {
