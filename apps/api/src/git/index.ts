@@ -7,6 +7,7 @@ import { mergeChange } from "./merge.ts";
 import {
   isCommitId,
   listRefs,
+  makeBareRepository,
   makeJobRepository,
   readFiles,
   readInstructions,
@@ -66,6 +67,7 @@ export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
     resolveBase: (request) => resolveBase(deps, request),
     prepareContent: (request) => prepareContent(deps, request),
     jobRepositoryPath,
+    openJobRepository: (jobId) => makeBareRepository(git, jobRepositoryPath(jobId)),
     async jobRepository(jobId, base) {
       const dir = jobRepositoryPath(jobId);
       await makeJobRepository(git, dir, base);

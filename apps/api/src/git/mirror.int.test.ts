@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { collectMirrors, createPlatformGit } from "./index.ts";
@@ -86,5 +86,47 @@ describe("a mirror", () => {
     expect((await collectMirrors(dataDir, month, false)).count).toBe(1);
     expect(readdirSync(join(dir, ".."))).toEqual([]);
     expect(await mirror()).toMatchObject({ commit });
+  });
+});
+
+describe("a job's repository", () => {
+  it("is what git makes of it, also when it was opened before its base was known", async () => {
+    const { dataDir, mirror, forward, commit, root } = project();
+    const base = await mirror();
+    const platform = createPlatformGit({ dataDir });
+    await platform.openJobRepository("early");
+    const early = platform.jobRepositoryPath("early");
+    expect(git(early, "for-each-ref")).toBe("");
+    execFileSync("git", ["init", "--quiet", "--bare", "--template=", "--shared=0644", "--", join(root, "by-git")]);
+    // By git's hand and by ours: the second was written without asking it.
+    await platform.openJobRepository("again");
+    for (const name of ["early", "again"]) {
+      const dir = await platform.jobRepository(name, base);
+      expect(readFileSync(join(dir, "config"), "utf8")).toBe(readFileSync(join(root, "by-git/config"), "utf8"));
+      for (const path of [".", "HEAD", "objects/pack", "refs/heads"])
+        expect(statSync(join(dir, path)).mode).toBe(statSync(join(root, "by-git", path)).mode);
+      expect(git(dir, "for-each-ref", "--format=%(refname) %(objectname)").split("\n")).toEqual([
+        `refs/heads/main ${commit}`,
+        `refs/x1/base ${commit}`,
+      ]);
+      expect(git(dir, "symbolic-ref", "HEAD")).toBe("refs/heads/main");
+      expect(git(dir, "fsck", "--full", "--strict")).toBe("");
+    }
+    // Asked again, git says the same from memory; another base goes by git itself.
+    expect(await mirror()).toEqual(base);
+    const later = forward("b");
+    const dir = await platform.jobRepository("early", { ...(await mirror()), branch: "main/below" }).catch(() => early);
+    expect(git(dir, "rev-parse", "refs/x1/base")).toBe(commit);
+    await platform.jobRepository("early", await mirror());
+    expect(git(early, "rev-parse", "refs/x1/base", "HEAD")).toBe(`${later}\n${later}`);
+  });
+
+  it("takes no branch for a path out of it, whatever the remote calls it", async () => {
+    const { dataDir, mirror, root } = project();
+    const base = await mirror();
+    for (const branch of ["../../../../out", "a/../../../../out", "x.lock"])
+      await expect(createPlatformGit({ dataDir }).jobRepository("j", { ...base, branch })).rejects.toThrow();
+    expect(existsSync(join(root, "out"))).toBe(false);
+    expect(readdirSync(join(dataDir, "jobs"))).toEqual(["j.git"]);
   });
 });

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { copyFile, link, mkdir, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { chmod, copyFile, link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { accept, Fault, type Outcome, type Refusal, refuse } from "@x1agent/contract";
 import { awayWords } from "./away.ts";
@@ -119,6 +119,10 @@ function unknownHost({ host, port }: Remote & { kind: "ssh" }): string {
   return `The SSH host key of ${host}:${port} is unknown or has changed; \`ssh-keyscan ${scan}\` prints it: compare it with what the host's operator says and add the line to the file ssh_known_hosts in the data directory.`;
 }
 
+/** What git said about commits that were fetched whole, by mirror and commit, oldest first: none of it ever changes. */
+const facts = new Map<string, { tree: string; notes: readonly string[] }>();
+const MAX_FACTS = 500;
+
 /** Lists refs, finds the base among them and brings it into the mirror. */
 export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promise<Outcome<Base>> {
   const parsed = parseRemote(request.repository, deps.local);
@@ -144,6 +148,11 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
     await makeBareRepository(deps.git, mirror);
     await utimes(join(mirror, "x1-fetched"), new Date(), new Date());
     const known = wanted.value.commit;
+    const read = known && isFetched(mirror, known) ? facts.get(`${mirror} ${known}`) : undefined;
+    if (known && read) {
+      const { tree, notes } = read;
+      return accept({ remote, mirror, commit: known, tree, branch, defaultBranch: head, notes: [...notes] });
+    }
     let found = known && isFetched(mirror, known) ? await peel(deps.git, mirror, known) : null;
     if (!found) {
       // One named ref, or every branch when a bare commit was asked for, which few servers hand out by id.
@@ -182,6 +191,8 @@ export async function resolveBase(deps: MirrorDeps, request: BaseRequest): Promi
     }
     await writeFile(fetchedMark(mirror, commit), "");
     const notes = await notesAbout(deps.git, mirror, commit);
+    facts.set(`${mirror} ${commit}`, { tree, notes });
+    for (const oldest of facts.keys()) if (facts.size > MAX_FACTS) facts.delete(oldest);
     return accept({ remote, mirror, commit, tree, branch, defaultBranch: head, notes });
   });
 }
@@ -348,18 +359,50 @@ async function notesAbout(git: GitRunner, repository: string, commit: string): P
   return notes;
 }
 
+/** What `git init` makes: folders have no content. Paths are relative, folders come before what is in them. */
+type Made = readonly { path: string; mode: number; content: Buffer | null }[];
+const made = new WeakMap<GitRunner, Promise<Made>>();
+
+/** An empty bare repository, as this machine's git makes it: asked for once, since each job's start waits for one. */
+function emptyRepository(git: GitRunner, aside: string): Promise<Made> {
+  const known = made.get(git);
+  if (known) return known;
+  const asked = (async () => {
+    const dir = `${aside}-first`;
+    try {
+      await mustRun(git, { args: ["init", "--quiet", "--bare", "--template=", "--shared=0644", "--", dir] });
+      const paths = ["", ...(await readdir(dir, { recursive: true })).sort()];
+      return await Promise.all(
+        paths.map(async (path) => {
+          const info = await stat(join(dir, path));
+          return { path, mode: info.mode & 0o7777, content: info.isFile() ? await readFile(join(dir, path)) : null };
+        }),
+      );
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  })();
+  made.set(git, asked);
+  asked.catch(() => made.delete(git));
+  return asked;
+}
+
 /**
  * Makes a bare repository whose files any user may read, since workspaces see it under another uid. Complete or absent:
  * made aside and renamed.
  */
-export async function makeBareRepository(git: GitRunner, dir: string, options: { from?: string } = {}): Promise<void> {
+export async function makeBareRepository(git: GitRunner, dir: string): Promise<void> {
   if (existsSync(join(dir, "HEAD"))) return;
   await mkdir(dirname(dir), { recursive: true });
   const aside = `${dir}.new-${process.pid}-${Math.random().toString(36).slice(2)}`;
   try {
-    await mustRun(git, { args: ["init", "--quiet", "--bare", "--template=", "--shared=0644", "--", aside] });
+    for (const { path, mode, content } of await emptyRepository(git, aside)) {
+      if (content) await writeFile(join(aside, path), content);
+      else await mkdir(join(aside, path));
+      // Whatever the service's mask is.
+      await chmod(join(aside, path), mode);
+    }
     await mkdir(join(aside, "x1-fetched"));
-    if (options.from) await linkObjects(join(options.from, "objects"), join(aside, "objects"));
     await rename(aside, dir);
   } catch (cause) {
     await rm(aside, { recursive: true, force: true });
@@ -391,17 +434,41 @@ const rank = (name: string): number => (name.endsWith(".idx") ? 1 : 0);
  * there gets what the mirror has fetched since.
  */
 export async function makeJobRepository(git: GitRunner, dir: string, base: Base): Promise<void> {
+  await makeBareRepository(git, dir);
   await withLock(base.mirror, async () => {
-    await makeBareRepository(git, dir, { from: base.mirror });
     if (isFetched(dir, base.commit)) return;
     await linkObjects(join(base.mirror, "objects"), join(dir, "objects"));
     await writeFile(fetchedMark(dir, base.commit), "");
   });
   // The agent's own `git` shows a familiar branch name; the ref stands on the base whatever the mirror does later.
-  const branch = `refs/heads/${base.branch ?? "base"}`;
-  const refs = `update refs/x1/base ${base.commit}\nupdate ${branch} ${base.commit}\n`;
+  const name = base.branch ?? "base";
+  const branch = `refs/heads/${name}`;
+  // In a new repository nobody else writes, and no ref stands in the way: two programs are saved. The name is the remote's word.
+  if (isBranchName(name) && !existsSync(join(dir, baseRef))) {
+    await writeRef(dir, branch, base.commit);
+    await writeInstead(join(dir, "HEAD"), `ref: ${branch}\n`);
+    return writeRef(dir, baseRef, base.commit);
+  }
+  const refs = `update ${baseRef} ${base.commit}\nupdate ${branch} ${base.commit}\n`;
   await mustRun(git, { gitDir: dir, args: ["update-ref", "--stdin"], stdin: refs });
   await mustRun(git, { gitDir: dir, args: ["symbolic-ref", "HEAD", branch] });
+}
+
+/** The base's ref in a job's repository, written last: where it is, the repository has had one. */
+const baseRef = "refs/x1/base";
+
+/** A ref as git's own files have it (gitrepository-layout(5)). */
+async function writeRef(dir: string, ref: string, commit: string): Promise<void> {
+  await mkdir(join(dir, dirname(ref)), { recursive: true });
+  await writeInstead(join(dir, ref), `${commit}\n`);
+}
+
+/** Replaces a small file whole, readable for everyone. */
+async function writeInstead(path: string, text: string): Promise<void> {
+  const aside = `${path}.lock`;
+  await writeFile(aside, text);
+  await chmod(aside, 0o644);
+  await rename(aside, path);
 }
 
 const instructionNames = ["AGENTS.md", "CLAUDE.md", "GEMINI.md", ".github/copilot-instructions.md", ".cursorrules"];

@@ -148,6 +148,8 @@ export interface PlatformGit {
   remote(repository: string): Outcome<Remote>;
   /** Lists the remote's refs with the job's own credential, then brings the base into the mirror. Refuses `repository_invalid`, `base_unknown`, `forge_unavailable`. */
   resolveBase(request: BaseRequest): Promise<Outcome<Base>>;
+  /** Makes the job's repository without a commit, where there is none yet: a workspace may mount it before its base is known. */
+  openJobRepository(jobId: string): Promise<void>;
   /** The job's clean bare repository with the base commit; idempotent, rebuilt when it is gone. Mounted read-only at /x1/base.git. */
   jobRepository(jobId: string, base: Base): Promise<string>;
   /**

@@ -70,8 +70,10 @@ export async function provision(
   const remote = deps.git.remote(job.repository);
   let live: Live | null = null;
   let standing: Standing | null = null;
-  const open = (remote: Remote): OpeningWorkspace =>
-    beginWorkspace(deps, {
+  const open = async (remote: Remote): Promise<OpeningWorkspace> => {
+    // Mounted before anything is in it.
+    await deps.git.openJobRepository(job.id);
+    const opening = beginWorkspace(deps, {
       ...{ job, attempt, purpose: "agent", jobRepository: deps.git.jobRepositoryPath(job.id), phase: "setup" },
       agent: {
         ...{ manifest, appDir: appDir.value, remote, standing: () => standing },
@@ -82,8 +84,16 @@ export async function provision(
         },
       },
     });
-  // Volume and sidecar need nothing of the base: they are made while it is looked for. A merge may need neither.
-  let opening = remote.ok && job.merge === null ? open(remote.value) : null;
+    // The host's start takes long and reads nothing of the work tree; a set-up may change what it would read.
+    if (job.setup === null)
+      void opening.first.then(
+        (workspace) => workspace.startHost().catch(() => {}),
+        () => {},
+      );
+    return opening;
+  };
+  // Volume, sidecar and host need nothing of the base: they are made while it is looked for. A merge may need none.
+  let opening = remote.ok && job.merge === null ? await open(remote.value) : null;
   try {
     await observe(deps, job, attempt.id, {
       type: "attempt.started",
@@ -122,7 +132,7 @@ export async function provision(
     if (!laid.ok) return fail("checkout_failed", laid.detail);
     if (laid.value?.kind === "clean" || laid.value?.kind === "unchanged")
       return { ok: true, live: null, job: await laid.value.settle(job) };
-    opening ??= open(remote.value);
+    opening ??= await open(remote.value);
     return await equip(
       deps,
       job,
@@ -161,20 +171,20 @@ async function equip(
   onLive: (live: Live) => void,
 ): Promise<Provisioned> {
   const fail = (reason: ReasonCode, detail: string): Provisioned => ({ ok: false, job, reason, detail });
-  const instructions = deps.git.readInstructions(jobRepository, base.commit);
-  instructions.catch(() => {});
   const { commit, branch, remote } = base;
   const origin = remote.kind === "http" || remote.kind === "https" ? sidecarOrigin : null;
   const workspace = await opening.first;
-  // While the sidecar gets ready, the work tree is written and, where no set-up comes between, the host starts.
+  // While sidecar and host get ready, the work tree is written.
   const filled = checkout(workspace, { commit, branch: branch ?? "work", signal, origin });
   filled.catch(() => {});
-  if (job.setup === null) workspace.startHost().catch(() => {});
   const [saved] = await deps.db.tenant(job.organizationId, async (tx) => [
     await resumableSession(tx, job.id, job.runtime),
     await setJobFacts(tx, job.id, { baseCommit: base.commit, targetBranch: job.targetBranch }),
     await setAttemptFacts(tx, attempt.id, { workspaceId: workspace.id, isolation: workspace.report }),
   ]);
+  // After the checkout's own start, which is what everybody waits for.
+  const instructions = deps.git.readInstructions(jobRepository, base.commit);
+  instructions.catch(() => {});
   const opened = await opening.ready;
   const live = new Live({ deps, job, attempt, manifest, base, jobRepository, opened, mailbox });
   onLive(live);
@@ -229,13 +239,16 @@ async function equip(
 type Prepared = { base: Base; jobRepository: string; merge: JobMerge | null };
 
 async function prepareBase(deps: LoopDeps, job: JobRecord, signal: AbortSignal): Promise<Outcome<Prepared>> {
-  const credential = (await deps.credential?.(job, "read")) ?? accept(null);
+  const [credential, partial] = await Promise.all([
+    deps.credential?.(job, "read") ?? accept(null),
+    isPartial(deps, job),
+  ]);
   if (!credential.ok) return credential;
   const base = await deps.git.resolveBase({
     ...{ organizationId: job.organizationId, repository: job.repository, trust: trustOf(job) },
     // Every attempt stands on the commit that the first one resolved, unless nothing is resolved yet.
     base: job.baseCommit ?? job.base,
-    partial: await isPartial(deps, job),
+    partial,
     signal,
     ...(credential.value ? { credential: credential.value } : {}),
   });
