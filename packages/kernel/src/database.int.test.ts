@@ -109,7 +109,8 @@ describe("a database", () => {
   it("runs each migration once when several services start at once", async () => {
     const once: Migration = {
       name: "t-003",
-      sql: "create table counted (n integer); insert into counted values (1); grant select on counted to x1_service",
+      // Slow, so that the others come while it runs.
+      sql: "select pg_sleep(0.3); create table counted (n integer); insert into counted values (1); grant select on counted to x1_service",
     };
     const several = await Promise.all(Array.from({ length: 4 }, () => db.again([...migrations, once])));
     expect(await rows(several[0]!.kysely, sql`select n from counted`)).toEqual([{ n: 1 }]);

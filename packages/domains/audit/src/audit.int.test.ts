@@ -81,4 +81,23 @@ describe("the audit log", () => {
     await forge(statement.replace("$org", `'${org}'`));
     expect(await verify(org)).toMatchObject({ intact: false, brokenAt });
   });
+
+  it.each([
+    ["an entry that was written anew, with a hash that fits it", false, 4],
+    ["a number left out, with everything after it written anew", true, 4],
+  ])("shows %s", async (name, out, brokenAt) => {
+    const org = `org_${name.slice(0, 8).replaceAll(" ", "_")}`;
+    for (let i = 0; i < 5; i += 1) await append(org, "act", { i });
+    const entries = await db.tenant(org, (tx) => listAudit(tx, 0, 10));
+    let previous = entries[1]?.hash ?? "";
+    const anew = (out ? entries.slice(3) : entries.slice(2, 3)).map(({ hash: _, ...entry }) => {
+      const changed = { ...entry, previous, data: { i: 99 } };
+      previous = createHash("sha256").update(auditText(changed)).digest("hex");
+      return `update audit set data = '{"i":99}', previous = '${changed.previous}', hash = '${previous}' where organization_id = '${org}' and seq = ${entry.seq}`;
+    });
+    if (out) anew.push(`delete from audit where organization_id = '${org}' and seq = 3`);
+    if (out) anew.push(`update audit_head set hash = '${previous}' where organization_id = '${org}'`);
+    await forge(anew.join("; "));
+    expect(await verify(org)).toMatchObject({ intact: false, brokenAt });
+  });
 });

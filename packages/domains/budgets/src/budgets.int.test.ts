@@ -122,6 +122,15 @@ describe("leases", () => {
     expect(refused).toMatchObject({ code: "budget_exceeded", scope: expect.stringMatching(/^(member|project|job):/) });
   });
 
+  it("are given back by the workspace that holds them, and by no other of the same job", async () => {
+    const job = spend();
+    const { leaseId } = await booked(job, 100);
+    await settled({ ...job, workspaceId: newId("ws") }, [], {}, [leaseId]);
+    expect((await money(job)).reservedMicros).toBe(100);
+    await settled(job, [], {}, [leaseId]);
+    expect((await money(job)).reservedMicros).toBe(0);
+  });
+
   it("are one for a request that is repeated, also at once", async () => {
     const job = spend();
     const replies = await Promise.all(Array.from({ length: 6 }, () => book(job, 100, 10, "same")));

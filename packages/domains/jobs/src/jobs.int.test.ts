@@ -15,6 +15,8 @@ import {
   migrations,
   moveJob,
   ownerOf,
+  parkJob,
+  releaseInstance,
   releaseJob,
   renewJob,
   requestCancel,
@@ -193,6 +195,29 @@ describe("the loop's lease", () => {
     expect(await within((tx) => ownerOf(tx, id))).toBe("second");
     await within((tx) => releaseJob(tx, id, "second"));
     expect(await claim("third")).toMatchObject({ id });
+  });
+
+  it("of an installation's earlier process is free at its next start, and nobody else's", async () => {
+    const held = async (owner: string) => {
+      const { id } = await make();
+      await within((tx) => claimJob(tx, id, owner, 60_000));
+      return id;
+    };
+    const [ours, others, longer] = [await held("one:a"), await held("two:a"), await held("one2:a")];
+    await within((tx) => releaseInstance(tx, "one"));
+    const owners = await Promise.all([ours, others, longer].map((id) => within((tx) => ownerOf(tx, id))));
+    expect(owners).toEqual([null, "two:a", "one2:a"]);
+  });
+
+  it("waits while the job is parked, which happens in the state that was seen", async () => {
+    const { id } = await make();
+    const park = (state: JobState) =>
+      within((tx) => parkJob(tx, { jobId: id, state, reason: "forge_waiting", detail: "away", delayMs: () => 60_000 }));
+    expect(await park("publishing")).toBeNull();
+    expect(await within((tx) => getJob(tx, id))).toMatchObject({ reason: "created", waits: 0 });
+    expect(await park("queued")).toMatchObject({ waits: 1, job: { state: "queued", reason: "forge_waiting" } });
+    expect(await within((tx) => claimJob(tx, id, "loop", 1_000))).toBeNull();
+    expect(await within((tx) => listClaimable(tx, 10_000))).not.toContain(id);
   });
 
   it("is not for jobs that have ended or wait for a person, save to cancel them", async () => {
