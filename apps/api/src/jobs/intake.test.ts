@@ -43,6 +43,11 @@ describe("what a host says", () => {
     });
     expect(sortEvent(envelope("later.type", { a: 1 }), "att", "toy")).toMatchObject({ event: { type: "later.type" } });
   });
+  it("names no blob", () => {
+    const outputBlob = "a".repeat(64);
+    for (const type of ["later.type", "turn.ended", "tool.ended", "stream.gap"])
+      expect(JSON.stringify(sortEvent(envelope(type, { outputBlob, a: 1 }), "att", "toy"))).not.toContain(outputBlob);
+  });
   it("keeps the whole of a long text in a blob", async () => {
     const kept: string[] = [];
     const put = async (content: Buffer | string) => `digest${kept.push(String(content))}`;

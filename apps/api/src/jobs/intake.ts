@@ -20,7 +20,9 @@ export type Sorted =
 
 /** Sorts one event of a host. Pure. */
 export function sortEvent(envelope: EventEnvelope, attemptId: string, runtime: string): Sorted {
-  const { id, ts, type, payload, turn } = envelope;
+  const { id, ts, type, turn } = envelope;
+  // Which blob belongs to an event is ours to say (`shorten`): a digest that a host names would open another's.
+  const { outputBlob: _claimed, ...payload } = envelope.payload;
   const stamped = { ts, source: "reported" as const, attemptId, turn: turn ?? null, origin: id };
   if (isObservedType(type))
     return {

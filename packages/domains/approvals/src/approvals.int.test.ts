@@ -70,10 +70,15 @@ describe("evidence", () => {
   });
 
   it("names the blobs that may be read through it", async () => {
-    await store("job_3");
+    const [said, again] = ["7".repeat(64), "8".repeat(64)];
+    const base = { setup: { outputBlob: again }, withBaseTests: null };
+    await store("job_3", { record: { ...record(`see ${said}`), baseline: base } as unknown as EvidenceRecord });
     const names = (jobId: string, digest: string) => within((tx) => evidenceNamesBlob(tx, jobId, digest));
     for (const digest of ["a", "b", "c"]) expect(await names("job_3", digest.repeat(64))).toBe(true);
+    expect(await names("job_3", again)).toBe(true);
     expect(await names("job_3", "9".repeat(64))).toBe(false);
+    // What a command printed names nothing: blobs are shared by all organizations.
+    expect(await names("job_3", said)).toBe(false);
     expect(await names("job_9", blob)).toBe(false);
   });
 });

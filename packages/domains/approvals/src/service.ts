@@ -224,14 +224,19 @@ export async function listPublications(tx: Tx, jobId: string): Promise<StoredPub
   ).map(presentPublication);
 }
 
-/** Whether a blob is part of a job's evidence. */
+/**
+ * Whether a blob is part of a job's evidence: only where the platform itself put a digest. Texts in it are the change's and
+ * its commands' own, and a digest printed there would open what is another organization's.
+ */
 export async function evidenceNamesBlob(tx: Tx, jobId: string, digest: string): Promise<boolean> {
   return (
     (await row(
       tx,
       sql<{
         id: string;
-      }>`select id from evidence where job_id = ${jobId} and (diff_blob = ${digest} or record_digest = ${digest} or position(${digest} in record::text) > 0) limit 1`,
+      }>`select id from evidence where job_id = ${jobId} and (diff_blob = ${digest} or record_digest = ${digest} or exists (
+      select from unnest(array[record->'verification', record->'baseline']) as run,
+        unnest(array[run->'setup', run->'verify', run->'withBaseTests'->'verify']) as command where command->>'outputBlob' = ${digest})) limit 1`,
     )) !== null
   );
 }
