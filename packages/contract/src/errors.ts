@@ -134,6 +134,11 @@ export const errorCodes = {
     title: "Verification did not pass",
     hint: "Approve with the override to publish all the same.",
   },
+  secret_in_change: {
+    status: 409,
+    title: "A stored secret is in what would be published",
+    hint: "Ask for changes so that it is taken out; if others have seen it, make a new one at its issuer and store that.",
+  },
   // forges
   forge_unconfigured: {
     status: 409,

@@ -95,7 +95,10 @@ export const Verification = z.object({
 });
 export type Verification = z.infer<typeof Verification>;
 
-/** A doubt about the change as a whole. Kinds: tests_fewer, no_summary, report_differs; a reader keeps those it does not know. */
+/**
+ * A doubt about the change as a whole. Kinds: tests_fewer, no_summary, report_differs, judge_changed (tests,
+ * or what runs them, are part of the change), stored_secret; a reader keeps those it does not know.
+ */
 export const EvidenceRisk = z.object({ kind: z.string(), reason: z.string() });
 export type EvidenceRisk = z.infer<typeof EvidenceRisk>;
 
@@ -129,7 +132,7 @@ export const EvidenceRecord = z.object({
   notes: z.array(z.string()).optional(),
   /** Content that the change's pointers stand for; uploaded to the repository's LFS server before the push. */
   lfs: z.array(LfsContent).optional(),
-  /** What the tests' own report lacks; with one of these no policy approves. */
+  /** Doubts about the change as a whole; with one of these no policy approves. */
   risks: z.array(EvidenceRisk).optional(),
   verification: Verification,
   baseline: Verification.nullable(),

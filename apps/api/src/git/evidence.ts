@@ -8,18 +8,32 @@ import {
 import { testRisks } from "./counts.ts";
 import { visible } from "./diff.ts";
 import { pullRequestDigest, recordDigest } from "./digest.ts";
-import type { Imported, PullRequestText } from "./port.ts";
+import { judgeRisks } from "./judge.ts";
+import { leakText } from "./leaks.ts";
+import type { Imported, Leak, PullRequestText } from "./port.ts";
 
 /** All that one round's evidence is made from; everything in it was seen by the platform itself. */
 export type EvidenceInput = Omit<
   EvidenceRecord,
   "version" | "commit" | "tree" | "files" | "insertions" | "deletions" | "named" | "risks" | "lfs"
-> & { change: Pick<Imported, "commit" | "tree" | "files" | "insertions" | "deletions" | "named" | "lfs"> };
+> & {
+  change: Pick<Imported, "commit" | "tree" | "files" | "insertions" | "deletions" | "named" | "lfs">;
+  /** Secrets of ours that were found in what the change would publish. */
+  leaks?: readonly Leak[];
+};
 
 /** Builds the record. `repository` is the parsed remote's `url`, since publishing goes to exactly that. Pure. */
-export function buildEvidence({ change, ...rest }: EvidenceInput): EvidenceRecord {
-  const { commit, tree, files, insertions, deletions, named, lfs } = change;
-  const risks = testRisks(rest);
+export function buildEvidence({ change, leaks = [], ...rest }: EvidenceInput): EvidenceRecord {
+  const { commit, tree, insertions, deletions, named, lfs } = change;
+  const leaking = new Set(leaks.map(({ path }) => path));
+  const files = change.files.map((file) =>
+    leaking.has(file.path) && !file.flags.includes("secret") ? { ...file, flags: [...file.flags, "secret"] } : file,
+  );
+  const risks = [
+    ...leaks.map((leak) => ({ kind: "stored_secret", reason: leakText(leak) })),
+    ...judgeRisks({ ...rest, files }),
+    ...testRisks(rest),
+  ];
   return EvidenceRecord.parse({
     ...{ version: 1, ...rest, commit, tree, files, insertions, deletions, named },
     ...(lfs && lfs.length > 0 ? { lfs } : {}),
@@ -76,6 +90,8 @@ const quoted = (text: string, max: number): string => {
 const inline = (text: string): string => `\`${visible(text).replaceAll("`", "'").slice(0, 200)}\``;
 const dollars = (micros: number) => `$${(micros / 1_000_000).toFixed(4)}`;
 
+const lookAt: Record<string, string> = { judge_changed: "look at what judges it", stored_secret: "a secret" };
+
 /** Title and body of the pull request: the platform's facts first, the agent's words framed as such, no secret by its form in either. Pure. */
 export function pullRequestText(input: {
   title: string;
@@ -96,7 +112,7 @@ export function pullRequestText(input: {
     `- ${record.files.length} files, +${record.insertions} -${record.deletions}, cost ${dollars(record.costMicros)}`,
     `- ${verificationSentence(record.verification)}`,
     ...(record.baseline ? [`- before the change: ${verificationSentence(record.baseline)}`] : []),
-    ...(record.risks ?? []).map(({ reason }) => `- look at the tests: ${inline(reason)}`),
+    ...(record.risks ?? []).map(({ kind, reason }) => `- ${lookAt[kind] ?? "look at the tests"}: ${inline(reason)}`),
     ...flagged.slice(0, 50).map(({ path, flags }) => `- look at ${inline(path)}: ${flags.join(", ")}`),
     ...(flagged.length > 50 ? [`- and ${flagged.length - 50} more flagged files`] : []),
     ...record.named.slice(0, 20).map((name) => `- ${inline(name)}`),

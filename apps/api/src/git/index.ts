@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { accept } from "@x1agent/contract";
 import { prepareContent } from "./content.ts";
 import { importChange } from "./import.ts";
+import { findSecrets } from "./leaks.ts";
 import { mergeChange } from "./merge.ts";
 import {
   isCommitId,
@@ -35,6 +36,7 @@ export {
   verificationSentence,
 } from "./evidence.ts";
 export { defaultImportLimits, lfsChanged, lfsUploaded, newPointer, unresolved } from "./import.ts";
+export { leakText, secretsIn } from "./leaks.ts";
 export { pointerText } from "./lfs.ts";
 export { type Merged, type MergeRequest, mergeSides } from "./merge.ts";
 export { isBranchName, isCommitId } from "./mirror.ts";
@@ -78,6 +80,7 @@ export function createPlatformGit(options: PlatformGitOptions): PlatformGit {
     importChange: (request) => importChange(deps, request),
     mergeChange,
     publish: (request) => publish(deps, request),
+    findSecrets: (request) => findSecrets(deps, request),
     packOf: (jobRepository, commit, base, onto, content) => packOf(git, jobRepository, commit, base, onto, content),
     async commonCommit(jobRepository, one, other) {
       const found = await git({ gitDir: jobRepository, args: ["merge-base", one, other] });

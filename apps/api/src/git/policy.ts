@@ -30,8 +30,8 @@ export function decideByPolicy(record: EvidenceRecord, policy: ApprovalPolicy): 
   if (verification.withBaseTests && !verification.withBaseTests.passed)
     reasons.push("With the base's own tests the verification did not pass.");
   const unknown = testsUnknown(record);
-  for (const { kind, reason } of [...testRisks(record), ...(unknown ? [unknown] : [])])
-    reasons.push(`${kind}: ${reason}.`);
+  const risks = [...(record.risks ?? []), ...testRisks(record), ...(unknown ? [unknown] : [])];
+  for (const said of new Set(risks.map(({ kind, reason }) => `${kind}: ${reason}.`))) reasons.push(said);
   if (verification.commit !== record.commit) reasons.push("Another commit was verified.");
   for (const { path, flags } of files.filter((file) => file.flags.length > 0).slice(0, 20))
     reasons.push(`${path} is protected: ${flags.join(", ")}.`);

@@ -141,6 +141,21 @@ export type PublishRequest = {
   signal?: AbortSignal;
 };
 
+/** A secret that the platform keeps. Its name is what may be told of it. */
+export type KnownSecret = { name: string; value: Buffer };
+/** A kept secret in what would leave, and the file it was found in; null: in the words that go with the change. */
+export type Leak = { name: string; path: string | null };
+export type FindSecretsRequest = {
+  jobRepository: string;
+  commit: string;
+  /** Commits that the remote has: what they hold is not looked at. */
+  below: readonly string[];
+  /** Objects that leave beside the commit, as LFS content. */
+  also?: readonly { id: string; path: string }[];
+  secrets: readonly KnownSecret[];
+  signal?: AbortSignal | undefined;
+};
+
 export type PullRequestText = { title: string; body: string };
 
 export interface PlatformGit {
@@ -182,6 +197,8 @@ export interface PlatformGit {
   mergeChange(tool: Workspace, request: MergeRequest): Promise<Outcome<Merged>>;
   /** Pushes exactly what was approved, or refuses `digest_mismatch`, `publish_moved`, `verification_failed`. */
   publish(request: PublishRequest): Promise<Outcome<Published>>;
+  /** Which secrets of ours the commit's new objects hold, names of files and the commit's text included; see `leaks.ts`. */
+  findSecrets(request: FindSecretsRequest): Promise<Leak[]>;
   /** The commit and what it adds to its base, and to the head it is merged into, with LFS content, as a pack for `rebuild`. */
   packOf(
     jobRepository: string,

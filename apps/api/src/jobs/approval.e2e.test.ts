@@ -292,3 +292,34 @@ it("is used once, whoever sends it again", async () => {
   await expect(approve(id, digest)).rejects.toMatchObject({ code: "illegal_transition" });
   expect(branches(scene.origin)).not.toContain(scene.branch);
 });
+
+it("is worth nothing while a stored secret is in the change, and nothing verified says so", async () => {
+  const origin = await x1.createRepository("approval-secret", { "a.txt": "a\n" });
+  const value = "hosted-5c1f09b7e2a84d";
+  const name = "git:forge.example";
+  await x1.client.setSecret({ params: { name }, body: { value } });
+  const { id } = await x1.client.createJob({
+    body: {
+      ...{ repository: origin, runtime: "mock", title: "Log in" },
+      goal: `[[edit conf.mjs export const login = "${Buffer.from(`ci:${value}`).toString("base64")}";]]`,
+    } as never,
+  });
+  const waiting = await x1.reach(id, "awaiting_approval");
+  // No command was run: that is not a verification that passed.
+  expect(waiting.reason).toBe("not_verified");
+  const { record } = await x1.evidenceOf(id);
+  expect(record.risks).toEqual([{ kind: "stored_secret", reason: `conf.mjs holds the stored secret ${name}` }]);
+  expect(record.files.find(({ path }) => path === "conf.mjs")?.flags).toEqual(["secret"]);
+  await approve(id, waiting.approvalDigest ?? "");
+  expect(await settled(id)).toBe("awaiting_approval");
+  const refused = (await x1.events(id, "publication.ended")).at(-1)?.payload;
+  expect(refused).toMatchObject({ outcome: "refused", code: "secret_in_change" });
+  expect(await x1.job(id)).toMatchObject({ reason: "publish_refused", reasonDetail: refused?.detail });
+  expect(branches(origin).split("\n")).toHaveLength(1);
+  expect(JSON.stringify(await x1.events(id, "publication.ended"))).not.toContain(value);
+  // Planted: with another value in its place the same approval goes through.
+  await x1.client.setSecret({ params: { name }, body: { value: "another-5c1f09b7e2a84d" } });
+  await approve(id, waiting.approvalDigest ?? "");
+  expect(await settled(id)).toBe("succeeded");
+  expect(branches(origin)).toContain(record.commit);
+});

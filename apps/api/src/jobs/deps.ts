@@ -16,7 +16,7 @@ import type { ControlChannel } from "../control/index.ts";
 import type { Hub } from "../events/hub.ts";
 import type { OpenedPullRequest, PullRequestOf } from "../forges/pull-request.ts";
 import type { GitSubject } from "../forges/repositories.ts";
-import type { GitCredential, PlatformGit } from "../git/index.ts";
+import type { GitCredential, KnownSecret, PlatformGit } from "../git/index.ts";
 import type { SecretUser } from "./steps/trust.ts";
 
 /** All that the job loop works with; nothing is read from the environment. */
@@ -47,6 +47,8 @@ export type LoopDeps = {
   submoduleCredential?(job: GitSubject & SecretUser, repository: string): Promise<Outcome<GitCredential | null>>;
   /** How LFS content is fetched; absent: it is not. */
   contentFetch?: { own: typeof fetch; public: typeof fetch };
+  /** Secrets that nothing which leaves may hold: the organization's, its projects', and the installation's own. */
+  knownSecrets?(organizationId: string): Promise<KnownSecret[]>;
   /** Credential for a repository's remote, made for this use by its forge, else the stored one; null where there is none. */
   credential?(subject: GitSubject & SecretUser, purpose: "read" | "push"): Promise<Outcome<GitCredential | null>>;
   /**

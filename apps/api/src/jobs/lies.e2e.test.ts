@@ -133,6 +133,7 @@ describe("a change that bends its own verification", () => {
     const { record } = await x1.evidenceOf(id);
     const file = record.files.find((entry) => entry.path === path);
     expect(file?.flags.length, `${path} is flagged`).toBeGreaterThan(0);
+    expect(record.risks?.find(({ kind }) => kind === "judge_changed")?.reason).toContain(path);
     // Whether the bent command passes or not: no policy lets it through.
     if (record.verification.passed) expect(job.reasonDetail).toContain(path);
     expect((await x1.client.listApprovals({ params: { jobId: id } })).items).toEqual([]);

@@ -138,8 +138,8 @@ describe("a policy", () => {
       body: {
         name: "by policy",
         repository,
-        // A policy approves nothing whose tests report nothing, here or at the base.
-        verify: "echo '# pass 1'; echo '# fail 0'; test -f b.txt",
+        // A policy approves nothing whose tests report nothing, here or at the base, nor a file that the command names.
+        verify: "echo '# pass 1'; echo '# fail 0'; ls | grep -q ^b",
         approval: { mode: "auto", maxFiles: 2, maxLines: 10, maxCostMicros: 1_000_000, paths: ["**"] },
       } as never,
     });

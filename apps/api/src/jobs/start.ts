@@ -1,6 +1,7 @@
 import { accept, Fault, type SidecarRegistry } from "@x1agent/contract";
 import { listOrganizations } from "@x1agent/domain-identity";
 import { getJob } from "@x1agent/domain-jobs";
+import { openAllSecrets } from "@x1agent/domain-secrets";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
 import { startControlChannel } from "../control/index.ts";
 import { loadGitCredential, withLogins } from "../credentials.ts";
@@ -73,6 +74,13 @@ export async function startJobs(
       instance: await readInstance(options.dataDir),
       organizations: () => db.system(listOrganizations),
       credential,
+      async knownSecrets(organizationId) {
+        const stored = await db.tenant(organizationId, (tx) => openAllSecrets(tx, masterKey, organizationId));
+        return [
+          ...stored.map(({ name, value }) => ({ name, value: Buffer.from(value, "utf8") })),
+          { name: "of this installation, its master key", value: masterKey },
+        ];
+      },
       async repositoryBytes(organizationId, subject) {
         const known = await repositoryOfJob(forge, organizationId, subject);
         const bytes = known?.facts.sizeBytes;

@@ -1,5 +1,15 @@
-import { accept, type Outcome, refuse } from "@x1agent/contract";
-import type { GitCredential, PlatformGit, Published, PublishRequest, PullRequestText } from "../git/index.ts";
+import { accept, type EvidenceRecord, type Outcome, refuse } from "@x1agent/contract";
+import {
+  type GitCredential,
+  type KnownSecret,
+  type Leak,
+  leakText,
+  type PlatformGit,
+  type Published,
+  type PublishRequest,
+  type PullRequestText,
+  secretsIn,
+} from "../git/index.ts";
 import { type Blobs, openEvidence } from "./evidence.ts";
 
 export type ApprovedPublication = Published & { repository: string; pullRequest: PullRequestText };
@@ -9,7 +19,7 @@ export type ApprovedPublication = Published & { repository: string; pullRequest:
  * is and where its objects lie, and are held against what was approved. Safe to repeat after a crash.
  */
 export async function publishApproved(
-  deps: { git: Pick<PlatformGit, "publish">; blobs: Blobs },
+  deps: { git: Pick<PlatformGit, "publish" | "findSecrets">; blobs: Blobs },
   request: {
     organizationId: string;
     jobId: string;
@@ -22,6 +32,8 @@ export async function publishApproved(
     partial?: boolean;
     credential?: GitCredential;
     fetch?: NonNullable<PublishRequest["fetch"]>;
+    /** Secrets of ours, as they are now: with one of them in it nothing leaves. */
+    secrets?: readonly KnownSecret[];
     signal?: AbortSignal;
   },
 ): Promise<Outcome<ApprovedPublication>> {
@@ -29,6 +41,31 @@ export async function publishApproved(
   if (!opened)
     return refuse("digest_mismatch", "The evidence that was approved is missing or was changed in the blob store.");
   const { subject, record, pullRequest } = opened;
-  const published = await deps.git.publish({ ...request, subject, record, pullRequest });
+  const { secrets = [], ...rest } = request;
+  const leaks = await leaksOf(deps.git, { ...rest, secrets }, record, pullRequest);
+  if (leaks.length > 0)
+    return refuse("secret_in_change", `Nothing was published: ${leaks.map(leakText).join("; ")}.`.slice(0, 2_000));
+  const published = await deps.git.publish({ ...rest, subject, record, pullRequest });
   return published.ok ? accept({ ...published.value, repository: subject.repository, pullRequest }) : published;
+}
+
+/** Secrets of ours in the commit, in its LFS content, and in the words of evidence and pull request. */
+async function leaksOf(
+  git: Pick<PlatformGit, "findSecrets">,
+  {
+    jobRepository,
+    secrets,
+    signal,
+  }: { jobRepository: string; secrets: readonly KnownSecret[]; signal?: AbortSignal | undefined },
+  record: EvidenceRecord,
+  pullRequest: PullRequestText,
+): Promise<Leak[]> {
+  if (secrets.length === 0) return [];
+  const inWords = secretsIn(JSON.stringify([record, pullRequest]), secrets);
+  const inCommit = await git.findSecrets({
+    ...{ jobRepository, secrets, signal, commit: record.commit },
+    below: [record.base, ...(record.onto ? [record.onto] : [])],
+    also: (record.lfs ?? []).map(({ blob, path }) => ({ id: blob, path })),
+  });
+  return [...inCommit, ...inWords.map((name) => ({ name, path: null }))];
 }

@@ -2,7 +2,16 @@ import { randomBytes } from "node:crypto";
 import { tenantTable } from "@x1agent/kernel";
 import { type TemporaryDatabase, temporaryDatabase } from "@x1agent/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { deleteSecret, listProviders, listSecrets, migrations, openSecret, setProvider, setSecret } from "./index.ts";
+import {
+  deleteSecret,
+  listProviders,
+  listSecrets,
+  migrations,
+  openAllSecrets,
+  openSecret,
+  setProvider,
+  setSecret,
+} from "./index.ts";
 
 /** What secrets need of projects: the table they refer to. */
 const projects = {
@@ -12,7 +21,9 @@ const projects = {
 let db: TemporaryDatabase;
 beforeAll(async () => {
   db = await temporaryDatabase([projects, ...migrations]);
-  await db.asAdmin("insert into project values ('prj_a', 'org_p'), ('prj_b', 'org_p'), ('prj_q', 'org_q')");
+  await db.asAdmin(
+    "insert into project values ('prj_a', 'org_p'), ('prj_b', 'org_p'), ('prj_q', 'org_q'), ('prj_s', 'org_s')",
+  );
 });
 afterAll(() => db?.close());
 
@@ -31,6 +42,20 @@ describe("secrets", () => {
     expect(await open("org_b", "anthropic")).toBeNull();
     expect(await open("org_a", "nothing")).toBeNull();
     expect((await set("org_a", "short", "hunter2")).lastFour).not.toContain("r2");
+  });
+
+  it("are all opened to be sought: the organization's and its projects', with no use noted", async () => {
+    await set("org_s", "anthropic");
+    await set("org_s", "git:host", "x1:of a project", "prj_s");
+    const all = (masterKey: Buffer) => db.tenant("org_s", (tx) => openAllSecrets(tx, masterKey, "org_s"));
+    expect(await all(key)).toEqual([
+      { name: "anthropic", value },
+      { name: "git:host", value: "x1:of a project" },
+    ]);
+    expect(await db.tenant("org_s", (tx) => listSecrets(tx, null))).toMatchObject([{ lastUsedAt: null }]);
+    // Those of another key are nobody's here; another organization's are not seen.
+    expect(await all(randomBytes(32))).toEqual([]);
+    expect(await db.tenant("org_nobody", (tx) => openAllSecrets(tx, key, "org_nobody"))).toEqual([]);
   });
 
   it("lie in the database sealed", async () => {

@@ -1,3 +1,4 @@
+import { Fault } from "@x1agent/contract";
 import { row, rows, sql, type Tx } from "@x1agent/kernel";
 import { type SecretOwner, seal, unseal } from "./seal.ts";
 
@@ -31,7 +32,7 @@ export async function setSecret(
 }
 
 /**
- * The one way to a secret's value: unseals for handing to a job's sidecar or a call of the service's own, and notes the use.
+ * The one way to a secret that is to be used: unseals for handing to a job's sidecar or a call of the service's own, and notes the use.
  * A project's own secret wins over the organization's, whatever it is called; among one owner's the first of `names` wins.
  * With `projectId` null no project's secret is looked at. One that does not `fit` is passed over. Null when there is none.
  */
@@ -63,6 +64,33 @@ export async function openSecret(
     return value;
   }
   return null;
+}
+
+/**
+ * Every stored secret of the organization and its projects, to be sought in what is about to leave; notes no use. One that
+ * this master key does not open is left out: nobody here can have used it.
+ */
+export async function openAllSecrets(
+  tx: Tx,
+  masterKey: Buffer,
+  organizationId: string,
+): Promise<{ name: string; value: string }[]> {
+  const found = await rows(
+    tx,
+    sql<{
+      name: string;
+      project_id: string | null;
+      sealed: Buffer;
+    }>`select name, project_id, sealed from secret order by name limit 1000`,
+  );
+  return found.flatMap(({ name, project_id, sealed }) => {
+    try {
+      return [{ name, value: unseal(masterKey, { organizationId, projectId: project_id }, name, sealed) }];
+    } catch (error) {
+      if (error instanceof Fault) return [];
+      throw error;
+    }
+  });
 }
 
 /** Stored secrets of the organization itself (null), or of one project alone, by name. */

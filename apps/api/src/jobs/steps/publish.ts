@@ -70,6 +70,8 @@ export async function publish(deps: LoopDeps, job: JobRecord): Promise<JobRecord
     },
     ...(credential ? { credential } : {}),
     ...(deps.contentFetch ? { fetch: deps.contentFetch } : {}),
+    // As they are now, not as they were when the evidence was made.
+    secrets: (await deps.knownSecrets?.(job.organizationId)) ?? [],
   };
   const based = rebuilt.ok ? await movedBase(deps, publishing, base.value) : accept(null);
   if (!based.ok) return refused(based);

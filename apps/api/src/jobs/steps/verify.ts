@@ -27,6 +27,7 @@ import {
   lfsChanged,
   newPointer,
   runVerification,
+  secretsIn,
   unresolved,
   verificationSentence,
 } from "../../git/index.ts";
@@ -377,6 +378,16 @@ export async function seal(
     maxCostMicros: 0,
     paths: [],
   };
+  const secrets = (await deps.knownSecrets?.(job.organizationId)) ?? [];
+  const words = JSON.stringify([imported.named, verification, before, job.title, live.summary]);
+  const leaks = [
+    ...(await deps.git.findSecrets({
+      ...{ jobRepository: live.jobRepository, commit: imported.commit, secrets, signal },
+      below: [base.commit, ...(job.merge?.onto ? [job.merge.onto] : [])],
+      also: (imported.lfs ?? []).map(({ blob, path }) => ({ id: blob, path })),
+    })),
+    ...secretsIn(words, secrets).map((name) => ({ name, path: null })),
+  ];
   const evidenceId = newId("evd");
   const notes = [...base.notes, ...(job.merge ? [mergeNote(job.merge, base.commit)] : [])];
   const evidence: Omit<Parameters<typeof sealEvidence>[1], "credential"> = {
@@ -393,6 +404,7 @@ export async function seal(
       ...{
         targetBranch: job.targetBranch ?? `x1/${job.id}`,
         change: imported,
+        leaks,
         verification,
         baseline: before,
         costMicros: money.spentMicros,

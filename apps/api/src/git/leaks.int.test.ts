@@ -1,0 +1,66 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findSecrets } from "./leaks.ts";
+import { createGitRunner } from "./run.ts";
+import { git, makeRepository, write } from "./test/plain-workspace.ts";
+
+const token = "tok-3f9a77/c41e+88b2";
+const secrets = [{ name: "anthropic", value: Buffer.from(token) }];
+let root: string;
+let repository: string;
+let base: string;
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "x1-leaks-"));
+  repository = join(root, "repository");
+  makeRepository(repository, { "old.txt": `${token}\n`, "a.txt": "a\n" });
+  base = git(repository, "rev-parse", "HEAD");
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** Commits on the base, looks through them, and goes back. */
+async function look(change: () => void, message = "change"): Promise<{ name: string; path: string | null }[]> {
+  change();
+  git(repository, "add", "-A");
+  git(repository, "commit", "-q", "--allow-empty", "-m", message);
+  const commit = git(repository, "rev-parse", "HEAD");
+  git(repository, "reset", "-q", "--hard", base);
+  const deps = { git: createGitRunner(), dataDir: root };
+  return findSecrets(deps, { jobRepository: join(repository, ".git"), commit, below: [base], secrets });
+}
+const found = (path: string) => [{ name: "anthropic", path }];
+
+describe("a kept secret in a change", () => {
+  it("is found in a file and named by its path", async () => {
+    expect(await look(() => write(repository, { "src/a.ts": `key = "${token}"\n` }))).toEqual(found("src/a.ts"));
+  });
+  it("is found wherever it lies in a large binary file, also across the parts in which that is read", async () => {
+    // 256 KB at a time: one stands over the border of every part.
+    const bytes = randomBytes(1_400_000);
+    for (let at = 256 * 1024; at < bytes.length; at += 256 * 1024) bytes.fill(0, at - 200, at + 200);
+    const at = 3 * 256 * 1024;
+    for (const shift of [-19, -5, 0, 7]) {
+      const copy = Buffer.from(bytes);
+      copy.write(token, at + shift - 60);
+      expect(await look(() => writeFileSync(join(repository, "blob.bin"), copy))).toEqual(found("blob.bin"));
+    }
+    expect(await look(() => writeFileSync(join(repository, "blob.bin"), bytes))).toEqual([]);
+  });
+  it("is found in the name of a file and in the commit's own text", async () => {
+    const name = Buffer.from(token).toString("hex");
+    expect((await look(() => write(repository, { [`deep/${name}`]: "x" }))).map(({ path }) => path)).toEqual(["deep"]);
+    expect(await look(() => {}, `say ${token}`)).toEqual(found(""));
+  });
+  it("is no matter where the remote has it, and in a change without one", async () => {
+    expect(await look(() => write(repository, { "b.txt": "nothing\n" }))).toEqual([]);
+    // The same content again is no new object.
+    expect(await look(() => write(repository, { "copy.txt": `${token}\n` }))).toEqual([]);
+  });
+  it("leaves nothing of the look behind, and cannot be missed because objects cannot be read", async () => {
+    expect(readdirSync(join(root, "tmp"))).toEqual([]);
+    const request = { jobRepository: join(root, "nowhere"), commit: base, below: [], secrets };
+    await expect(findSecrets({ git: createGitRunner(), dataDir: root }, request)).rejects.toThrow(/looked through/);
+  });
+});
