@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { isGlobal, normalizeHost, resolveAllowed } from "./address.ts";
-import { serverName } from "./egress.ts";
+import { judgeHello, serverName } from "./egress.ts";
+import { hello } from "./test/hello.ts";
 
 describe("hosts", () => {
   it.each([
@@ -58,19 +59,6 @@ describe("addresses", () => {
 });
 
 describe("the server name of a TLS hello", () => {
-  const hello = (name: string | null) => {
-    const host = Buffer.from(name ?? "");
-    const entry = Buffer.concat([Buffer.from([0, 0, 0, host.length + 5, 0, host.length + 3, 0, 0, host.length]), host]);
-    const extensions = name === null ? Buffer.from([0, 23, 0, 0]) : Buffer.concat([Buffer.from([0, 23, 0, 0]), entry]);
-    const body = Buffer.concat([
-      Buffer.from([3, 3]),
-      Buffer.alloc(32),
-      Buffer.from([0, 0, 2, 19, 1, 1, 0, 0, extensions.length]),
-      extensions,
-    ]);
-    const message = Buffer.concat([Buffer.from([1, 0, body.length >> 8, body.length & 255]), body]);
-    return Buffer.concat([Buffer.from([22, 3, 1, message.length >> 8, message.length & 255]), message]);
-  };
   it("is read, however the hello arrives", () => {
     const bytes = hello("registry.example");
     expect(serverName(bytes)).toEqual({ kind: "name", name: "registry.example" });
@@ -79,5 +67,27 @@ describe("the server name of a TLS hello", () => {
   it("is missing in a hello without one and in anything else", () => {
     expect(serverName(hello(null)).kind).toBe("none");
     expect(serverName(Buffer.from("GET / HTTP/1.1\r\n")).kind).toBe("none");
+  });
+  it("lets a tunnel speak TLS for its own host only, on TLS's own port nothing else at all", () => {
+    const record = (payload: Buffer) =>
+      Buffer.concat([Buffer.from([22, 3, 1, payload.length >> 8, payload.length & 255]), payload]);
+    const judged = (bytes: Buffer | string, port = 443) => {
+      const verdict = judgeHello(Buffer.from(bytes), "registry.example", port);
+      return typeof verdict === "string" ? verdict : "refused";
+    };
+    for (const port of [443, 8443]) {
+      expect(judged(hello("registry.example"), port)).toBe("passed");
+      expect(judged(hello("REGISTRY.example."), port)).toBe("passed");
+      for (const other of ["evil.example", "registry.example.evil.example", "registry.example\0", "", null])
+        expect(judged(hello(other), port), `${other}`).toBe("refused");
+      expect(judged(hello("registry.example").subarray(0, 60), port)).toBe("more");
+      // A hello without an end: records that each bring a little.
+      const endless = record(Buffer.concat([Buffer.from([1, 255, 255, 255]), Buffer.alloc(4_000)]));
+      expect(judged(Buffer.concat([endless, endless]), port)).toBe("more");
+      expect(judged(Buffer.concat(Array(5).fill(endless)), port)).toBe("refused");
+    }
+    expect([judged("SSH-2.0-x\r\n", 22), judged("SSH-2.0-x\r\n"), judged("GET / HTTP/1.1\r\n")]).toEqual([
+      ...["passed", "refused", "refused"],
+    ]);
   });
 });

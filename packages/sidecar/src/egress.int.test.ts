@@ -1,7 +1,8 @@
-import { type AddressInfo, createServer as createTcp } from "node:net";
+import { type AddressInfo, connect, createServer as createTcp } from "node:net";
 import { join } from "node:path";
 import { connect as tlsConnect } from "node:tls";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { normalizeHost } from "./address.ts";
 import {
   ask,
   basic,
@@ -14,6 +15,7 @@ import {
   type Upstream,
   until,
 } from "./test/harness.ts";
+import { hello } from "./test/hello.ts";
 
 const running: Running[] = [];
 const upstreams: Upstream[] = [];
@@ -123,78 +125,96 @@ describe("the way out", () => {
     for (const name of ["authorization", "cookie", "proxy-authorization"])
       expect(upstream.requests[0]?.headers[name], name).toBeUndefined();
     expect(upstream.requests[0]?.headers["x-ok"]).toBe("1");
+    // Only whole addresses, and of plain HTTP.
+    for (const url of ["/a", `https://localhost:${upstream.port}/`, `ftp://localhost:${upstream.port}/`])
+      expect((await fetchThrough(sidecar, url)).status, url).toBeGreaterThanOrEqual(400);
+    expect(upstream.requests).toHaveLength(1);
     expect(upstream.requests[0]?.headers.host).toBe(`localhost:${upstream.port}`);
     await until(() => sidecar.control.events.some(({ type }) => type === "egress.opened"), "the record", 8_000);
   });
 
-  it.each([
-    ...[
-      "127.0.0.1",
-      "localhost",
-      "2130706433",
-      "0x7f000001",
-      "0177.0.0.1",
-      "127.1",
-      "127.0.0.1.",
-      "[::1]",
-      "[::ffff:127.0.0.1]",
-    ],
-    ...[
-      "[::ffff:7f00:1]",
-      "[64:ff9b::7f00:1]",
-      "[2002:7f00:1::]",
-      "0.0.0.0",
-      "[::]",
-      "[::127.0.0.1]",
-      "169.254.169.254",
-      "10.0.0.1",
-    ],
-    ...[
-      "100.64.0.1",
-      "192.168.1.1",
-      "172.16.0.1",
-      "224.0.0.1",
-      "255.255.255.255",
-      "198.18.0.1",
-      "240.0.0.1",
-      "[fd00::1]",
-      "[fe80::1]",
-      "[fec0::1]",
-    ],
-  ])("refuses the address %s, whatever rule names it", async (host) => {
-    const upstream = await web();
-    const sidecar = await start({ policy: { egress: [{ host: "*", ports: [upstream.port], phases: ["agent"] }] } });
-    const { status, text } = await tunnel(sidecar, `${host}:${upstream.port}`);
-    expect(status).toBe(403);
-    expect(text).toContain("address_refused");
-    expect((await fetchThrough(sidecar, `http://${host}:${upstream.port}/`)).status).toBe(403);
-    expect(upstream.requests).toEqual([]);
-    await until(
-      () =>
-        sidecar.control.events.some(
-          ({ type, payload }) => type === "egress.blocked" && payload.code === "address_refused",
-        ),
-      "the record",
-    );
-  });
+  describe("by an address", () => {
+    // Each is decided by itself, so one process serves them all.
+    let sidecar: Running;
+    let upstream: Upstream;
+    beforeAll(async () => {
+      upstream = await startUpstream((_body, response) => void response.end("hello"));
+      const egress = [{ host: "*", ports: [upstream.port, 443], phases: ["agent" as const] }];
+      sidecar = await startSidecarProcess({ policy: { egress } });
+    });
+    afterAll(async () => {
+      await sidecar?.stop();
+      upstream?.server.close();
+      upstream?.server.closeAllConnections();
+    });
 
-  it.each([
-    "a b.com:443",
-    "x@y.com:443",
-    "exa\u0000mple.com:443",
-    "[fe80::1%25eth0]:443",
-    "example.com..:443",
-    "example.com:0",
-    "example.com:99999",
-    ":443",
-    "::1:443",
-  ])("does not take %j for a host", async (target) => {
-    const sidecar = await start({ policy: { egress: [{ host: "*", ports: [443], phases: ["agent"] }] } });
-    const status = await tunnel(sidecar, target).then(
-      (answer) => answer.status,
-      () => 400,
-    );
-    expect([400, 403]).toContain(status);
+    it.each([
+      ...[
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "127.1",
+        "127.0.0.1.",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+      ],
+      ...[
+        "[::ffff:7f00:1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "0.0.0.0",
+        "[::]",
+        "[::127.0.0.1]",
+        "169.254.169.254",
+        "10.0.0.1",
+      ],
+      ...[
+        "100.64.0.1",
+        "192.168.1.1",
+        "172.16.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "198.18.0.1",
+        "240.0.0.1",
+        "[fd00::1]",
+        "[fe80::1]",
+        "[fec0::1]",
+      ],
+    ])("refuses the address %s, whatever rule names it", async (host) => {
+      const { status, text } = await tunnel(sidecar, `${host}:${upstream.port}`);
+      expect(status).toBe(403);
+      expect(text).toContain("address_refused");
+      expect((await fetchThrough(sidecar, `http://${host}:${upstream.port}/`)).status).toBe(403);
+      expect(upstream.requests).toEqual([]);
+      await until(
+        () =>
+          sidecar.control.events.some(
+            ({ type, payload }) =>
+              type === "egress.blocked" && payload.code === "address_refused" && payload.host === normalizeHost(host),
+          ),
+        "the record",
+      );
+    });
+
+    it.each([
+      "a b.com:443",
+      "x@y.com:443",
+      "exa\u0000mple.com:443",
+      "[fe80::1%25eth0]:443",
+      "example.com..:443",
+      "example.com:0",
+      "example.com:99999",
+      ":443",
+      "::1:443",
+    ])("does not take %j for a host", async (target) => {
+      const status = await tunnel(sidecar, target).then(
+        (answer) => answer.status,
+        () => 400,
+      );
+      expect([400, 403]).toContain(status);
+    });
   });
 
   it("never reaches the platform's own listeners, not even with a rule that names them", async () => {
@@ -240,6 +260,13 @@ describe("the way out", () => {
     await new Promise((resolve) => open.socket.once("close", resolve));
     expect(received).toEqual([]);
     await until(() => sidecar.control.events.some(({ type }) => type === "egress.blocked"), "the record");
+    // Nor does one that came with the request itself, before it was answered.
+    const early = connect(join(sidecar.dir, "egress.sock"));
+    const ended = new Promise((resolve) => early.once("close", resolve));
+    const head = `CONNECT localhost:${port} HTTP/1.1\r\nhost: x\r\nproxy-authorization: ${basic}\r\n\r\n`;
+    early.resume().end(Buffer.concat([Buffer.from(head), hello("evil.example")]));
+    await ended;
+    expect(received).toEqual([]);
     const good = await tunnel(sidecar, `localhost:${port}`);
     const greeting = tlsConnect({ socket: good.socket, servername: "localhost" });
     greeting.on("error", () => {});
@@ -261,6 +288,21 @@ describe("the way out", () => {
     expect(reply.text.length).toBeLessThan(1.2 * 1024 ** 2);
     expect((await fetchThrough(sidecar, `http://localhost:${upstream.port}/`)).text).toContain("quota_exceeded");
     await until(() => sidecar.control.events.some(({ type }) => type === "limit.hit"), "the record");
+  });
+
+  it("stops at the phase's bytes in the other direction too, and at its number of tunnels", async () => {
+    const { port, received } = await echo();
+    const sidecar = await start({
+      policy: { egress: [rule("localhost", port, "127.0.0.0/8")] },
+      boot: { limits: { maxBodyBytes: 1_000_000, maxConcurrentCalls: 4, egressBytes: 1024 ** 2, maxTunnels: 2 } },
+    });
+    const open = [await tunnel(sidecar, `localhost:${port}`), await tunnel(sidecar, `localhost:${port}`)];
+    expect((await tunnel(sidecar, `localhost:${port}`)).text).toContain("rate_limited");
+    const ended = open.map(({ socket }) => new Promise((resolve) => socket.resume().once("close", resolve)));
+    open[0]?.socket.write(Buffer.alloc(3 * 1024 ** 2));
+    await Promise.all(ended);
+    expect(received.reduce((sum, { length }) => sum + length, 0)).toBeLessThanOrEqual(1024 ** 2);
+    expect((await tunnel(sidecar, `localhost:${port}`)).text).toContain("quota_exceeded");
   });
 
   it("by a grant for one use is taken by one of many at once, and by none after it", async () => {

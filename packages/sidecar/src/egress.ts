@@ -166,22 +166,10 @@ export function egressHandlers(deps: EgressDeps) {
         return;
       }
       hello = Buffer.concat([hello, chunk]);
-      const name = serverName(hello);
-      if (port !== TLS_PORT && hello[0] !== TLS_HANDSHAKE) {
-        server.write(hello);
-        hello = null;
-        return;
-      }
-      if (name.kind === "more" && hello.length < HELLO_BYTES) return;
-      if (name.kind !== "name" || normalizeHost(name.name) !== target.host) {
-        blocked(
-          target.host,
-          port,
-          "egress_blocked",
-          name.kind === "name"
-            ? `The tunnel was opened for ${target.host} and used for ${name.name}.`
-            : "The tunnel was not used for TLS with a server name.",
-        );
+      const greeting = judgeHello(hello, target.host, port);
+      if (greeting === "more") return;
+      if (greeting !== "passed") {
+        blocked(target.host, port, "egress_blocked", greeting.refused);
         return done();
       }
       server.write(hello);
@@ -276,6 +264,19 @@ export function egressHandlers(deps: EgressDeps) {
   }
 
   return { onConnect, onRequest };
+}
+
+/**
+ * What becomes of the first bytes of a tunnel. A greeting that is longer than any client's, or cut in pieces for ever, is
+ * refused like none. Pure.
+ */
+export function judgeHello(bytes: Buffer, host: string, port: number): "passed" | "more" | { refused: string } {
+  if (port !== TLS_PORT && bytes[0] !== TLS_HANDSHAKE) return "passed";
+  const told = serverName(bytes);
+  if (told.kind === "more" && bytes.length < HELLO_BYTES) return "more";
+  if (told.kind !== "name") return { refused: "The tunnel was not used for TLS with a server name." };
+  if (normalizeHost(told.name) === host) return "passed";
+  return { refused: `The tunnel was opened for ${host} and used for ${told.name}.` };
 }
 
 type Named = { kind: "name"; name: string } | { kind: "more" } | { kind: "none" };
