@@ -1,7 +1,7 @@
 import { MAX_EVENT_BYTES, MAX_INLINE_TEXT, observedEvents, reportedEvents } from "@x1agent/contract";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkEvent } from "./bounds.ts";
+import { checkEvent, cutText } from "./bounds.ts";
 
 const check = (event: unknown) => checkEvent(event, "any");
 
@@ -49,6 +49,17 @@ describe("what an adapter may say", () => {
     expect(payload.truncated).toBe(true);
     expect(content[0]?.text.length).toBeLessThanOrEqual(MAX_INLINE_TEXT);
     expect(content[0]?.text).toMatch(/^BEGIN[\s\S]*characters cut[\s\S]*END$/);
+  });
+
+  it("cuts no character in two, wherever it cuts: a database refuses halves", () => {
+    const halves = (value: unknown) => /\\ud[89a-f]/i.test(JSON.stringify(value));
+    expect(halves("\ud83d")).toBe(true);
+    for (let before = 0; before < 4; before += 1) {
+      const text = `${"x".repeat(before)}${"😀".repeat(40_000)}`;
+      expect(halves(cutText(text, 1_001)), `${before}`).toBe(false);
+      expect(halves(check({ type: "agent.text", payload: { messageId: "1", text } })), `${before}`).toBe(false);
+      expect(halves(check(text)), `${before}`).toBe(false);
+    }
   });
 
   it("never makes an event that is too large or of a wrong shape", () => {

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -74,6 +74,32 @@ it("takes up what an earlier host left, without its last line that was cut off",
   put(second, 1, 2, 200);
   expect(rest(second, second.locate("100-2").cursor)).toEqual(["100-3", "200-1", "200-2"]);
 });
+
+it("knows that something went before what an earlier host left", () => {
+  const first = new Journal({ dir, segmentBytes: 500, segments: 3 });
+  put(first, 1, 100);
+  first.close();
+  // With room for more: it drops nothing itself.
+  const second = new Journal({ dir, segmentBytes: 500, segments: 9 });
+  expect(second.locate(null).gap).toBe(true);
+  expect(rest(second, second.locate(null).cursor).at(-1)).toBe("100-100");
+});
+
+it.skipIf(!existsSync("/dev/full"))(
+  "makes room once when the disk is full, and tells of the gap (needs /dev/full)",
+  () => {
+    const journal = new Journal({ dir, segmentBytes: 500 });
+    put(journal, 1, 3);
+    symlinkSync("/dev/full", join(dir, "events-0000000002.jsonl"));
+    put(journal, 4, 20);
+    const { cursor, gap } = journal.locate("100-1");
+    expect(gap).toBe(true);
+    const kept = rest(journal, cursor);
+    expect([kept.at(-1), journal.lastId]).toEqual(["100-20", "100-20"]);
+    expect(kept.map((id) => Number(id.split("-")[1]))).toEqual(kept.map((_, at) => 21 - kept.length + at));
+    expect(existsSync(join(dir, "events-0000000001.jsonl"))).toBe(false);
+  },
+);
 
 it("orders ids by boot, then by number", () => {
   expect(["2-1", "1-10", "1-9"].toSorted(compareIds)).toEqual(["1-9", "1-10", "2-1"]);

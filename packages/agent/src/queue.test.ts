@@ -21,3 +21,10 @@ it("knows an id again after delivery, and refuses it with another content", () =
   expect(queue.repeated(message("a"))).toEqual({ ok: true, value: true });
   expect(queue.repeated(message("a", "other"))).toMatchObject({ ok: false, code: "idempotency_mismatch" });
 });
+
+it("remembers a bounded number of ids, and forgets the oldest", () => {
+  const queue = new MessageQueue();
+  for (let count = 0; count <= 10_000; count += 1) queue.remember(message(`${count}`));
+  const known = (id: string) => queue.repeated(message(id));
+  expect([known("0"), known("1"), known("10000")].map((told) => told.ok && told.value)).toEqual([false, true, true]);
+});
