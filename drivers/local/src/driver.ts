@@ -208,9 +208,13 @@ class LocalDriver implements WorkspaceDriver {
     const stored = await readStored(join(this.#root, id));
     if (!stored || this.#options.level === "process") return null;
     const { startedAt: _startedAt, ownerPid: _ownerPid, uid, ...spec } = stored;
+    const known = this.#adopted.get(id);
+    if (known) return known;
+    const outside = await this.#outside();
+    // Its claim is that of a dead service: another one could take the uid, and end what is run under it.
+    if (uid !== null && outside.kind !== "same" && !(await this.#uids(outside).adopt(uid))) return null;
     const dir = join(this.#root, id);
-    const context = await this.#prepare();
-    const adopted = this.#adopted.get(id) ?? new LocalWorkspace(context, spec, dir, volumePaths(dir), uid);
+    const adopted = new LocalWorkspace(await this.#prepare(), spec, dir, volumePaths(dir), uid);
     this.#adopted.set(id, adopted);
     return adopted;
   }

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,8 +15,9 @@ test("a claim is one service's until it is dead; one that was never written is f
     await writeFile(join(folder, "12"), `${process.ppid} ${await startOf(process.ppid)}`);
     // A pid that came back is another process.
     await writeFile(join(folder, "14"), `${process.ppid} 1`);
-    expect(await range.take(new Set())).toBe(14);
+    // Its successor still saves what was left: the dead one's comes last.
     expect(await range.take(new Set())).toBe(16);
+    expect(await range.take(new Set())).toBe(14);
     // What still ran under a dead one's uid is ended before the uid is anybody's.
     expect(evicted).toEqual([14]);
     await expect(range.take(new Set())).rejects.toThrow(/in use/);
@@ -24,6 +27,29 @@ test("a claim is one service's until it is dead; one that was never written is f
     await range.release(12);
     await expect(range.take(new Set())).rejects.toThrow(/in use/);
   } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test("a successor takes on a dead service's uid before it runs anything under it, and not one that another has", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "x1-uids-"));
+  const killed = spawn("/bin/sleep", ["60"]);
+  try {
+    const evicted: number[] = [];
+    const range = new UidRange({ start: 10, count: 4 }, folder, async (uid) => void evicted.push(uid));
+    const claim = `${killed.pid} ${await startOf(killed.pid ?? 0)}`;
+    await writeFile(join(folder, "10"), claim);
+    expect(await range.adopt(10)).toBe(false);
+    expect(await readFile(join(folder, "10"), "utf8")).toBe(claim);
+    killed.kill("SIGKILL");
+    await once(killed, "exit");
+    expect(await range.adopt(10)).toBe(true);
+    expect(await range.adopt(10)).toBe(true);
+    expect(evicted).toEqual([10]);
+    expect(await range.take(new Set())).toBe(12);
+    await expect(range.take(new Set())).rejects.toThrow(/in use/);
+  } finally {
+    killed.kill("SIGKILL");
     await rm(folder, { recursive: true, force: true });
   }
 });

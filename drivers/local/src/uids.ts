@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "@x1agent/contract";
 
@@ -8,10 +8,10 @@ const FOLDER = "/run/x1agent/uids";
 /** When a process began, from its `stat`: clock ticks since boot (proc(5), field 22). Pure. */
 export const startFrom = (stat: string): string | null => stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
 
-/** When a process began; null for none. With its pid it names one process for good. */
+/** When a process began; null for none, or one that only waits to be reaped. With its pid it names one process for good. */
 export async function startOf(pid: number): Promise<string | null> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
-  return stat === null ? null : startFrom(stat);
+  return stat === null || /\) [ZX] [^)]*$/.test(stat) ? null : startFrom(stat);
 }
 
 type Holder = { pid: number; start: string };
@@ -53,15 +53,29 @@ export class UidRange {
     this.#evict = evict;
   }
 
-  /** The first of two uids that are this process's until they are released. */
+  /**
+   * The first of two uids that are this process's until they are released. Those of a dead service are its successor's, which
+   * runs commands under them to save what it left: others take them only where nothing else is free.
+   */
   async take(avoid: ReadonlySet<number>): Promise<number> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    for (let uid = this.#start; uid + 1 < this.#start + this.#count; uid += 2)
-      if (!avoid.has(uid) && (await this.#claim(uid))) return uid;
+    const claimed = new Set(await readdir(this.#folder));
+    for (const free of [true, false])
+      for (let uid = this.#start; uid + 1 < this.#start + this.#count; uid += 2)
+        if (claimed.has(String(uid)) !== free && !avoid.has(uid) && (await this.#claim(uid))) return uid;
     throw new Fault(
       "unavailable",
       `All ${this.#count / 2} pairs of workspace uids are in use; stop workspaces or give a larger range.`,
     );
+  }
+
+  /**
+   * Takes on the uid of a workspace that a dead service left, and ends what still runs under it. False where another service
+   * has it by now: whatever ran under it then would be that one's to end.
+   */
+  async adopt(uid: number): Promise<boolean> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    return holderIn(await this.#read(uid))?.pid === process.pid || (await this.#claim(uid));
   }
 
   #read(uid: number): Promise<string> {

@@ -111,6 +111,7 @@ export interface WorkspaceDriver {
    * It is not told of a workspace that was there already.
    */
   launch(spec: WorkspaceSpec, opened?: (workspace: Workspace) => void): Promise<Workspace>;
+  /** A running workspace, or the volume of one whose service is gone; null when neither can be used (any more). */
   get(id: string): Promise<Workspace | null>;
   list(): Promise<WorkspaceInfo[]>;
   /** Ends every process and removes the volume. Idempotent. */

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { EventEnvelope } from "@x1agent/contract";
+import { EventEnvelope, Fault } from "@x1agent/contract";
 import { loseLeases } from "@x1agent/domain-budgets";
 import { type AttemptRecord, endAttempt, type JobRecord, runningAttempt } from "@x1agent/domain-jobs";
 import { saveSession, turnBegan } from "@x1agent/domain-sessions";
@@ -62,7 +62,10 @@ export async function loseAttempt(
 /** Best effort: each part that cannot be saved is logged, and the takeover goes on. */
 async function salvage(deps: LoopDeps, job: JobRecord, attempt: AttemptRecord, info: WorkspaceInfo): Promise<void> {
   const workspace = await deps.driver.get(info.id);
-  if (!workspace) return;
+  if (!workspace) {
+    deps.log.warn("what a lost attempt left cannot be reached", { jobId: job.id, workspaceId: info.id });
+    return;
+  }
   const attemptPart = async (name: string, work: () => Promise<void>) => {
     await work().catch((error: unknown) =>
       deps.log.warn(`a lost attempt's ${name} could not be saved`, { error, jobId: job.id }),
@@ -96,8 +99,11 @@ async function salvage(deps: LoopDeps, job: JobRecord, attempt: AttemptRecord, i
     const folder = join(deps.dataDir, "jobs");
     await mkdir(folder, { recursive: true });
     const file = join(folder, `${attempt.id}.bundle`);
-    const collected = await collectChange(workspace, { base, file });
-    if (!collected.ok || !collected.value.file) return;
+    let collected = await collectChange(workspace, { base, file });
+    // The last chance for this work: what was only in the way for a moment must not cost it.
+    if (!collected.ok) collected = await collectChange(workspace, { base, file });
+    if (!collected.ok) throw new Fault(collected.code, collected.detail);
+    if (!collected.value.file) return;
     const workBlob = await deps.blobs.put(await readFile(file));
     await rm(file, { force: true });
     await deps.db.tenant(job.organizationId, (tx) =>
