@@ -36,7 +36,7 @@ export async function* followEvents(
     follow.signal?.addEventListener("abort", end, { once: true });
     let cause: unknown = new Error("The service closed the stream.");
     try {
-      const response = await open(last, connection.signal);
+      const response = await unlessSilent(connection, open(last, connection.signal));
       follow.onConnect?.();
       for await (const event of readEvents(response, connection)) {
         failures = 0;
@@ -68,12 +68,17 @@ async function* readEvents(response: Response, connection: AbortController): Asy
   const decoder = new TextDecoder();
   const reader = body.getReader();
   for (;;) {
-    const silence = setTimeout(() => connection.abort(new Error("The stream went silent.")), SILENCE_MS);
-    const { done, value } = await reader.read().finally(() => clearTimeout(silence));
+    const { done, value } = await unlessSilent(connection, reader.read());
     if (done) return;
     parser.feed(decoder.decode(value, { stream: true }));
     for (const message of messages.splice(0)) yield toEvent(message);
   }
+}
+
+/** Waits for a sign of the other side; a connection without one for too long is cut, which rejects what was waited for. */
+function unlessSilent<T>(connection: AbortController, sign: Promise<T>): Promise<T> {
+  const silence = setTimeout(() => connection.abort(new Error("The stream went silent.")), SILENCE_MS);
+  return sign.finally(() => clearTimeout(silence));
 }
 
 function toEvent(message: EventSourceMessage): LiveEvent {

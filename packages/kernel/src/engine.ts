@@ -197,6 +197,8 @@ function ended(child: ChildProcess): Promise<{ code: number | null; output: stri
   });
 }
 
+/** A server that ends with its parent first writes what it holds in memory, on a busy disk for a while. */
+const END_MS = 60_000;
 /** A pid that no process can have (the kernel's limit is 2^22), for a pid file whose own pid now means somebody else. */
 const NO_PID = 2_147_483_646;
 
@@ -207,7 +209,7 @@ const NO_PID = 2_147_483_646;
  */
 async function clearStalePid(data: string, socketDir: string): Promise<void> {
   const file = join(data, "postmaster.pid");
-  for (let tries = 0; tries < 100; tries += 1) {
+  for (const begun = Date.now(); Date.now() - begun < END_MS; ) {
     const lines = (await readFile(file, "utf8").catch(() => "")).split("\n");
     const pid = Number(lines[0]);
     if (!pid || pid === NO_PID) return;
@@ -220,7 +222,7 @@ async function clearStalePid(data: string, socketDir: string): Promise<void> {
     }
     await new Promise((settle) => setTimeout(settle, 100));
   }
-  throw new Fault("conflict", `A PostgreSQL server still uses ${data}: end it first.`);
+  throw new Fault("conflict", `A PostgreSQL server still uses ${data}, for ${END_MS / 1_000} s now: end it first.`);
 }
 
 type Place = { bin: string; bind: boolean; uid: number | null };

@@ -6,6 +6,10 @@ export const client = createClient({ baseUrl: window.location.origin });
 
 export const isSignedOut = (error: unknown): boolean => error instanceof ApiError && error.code === "unauthenticated";
 
+/** An answer that asking again would only repeat; a service that is away or in trouble gives none. */
+export const isRefusal = (error: unknown): boolean =>
+  error instanceof ApiError && error.status < 500 && error.code !== "rate_limited";
+
 /**
  * A refusal is final and shown; only a service that gave no answer is asked again. Whatever is told that nobody is signed
  * in any more makes the frame look, so that a session that was ended elsewhere shows on every open page.

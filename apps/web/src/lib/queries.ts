@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, queryOptions, useQuery } from "@tanstack/react-query";
-import { client } from "./client.ts";
+import { client, isRefusal } from "./client.ts";
 
 /**
  * What more than one screen asks the service for, once: one key always holds the same answer. How often a screen asks
@@ -147,13 +147,14 @@ const evidenceQuery = (jobId: string) =>
 
 /**
  * The same, asked again until it holds the evidence that a decision would bind now (`digest`, null while there is none):
- * job and evidence come in two answers, and a screen without the job's stream hears of the first only.
+ * job and evidence come in two answers, and a screen without the job's stream hears of the first only. A service that was
+ * away when it was first asked is asked again too.
  */
 export function useEvidence(jobId: string, digest: string | null) {
   return useQuery({
     ...evidenceQuery(jobId),
-    refetchInterval: ({ state }) =>
-      digest !== null && state.data && state.data.items[0]?.approvalDigest !== digest ? 1_000 : false,
+    refetchInterval: ({ state: { data, error } }) =>
+      digest === null || data?.items[0]?.approvalDigest === digest || (!data && isRefusal(error)) ? false : 1_000,
   });
 }
 
