@@ -145,16 +145,8 @@ export async function startLoop(deps: LoopDeps): Promise<Loop> {
       for (const { run } of runs.values()) run.wake();
     },
   );
-  let sweeping = Promise.resolve();
-  let rounds = 0;
-  const sweep = () => {
-    sweeping = sweeping
-      .then(sweepJobs)
-      .then(() => (rounds++ % 6 === 0 ? sweepWorkspaces() : undefined))
-      .catch((error: unknown) => log.warn("a sweep failed", { error }));
-  };
-  sweep();
-  const timer = setInterval(sweep, timing.sweepMs);
+  // Two of their own: a volume that takes its time to go, however long, keeps no job from being taken over.
+  const sweepers = [sweeper(sweepJobs, timing.sweepMs, log), sweeper(sweepWorkspaces, timing.sweepMs * 6, log)];
 
   return {
     trials,
@@ -172,12 +164,30 @@ export async function startLoop(deps: LoopDeps): Promise<Loop> {
     },
     async stop() {
       stopping = true;
-      clearInterval(timer);
+      const swept = sweepers.map((end) => end());
       unlisten();
       for (const { run } of runs.values()) run.stop();
       await Promise.all([trials.stop(), ...[...runs.values()].map(({ done }) => done)]);
-      await sweeping;
+      await Promise.all(swept);
       await boss.stop({ graceful: false, close: true });
     },
+  };
+}
+
+/** Works now and every so many milliseconds, never twice at once; what is handed back ends it and waits for what runs. */
+function sweeper(work: () => Promise<void>, everyMs: number, log: LoopDeps["log"]): () => Promise<void> {
+  let running: Promise<void> | null = null;
+  const sweep = () => {
+    running ??= work()
+      .catch((error: unknown) => log.warn("a sweep failed", { error }))
+      .finally(() => {
+        running = null;
+      });
+  };
+  sweep();
+  const timer = setInterval(sweep, everyMs);
+  return async () => {
+    clearInterval(timer);
+    await running;
   };
 }
