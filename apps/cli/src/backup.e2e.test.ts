@@ -208,8 +208,7 @@ describe("x1 restore", () => {
       await second.up();
       const again = await until(
         () => second.json<Job>("show", running.id),
-        // What its last lease held is given back when its workspace ends, a moment after it waits.
-        (job) => (job.state === "awaiting_approval" && job.reservedMicros === 0) || job.endedAt !== null,
+        (job) => job.state === "awaiting_approval" || job.endedAt !== null,
       );
       const { attempts } = again as Job & { attempts: { outcome: string | null }[] };
       const how = `${again.reason}: ${again.reasonDetail}\n${JSON.stringify(attempts)}`;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Client, createClient } from "@x1agent/client";
 import type { JobState } from "@x1agent/contract";
+import { createLocalDriver } from "@x1agent/driver-local";
 import {
   attemptEnds,
   createRepository,
@@ -68,6 +69,12 @@ class Service {
     await ended;
   }
 
+  /** Once it has ended: its driver removes what workspaces are left. */
+  async removeVolumes(): Promise<void> {
+    const driver = createLocalDriver({ runDir: join(this.#data, "run"), overlayDir: join(this.#data, "overlay") });
+    for (const { id } of await driver.list()) await driver.stop(id);
+  }
+
   async prepare(model: ModelServer): Promise<void> {
     await this.client.setProvider({ params: { name: "anthropic" }, body: { baseUrl: model.url, allowPrivate: true } });
     await this.client.setSecret({ params: { name: "anthropic" }, body: { value: model.key } });
@@ -97,6 +104,8 @@ afterAll(async () => {
   for (const one of services) await one.kill("SIGTERM").catch(() => {});
   await model?.close();
   await served?.drop();
+  // What the killed ones left may be a subordinate uid's: only the driver gets that away.
+  for (const one of services) await one.removeVolumes();
   await rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 });
 
@@ -173,6 +182,7 @@ function killOnly(pattern: RegExp): void {
 /** What must hold after every kill, once the job waits for a decision: its work is there, its money adds up, and it is published once. */
 async function endsRight(jobId: string, at = service): Promise<void> {
   const waiting = await reach(jobId, "awaiting_approval", at);
+  expect(waiting.reservedMicros, "money held by a job that waits for a person").toBe(0);
   const { items } = await at.client.listEvidence({ params: { jobId } });
   const evidence = items.find(({ approvalDigest }) => approvalDigest === waiting.approvalDigest);
   expect(evidence?.record.files.map(({ path }) => path)).toContain("first.txt");

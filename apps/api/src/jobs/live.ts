@@ -9,6 +9,7 @@ import {
   openQuestion,
   saveSession,
 } from "@x1agent/domain-sessions";
+import type { Tx } from "@x1agent/kernel";
 import type { HostExit, Workspace } from "@x1agent/workspaces";
 import type { Base } from "../git/index.ts";
 import type { LoopDeps } from "./deps.ts";
@@ -177,6 +178,11 @@ export class Live {
   /** Resolves when all that was read is in the record. */
   flush(): Promise<void> {
     return this.#intake?.flush() ?? Promise.resolve();
+  }
+
+  /** See `OpenedWorkspace.giveBack`: for the transaction that ends the attempt's work, so that nobody sees it done and still holding money. */
+  giveBack(tx: Tx): Promise<void> {
+    return this.#options.opened.giveBack(tx);
   }
 
   /** Ends another workspace of the attempt beside what goes on; `close` waits for it. */

@@ -332,6 +332,7 @@ export class JobRun {
     this.#job = await transition(this.#deps, this.#job, {
       ...{ to: end.to, reason: end.reason, actor, attemptId },
       ...(end.detail === undefined ? {} : { detail: end.detail }),
+      also: async (tx) => live?.giveBack(tx),
     });
     this.#ended = isTerminal(end.to);
     await this.#finish(end.to);

@@ -10,7 +10,7 @@ import {
 } from "@x1agent/contract";
 import { loseLeases } from "@x1agent/domain-budgets";
 import type { AttemptRecord, JobRecord } from "@x1agent/domain-jobs";
-import { newId } from "@x1agent/kernel";
+import { newId, type Tx } from "@x1agent/kernel";
 import { launchWorkspace, type Workspace, type WorkspacePurpose, type WorkspaceSpec } from "@x1agent/workspaces";
 import type { Registration } from "../control/index.ts";
 import { type Base, platformBranches, type Remote } from "../git/index.ts";
@@ -51,7 +51,12 @@ export type Standing = {
   targetBranch: string | null;
 };
 
-export type OpenedWorkspace = { workspace: Workspace; close(): Promise<void> };
+export type OpenedWorkspace = {
+  workspace: Workspace;
+  /** Part of a transaction: its sidecar spends nothing from here on, and what it held is free, or charged, when that commits. */
+  giveBack(tx: Tx): Promise<void>;
+  close(): Promise<void>;
+};
 
 /** A workspace on its way. Neither promise must be awaited by anybody. */
 export type OpeningWorkspace = {
@@ -81,7 +86,7 @@ export function beginWorkspace(deps: LoopDeps, request: WorkspaceRequest): Openi
   };
 }
 
-/** Launches one workspace of a job, with its sidecar announced first. `close` ends both, whatever happened. */
+/** Launches one workspace of a job, with its sidecar announced first. `close` ends both and gives back what they held, whatever happened. */
 export async function openWorkspace(deps: LoopDeps, request: WorkspaceRequest): Promise<OpenedWorkspace> {
   const { job, attempt, agent } = request;
   const id = newWorkspaceId();
@@ -89,15 +94,19 @@ export async function openWorkspace(deps: LoopDeps, request: WorkspaceRequest): 
     ...{ organizationId: job.organizationId, projectId: job.projectId, jobId: job.id, attemptId: attempt.id },
     memberId: job.createdBy.id,
   };
+  const giveBack = async (tx: Tx) => {
+    deps.control.revoke(id);
+    if (agent) await loseLeases(tx, owner, id);
+  };
   const close = async () => {
     deps.control.revoke(id);
     await deps.driver.stop(id);
-    if (agent) await deps.db.tenant(job.organizationId, (tx) => loseLeases(tx, owner, id));
+    await deps.db.tenant(job.organizationId, giveBack);
   };
   try {
     const sidecar = request.phase && (await sidecarBoot(deps, request, request.phase, id, owner));
     const workspace = await launchWorkspace(deps.driver, workspaceSpec(request, id, sidecar), request.opened);
-    return { workspace, close };
+    return { workspace, giveBack, close };
   } catch (error) {
     await close().catch(() => {});
     throw error;

@@ -46,6 +46,8 @@ export type RoundOf = Pick<Live, "attempt" | "base" | "jobRepository" | "summary
   workspace: Pick<Live["workspace"], "report">;
   /** Where something takes care that they are gone in the end, further workspaces end beside what goes on. */
   endBeside?: Live["endBeside"];
+  /** Where an agent could spend money. */
+  giveBack?: Live["giveBack"];
 };
 
 export type RoundEnd = { kind: "moved"; job: JobRecord } | ({ kind: "end" } & End);
@@ -449,6 +451,7 @@ export async function seal(
         ? { detail: decision.reasons.join(" ") }
         : {}),
     async also(tx) {
+      await live.giveBack?.(tx);
       await voidApprovals(tx, job.id);
       await storeEvidence(tx, job.organizationId, {
         ...{
