@@ -97,6 +97,9 @@ async function makeGroup(base: CgroupBase, dir: string, limits: GroupLimits): Pr
     });
 }
 
+/** Tries, ten milliseconds apart, until the last process of a group is reaped: an idle machine needs one, a loaded one many. */
+const REAPED = 300;
+
 /** Removes a group and those below it; a group with processes stays, and the kernel keeps its limits. */
 async function removeGroup(dir: string, tries: number): Promise<boolean> {
   for (const entry of await readdir(dir, { withFileTypes: true }).catch(() => []))
@@ -249,14 +252,14 @@ export class ProcessGroup {
       joinFiles: this.#bases.map((base) => join(this.#dir(base), own, "cgroup.procs")),
       outOfMemory: events ? async () => Number(/^oom_kill (\d+)/m.exec(await read(events))?.[1] ?? 0) > 0 : null,
       remove: async () => {
-        for (const base of this.#bases) await removeGroup(join(this.#dir(base), own), 20);
+        for (const base of this.#bases) await removeGroup(join(this.#dir(base), own), REAPED);
       },
     };
   }
 
   /** Takes the group away; call it when its processes are gone. */
   async remove(): Promise<void> {
-    for (const base of this.#bases) await removeGroup(this.#dir(base), 50);
+    for (const base of this.#bases) await removeGroup(this.#dir(base), REAPED);
     this.#made = null;
   }
 }

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { chmod, chown, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -174,8 +175,7 @@ class LocalDriver implements WorkspaceDriver {
     const { sidecar: _sidecar, hostToken: _hostToken, ...rest } = spec;
     const stored: StoredSpec = { ...rest, startedAt: new Date().toISOString(), ownerPid: process.pid, uid };
     const paths = await makeVolume(dir, uid, outside);
-    await writeFile(join(dir, "spec.json.new"), JSON.stringify(stored), { mode: 0o600 });
-    await rename(join(dir, "spec.json.new"), join(dir, "spec.json"));
+    await writeSpec(dir, stored);
     if (spec.runtime)
       await writeFile(join(dir, "runtime.json"), JSON.stringify(spec.runtime.manifest), { mode: 0o644 });
     if (this.#options.level === "process") {
@@ -207,16 +207,26 @@ class LocalDriver implements WorkspaceDriver {
     if (live) return live;
     const stored = await readStored(join(this.#root, id));
     if (!stored || this.#options.level === "process") return null;
-    const { startedAt: _startedAt, ownerPid: _ownerPid, uid, ...spec } = stored;
     const known = this.#adopted.get(id);
     if (known) return known;
-    const outside = await this.#outside();
-    // Its claim is that of a dead service: another one could take the uid, and end what is run under it.
-    if (uid !== null && outside.kind !== "same" && !(await this.#uids(outside).adopt(uid))) return null;
     const dir = join(this.#root, id);
+    const { startedAt: _startedAt, ownerPid: _ownerPid, uid: _uid, ...spec } = stored;
+    const uid = await this.#adopt(dir, stored);
     const adopted = new LocalWorkspace(await this.#prepare(), spec, dir, volumePaths(dir), uid);
     this.#adopted.set(id, adopted);
     return adopted;
+  }
+
+  /** The uid for what is run in a volume that was left: its own, or where another service has that by now a new one that gets it. */
+  async #adopt(dir: string, stored: StoredSpec): Promise<number | null> {
+    const outside = await this.#outside();
+    if (stored.uid === null || outside.kind === "same" || (await this.#uids(outside).adopt(stored.uid)))
+      return stored.uid;
+    const uid = await this.#takeUid(outside);
+    assert(uid !== null, "a service that gives uids has none to give");
+    await handOver(volumePaths(dir), uid, outside);
+    await writeSpec(dir, { ...stored, uid });
+    return uid;
   }
 
   async list(): Promise<WorkspaceInfo[]> {
@@ -312,6 +322,20 @@ async function makeVolume(dir: string, uid: number | null, outside: Outside): Pr
     await chmod(paths.sock, 0o710);
   }
   return paths;
+}
+
+/** Gives a volume with all that is in it to another uid: links themselves, never what they point to. */
+async function handOver({ work, home, tmp, host, sock }: WorkspacePaths, uid: number, outside: Outside): Promise<void> {
+  const script =
+    'u=$1 g=$2; shift 2; chown -R -h -P "$u:$u" "$1" "$2" "$3" && chown -R -h -P "$u:$g" "$4" && chown -R -h -P "$((u + 1)):$u" "$5"';
+  const argv = ["/bin/sh", "-c", script, "x1-own", String(uid), String(outside.kind === "subordinate" ? 0 : uid)];
+  const given = await tryAgain([...entering(outside), ...argv, work, home, tmp, host, sock]);
+  if (!given.ok) throw new Fault("isolation_unavailable", `A volume could not be given to its uid: ${given.detail}`);
+}
+
+async function writeSpec(dir: string, stored: StoredSpec): Promise<void> {
+  await writeFile(join(dir, "spec.json.new"), JSON.stringify(stored), { mode: 0o600 });
+  await rename(join(dir, "spec.json.new"), join(dir, "spec.json"));
 }
 
 async function readStored(dir: string): Promise<StoredSpec | null> {
