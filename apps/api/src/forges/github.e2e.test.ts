@@ -225,6 +225,12 @@ describe("an issue of GitHub", () => {
     );
     expect(await waits(id)).toEqual(["verifying", 2, true]);
     expect(await x1.events(id, "publication.waiting")).toHaveLength(1);
+    // The wait may last a day: workspace and money are nobody's meanwhile.
+    await until(
+      () => x1.workspacesOf(id),
+      (left) => left.length === 0,
+    );
+    expect(await x1.job(id)).toMatchObject({ state: "verifying", reservedMicros: 0 });
     second();
     await x1.reach(id, "awaiting_approval");
     expect(await x1.events(id, "turn.ended")).toHaveLength(1);

@@ -20,6 +20,11 @@ export class JobClock {
     return this.#since !== null;
   }
 
+  /** It stands still now. */
+  get waits(): boolean {
+    return this.#waits > 0;
+  }
+
   usedMs(): number {
     if (this.#since === null) return 0;
     return (this.#waits > 0 ? this.#waitsSince : Date.now()) - this.#since - this.#waitedMs;

@@ -75,7 +75,7 @@ export class Live {
   #client: HostClient | null = null;
   #following: Promise<void> = Promise.resolve();
   #intake: Intake | null = null;
-  #closing = false;
+  #closed: Promise<void> | null = null;
   /** Ends of further workspaces of the attempt that nobody had to wait for. */
   readonly #ending = new Set<Promise<void>>();
 
@@ -107,7 +107,7 @@ export class Live {
     const gone = ({ exitCode, signal, limitHit }: HostExit): void => {
       if (limitHit === null)
         this.#lost("runtime_lost", `The runtime's host ended (${signal ?? exitCode ?? "no status"}).`);
-      else if (!this.#closing) this.mailbox.put({ kind: "limit", limit: limitHit });
+      else if (!this.over) this.mailbox.put({ kind: "limit", limit: limitHit });
     };
     void exited.then(gone);
     this.#client = createHostClient(endpoint);
@@ -147,7 +147,7 @@ export class Live {
   }
 
   #lost(reason: "runtime_lost" | "workspace_lost", detail: string): void {
-    if (!this.#closing) this.mailbox.put({ kind: "lost", reason, detail });
+    if (!this.over) this.mailbox.put({ kind: "lost", reason, detail });
   }
 
   #seen(event: NewEvent): void {
@@ -185,6 +185,16 @@ export class Live {
     return this.#options.opened.giveBack(tx);
   }
 
+  /** Ends the session beside what goes on: its work is collected, and its agent is told nothing more. `close` waits for it. */
+  letGo(): void {
+    void this.close();
+  }
+
+  /** Nothing can be done in its workspace any more. */
+  get over(): boolean {
+    return this.#closed !== null;
+  }
+
   /** Ends another workspace of the attempt beside what goes on; `close` waits for it. */
   endBeside({ workspace, close }: OpenedWorkspace): void {
     const { deps, job } = this.#options;
@@ -201,11 +211,11 @@ export class Live {
    * called again. Never rejects.
    */
   async close(): Promise<void> {
-    if (!this.#closing) {
-      this.#closing = true;
+    this.#closed ??= Promise.resolve().then(async () => {
       await this.#endSession();
       this.endBeside(this.#options.opened);
-    }
+    });
+    await this.#closed;
     while (this.#ending.size > 0) await Promise.all(this.#ending);
   }
 

@@ -59,8 +59,7 @@ export async function startLoop(deps: LoopDeps): Promise<Loop> {
     deleteAfterSeconds: 60,
   });
 
-  // One that waits for a person costs no slot.
-  const busy = () => [...runs.values()].filter(({ run }) => run.job.state !== "awaiting_input").length;
+  const busy = () => [...runs.values()].filter(({ run }) => !run.waits).length;
 
   async function take(organizationId: string, jobId: string): Promise<void> {
     if (stopping) return;

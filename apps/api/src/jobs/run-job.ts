@@ -73,6 +73,11 @@ export class JobRun {
     return this.#job;
   }
 
+  /** A person or a forge is waited for: it costs none of the places for jobs. */
+  get waits(): boolean {
+    return this.#job.state === "awaiting_input" || this.#clock.waits;
+  }
+
   /** Something about the job changed in the database. */
   wake(): void {
     this.#mailbox.put({ kind: "wake" });

@@ -46,8 +46,9 @@ export type RoundOf = Pick<Live, "attempt" | "base" | "jobRepository" | "summary
   workspace: Pick<Live["workspace"], "report">;
   /** Where something takes care that they are gone in the end, further workspaces end beside what goes on. */
   endBeside?: Live["endBeside"];
-  /** Where an agent could spend money. */
+  /** Where there is an agent: what it holds, and itself, are given up when nothing more is asked of it. */
   giveBack?: Live["giveBack"];
+  letGo?: Live["letGo"];
 };
 
 export type RoundEnd = { kind: "moved"; job: JobRecord } | ({ kind: "end" } & End);
@@ -60,8 +61,8 @@ export async function saveProgress(
   signal?: AbortSignal,
 ): Promise<Outcome<{ file: string; named: string[] } | null>> {
   await live.flush();
-  // What set-up leaves is made again by the next attempt's.
-  if (!live.turnBegan) return accept(null);
+  // What set-up leaves is made again by the next attempt's; one that was let go has left what it had.
+  if (!live.turnBegan || live.over) return accept(null);
   const { attempt, manifest, workspace, base } = live;
   const folder = join(deps.dataDir, "jobs");
   await mkdir(folder, { recursive: true });
@@ -422,12 +423,13 @@ export async function seal(
       deps.jobLink?.(job.id) ?? null,
     ),
   };
-  // All is done but for a look at the branch: that is waited for.
-  const sealed = await whenBack(deps, job, attempt.id, signal, async () => {
+  // All is done but for a look at the branch: that is waited for, without the agent.
+  const look = async () => {
     const credential = (await deps.credential?.(job, "read")) ?? accept(null);
     if (!credential.ok) return credential;
     return sealEvidence(deps, { ...evidence, ...(credential.value ? { credential: credential.value } : {}) });
-  });
+  };
+  const sealed = await whenBack(deps, job, attempt.id, signal, look, () => live.letGo?.());
   if (!sealed.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: sealed.detail };
   const { record, recordDigest, approvalDigest, subject, pullRequest } = sealed.value;
   const [diffBlob, packBlob] = await stored;

@@ -10,7 +10,8 @@ import { observed, transition } from "../record.ts";
  *
  *   before an agent works   the attempt ends, the job is parked in `queued` (`parkBeginning`); a further attempt begins only
  *                           when the remote answers (`stillAway`)
- *   evidence is sealed      the step waits with its workspace (`whenBack`), about a day, in none of the job's time: nothing is done twice
+ *   evidence is sealed      the step waits (`whenBack`), about a day, in none of the job's time: nothing is done twice. The agent's
+ *                           workspace ends when the wait begins, and the job costs no place meanwhile
  *   publication             the job is parked in `publishing`; the approval stays
  */
 
@@ -64,6 +65,7 @@ export async function parkBeginning(
 /**
  * Asks until the far end answers, yes or no, or for about a day. The job stays in its state with the reason that it waits, and
  * its process works on it; what passes from the first try on is not charged to the job's time. An abort ends the wait.
+ * `begins` is told when it turns out that there is something to wait for.
  */
 export async function whenBack<T>(
   deps: LoopDeps,
@@ -71,6 +73,7 @@ export async function whenBack<T>(
   attemptId: string,
   signal: AbortSignal,
   ask: () => Promise<Outcome<T>>,
+  begins: () => void = () => {},
 ): Promise<Outcome<T>> {
   const wait = async (first: Refusal): Promise<Outcome<T>> => {
     for (let tries = 0, told = "", { code, detail } = first; ; tries += 1) {
@@ -94,5 +97,6 @@ export async function whenBack<T>(
   const answer = await ask();
   signal.throwIfAborted();
   if (answer.ok || !isPassing(answer)) return answer;
+  begins();
   return deps.uncharged ? deps.uncharged(() => wait(answer)) : wait(answer);
 }
