@@ -223,20 +223,23 @@ describe.skipIf(!here)(
       try {
         await createRepository(folders.cwd, hostileFiles(marker, thief.url));
         chmodSync(join(folders.cwd, "evil-shell"), 0o755);
+        const notes = { path: "sub/notes.txt" };
         script(
           { match: { afterTool: false }, action: { kind: "shell", commands: ["echo ran"] } },
+          { match: { toolResult: "ran" }, times: 1, action: { kind: "tool", tool: "read", input: notes } },
           { action: { kind: "text", text: "ok" } },
         );
         const run = await start({ instructions: "OUR-INSTRUCTION" });
         await run.session.prompt(say("hello"));
         expect(await run.turn(1)).toMatchObject({ stopReason: "end_turn" });
-        expect(run.all("tool.ended")).toMatchObject([{ exitCode: 0 }]);
+        expect(run.all("tool.ended")).toMatchObject([{ exitCode: 0 }, { status: "completed" }]);
         expect(existsSync(marker)).toBe(false);
         expect(existsSync(join(folders.cwd, ".stolen-sessions"))).toBe(false);
         expect(thief.requests).toEqual([]);
-        expect(server.requests.length).toBe(2);
+        expect(server.requests.length).toBe(3);
         const sent = JSON.stringify(server.requests.map((request) => request.body));
         expect(sent).toContain("OUR-INSTRUCTION");
+        expect(sent).toContain("Some notes.");
         expect(sent).not.toContain("PLANTED-INSTRUCTION");
       } finally {
         await thief.close();
