@@ -128,6 +128,8 @@ describe("npm run demo, where things are missing", () => {
     ["nonesuch", [], 'No runtime "nonesuch". There are: claude-code, mock, pi.'],
     ["mock", ["--issue", "4"], "--issue takes 1, 2 or 3."],
     ["mock", ["--budget", "a lot"], "--budget takes an amount in dollars"],
+    ["mock", ["--level", "none"], "--level takes namespaces or process."],
+    ["mock", ["--help"], "The demo takes: --runtime <name>"],
   ])("starts nothing for --runtime %s %j, and says what there is", async (runtime, extra, sentence) => {
     const data = join(scratch, "unknown");
     const ended = await demo(root, data, runtime, { extra });

@@ -23,17 +23,7 @@ import { createLocalDriver } from "@x1agent/driver-local";
 import { createSampleRepository, sampleIssue, sampleVerify } from "@x1agent/testkit";
 
 const root = join(import.meta.dirname, "..");
-const { values: options } = parseArgs({
-  options: {
-    runtime: { type: "string", default: "pi" },
-    yes: { type: "boolean", default: false },
-    issue: { type: "string", default: "1" },
-    level: { type: "string", default: "namespaces" },
-    budget: { type: "string", default: "2.00" },
-    data: { type: "string", default: join(root, ".demo") },
-    "wrong-first": { type: "boolean", default: false },
-  },
-});
+const options = readOptions();
 const home = resolve(options.data);
 const notIsolated = options.level === "process";
 const shownHome = relative(process.cwd(), home).startsWith("..") ? home : relative(process.cwd(), home) || ".";
@@ -52,6 +42,29 @@ const oneLine = (text: string, length = 100) => {
     .trim();
   return flat.length > length ? `${flat.slice(0, length - 1)}…` : flat;
 };
+
+/** What was asked for; words that are no options are answered with those that are, and nothing is started. */
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        runtime: { type: "string", default: "pi" },
+        yes: { type: "boolean", default: false },
+        issue: { type: "string", default: "1" },
+        level: { type: "string", default: "namespaces" },
+        budget: { type: "string", default: "2.00" },
+        data: { type: "string", default: join(root, ".demo") },
+        "wrong-first": { type: "boolean", default: false },
+      },
+    });
+    if (!["namespaces", "process"].includes(values.level)) throw new Error("--level takes namespaces or process.");
+    return values;
+  } catch (error) {
+    const options = "--runtime <name>, --issue <1 to 3>, --budget <dollars>, --data <folder>, --level process, --yes";
+    console.error(`${error instanceof Error ? error.message : error}\nThe demo takes: ${options}.`);
+    process.exit(1);
+  }
+}
 
 /** An expected end with a sentence for the person, instead of a stack trace. */
 class Stop extends Error {}
