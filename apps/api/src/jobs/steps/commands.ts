@@ -28,7 +28,7 @@ async function pass(deps: LoopDeps, job: JobRecord, live: Live, { kind, body, ac
     // What was said is in the events; the audit says that it was, and by whom.
     await appendAudit(tx, job.organizationId, {
       actor,
-      action: `session.${kind}`,
+      action: `job.${kind}`,
       subject: job.id,
       data: kind === "model" ? body : {},
     });

@@ -158,7 +158,7 @@ function Line({ entry }: { entry: Entry }) {
         <summary>
           <ChevronRight size={14} aria-hidden className="turn" />
           <span className="did">
-            <strong>{visible(who(entry.actor))}</strong> {visible(meaning(entry.action))}{" "}
+            <strong>{visible(who(entry.actor))}</strong> {visible(meaning(entry.action, entry.data))}{" "}
             <span className="mono quiet subject">{visible(entry.subject)}</span>
           </span>
           <code className="quiet code">{visible(entry.action)}</code>
