@@ -20,8 +20,8 @@ export type Stage = {
 /** Where runtimes stay installed between runs, so that nothing is measured while it is fetched. */
 const kept = join(root, ".bench");
 
-/** Starts everything. With `runtimes` the data directory is kept from run to run and these are installed. */
-export async function openStage(runtimes: "kept" | "fresh"): Promise<Stage> {
+/** Starts everything. With `kept` the data directory stays from run to run, with what is installed; `more` are options of the service. */
+export async function openStage(runtimes: "kept" | "fresh", more: readonly string[] = []): Promise<Stage> {
   await mkdir(kept, { recursive: true, mode: 0o755 });
   const folder = await mkdtemp(join(tmpdir(), "x1-bench-"));
   await chmod(folder, 0o755);
@@ -32,7 +32,7 @@ export async function openStage(runtimes: "kept" | "fresh"): Promise<Stage> {
     const key = join(runtimes === "kept" ? kept : folder, "key");
     service = await startPart([
       join(root, "apps/api/src/main.ts"),
-      ...["--data", data, "--master-key", key, "--port", "0", "--json"],
+      ...["--data", data, "--master-key", key, "--port", "0", "--json", ...more],
     ]);
     const client = createClient({
       baseUrl: String(service.ready.url),

@@ -35,7 +35,8 @@ async function bareMemory(): Promise<number> {
 export const bench: Bench = {
   about: "whole sessions of the scripted runtime in the running service. limit of memory: its CLI as a plain process.",
   async run({ quick, note }) {
-    const stage = await openStage("fresh");
+    // Its processes are told apart by what came after it started.
+    const stage = await openStage("fresh", ["--spare-sidecars", "0"]);
     const { client, repository, service } = stage;
     try {
       const { items } = await client.listRuntimes();

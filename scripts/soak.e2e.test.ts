@@ -72,6 +72,8 @@ async function exited(child: ChildProcess): Promise<void> {
 async function start(): Promise<void> {
   const main = join(import.meta.dirname, "../apps/api/src/main.ts");
   const options = ["--data", join(root, "data"), "--master-key", join(root, "key"), "--port", String(port), "--json"];
+  // What lives below it is then its jobs' alone.
+  options.push("--spare-sidecars", "0");
   service = spawn(process.execPath, [main, ...options], { stdio: ["ignore", "pipe", "inherit"] });
   servicePids.push(service.pid ?? -1);
   const [line] = await named("the service to start", 90_000, () =>

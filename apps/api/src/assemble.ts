@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { homedir } from "node:os";
+import { homedir, totalmem } from "node:os";
 import { join } from "node:path";
 import { accept, type IsolationLevel, type Outcome, platformActor, type SidecarRegistry } from "@x1agent/contract";
 import * as approvals from "@x1agent/domain-approvals";
@@ -17,7 +17,7 @@ import { githubWebhook } from "@x1agent/forge-github";
 import { type Migration, sql } from "@x1agent/kernel";
 import { buildOverlay, buildRuntimeApp } from "@x1agent/overlay";
 import type { WorkspaceDriver } from "@x1agent/workspaces";
-import { routeDrivers } from "./drivers.ts";
+import { routeDrivers, sparesFor } from "./drivers.ts";
 import { createForges, type Forges } from "./forges/open.ts";
 import { linkRepository } from "./forges/repositories.ts";
 import { collectMirrors, parseRemote } from "./git/index.ts";
@@ -312,6 +312,7 @@ export function createAssembly({ startLoop, createDriver = createLocal, watchTim
           clearInterval(pruning);
           // Beside each other: a forge that does not answer takes no time from what jobs have to save.
           const ends = await Promise.allSettled([watch?.stop(), selfTests.stop(), loop?.stop()]);
+          await driver.close?.();
           for (const end of ends) if (end.status === "rejected") throw end.reason;
         },
       };
@@ -331,7 +332,12 @@ async function createLocal({ options }: Foundation): Promise<WorkspaceDriver> {
     toolchains: [...options.toolchains, ...found],
   };
   return routeDrivers(
-    createLocalDriver({ ...common, runDir: join(options.dataDir, "run") }),
+    createLocalDriver({
+      ...common,
+      runDir: join(options.dataDir, "run"),
+      spareSidecars:
+        options.spareSidecars ?? sparesFor(Math.min(totalmem(), process.constrainedMemory() || totalmem())),
+    }),
     createLocalDriver({ ...common, runDir: join(options.dataDir, "run/process"), level: "process" }),
   );
 }

@@ -1,5 +1,11 @@
 import type { Workspace, WorkspaceDriver, WorkspaceSpec } from "@x1agent/workspaces";
 
+/** Memory from which a sidecar is started ahead where nobody says how many. */
+const SPARE_FROM_BYTES = 4 * 1024 ** 3;
+
+/** How many sidecars are started ahead on a machine, or in a control group, with so much memory. Pure. */
+export const sparesFor = (bytes: number): number => (bytes >= SPARE_FROM_BYTES ? 1 : 0);
+
 /**
  * One driver out of two: workspaces that ask for level `process` by name go to the one that isolates nothing, every
  * other goes to the one that does. They keep apart folders, so neither ever takes the other's workspace for its own.
@@ -14,6 +20,9 @@ export function routeDrivers(isolated: WorkspaceDriver, unisolated: WorkspaceDri
     list: async () => (await Promise.all([isolated.list(), unisolated.list()])).flat(),
     async stop(id) {
       await Promise.all([isolated.stop(id), unisolated.stop(id)]);
+    },
+    async close() {
+      await Promise.all([isolated.close?.(), unisolated.close?.()]);
     },
   };
 }

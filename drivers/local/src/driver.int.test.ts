@@ -214,6 +214,63 @@ for (const mechanism of mechanisms) {
         expect([typeof sees.run, sees.memory]).toEqual(["number", "dumpable"]);
       });
 
+      test("a sidecar that was started ahead has nobody's name, serves one workspace by the same walls, and ends with it", async () => {
+        const runDir = join(dir, "run-ahead");
+        const local = createLocalDriver({ runDir, overlayDir, mechanism, spareSidecars: 1 });
+        const spec = agentSpec();
+        const waiting = () => sidecarsOf(process.pid, "--ahead");
+        // Of a test before this one that lets its own end in peace.
+        const before = new Set(await waiting());
+        const fresh = async () => (await waiting()).filter((pid) => !before.has(pid));
+        try {
+          await expect.poll(fresh, { timeout: 60_000 }).toHaveLength(1);
+          const [pid = 0] = await fresh();
+          const [name = ""] = await readdir(join(runDir, "spare"));
+          expect(await readdir(join(runDir, "spare", name, "sock"))).toEqual([]);
+          expect(existsSync(join(runDir, "ws"))).toBe(false);
+
+          const workspace = await local.launch(spec);
+          expect(await fresh()).toContain(pid);
+          const ahead = await waiting();
+          const all = await sidecarsOf(process.pid, "/x1/sidecar/sidecar.mjs");
+          expect(all.filter((one) => !ahead.includes(one))).toEqual([]);
+          expect(await readdir(join(runDir, "spare"))).not.toContain(name);
+          const sock = await stat(join(runDir, "ws", spec.id, "sock"));
+          const status = await readFile(`/proc/${pid}/status`, "utf8");
+          expect(status).toMatch(new RegExp(`^Uid:\\s+${sock.uid}\\s+${sock.uid}\\s`, "m"));
+          if (isRoot) expect(sock.uid).toBeGreaterThan(1_000_000);
+          expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
+          expect(status).toMatch(/^Seccomp:\s+2$/m);
+          expect(status).toMatch(/^CapEff:\s+0{16}$/m);
+
+          await workspace.startHost();
+          const through = await workspace.exec({
+            argv: ["/bin/bash", "-c", "exec 5<>/dev/tcp/127.0.0.1/9090; cat <&5"],
+            ...{ network: "egress" as const, maxOutputBytes: 10_000, timeoutMs: 20_000 },
+          });
+          const sees = { id: "w", workspace: "ENOENT", tmp: 0, run: "ENOENT", memory: "closed" };
+          expect(JSON.parse(through.output.toString())).toEqual(sees);
+
+          // The next one, once a host was there.
+          await expect.poll(fresh, { timeout: 60_000 }).toHaveLength(2);
+          await local.stop(spec.id);
+          expect(await workspace.sidecarExited).toEqual({ exitCode: 0, signal: null });
+          expect(existsSync(`/proc/${pid}`)).toBe(false);
+          expect(await local.list()).toEqual([]);
+
+          // Whoever has no agent waits for his own.
+          const plain = toolSpec({ purpose: "verify", sidecar: boot() });
+          await local.launch(plain);
+          expect(await fresh()).toHaveLength(1);
+          await local.stop(plain.id);
+        } finally {
+          await local.stop(spec.id);
+          await local.close?.();
+        }
+        expect(await fresh()).toEqual([]);
+        expect(await readdir(join(runDir, "spare"))).toEqual([]);
+      });
+
       test("a sidecar that does not get ready is a fault with its words, and leaves nothing", async () => {
         const local = driver();
         await expect(local.launch({ ...agentSpec(), sidecar: boot("broken") })).rejects.toThrow(/cannot enrol/);
@@ -270,7 +327,7 @@ for (const mechanism of mechanisms) {
         await writeFile(
           program,
           `import { createLocalDriver } from ${JSON.stringify(source)};
-const driver = createLocalDriver(${JSON.stringify({ runDir: join(dir, "run-killed"), overlayDir, mechanism })});
+const driver = createLocalDriver(${JSON.stringify({ runDir: join(dir, "run-killed"), overlayDir, mechanism, spareSidecars: 1 })});
 const workspace = await driver.launch(${JSON.stringify(agentSpec())});
 await workspace.startHost();
 void workspace.exec({ argv: ["/bin/bash", "-c", "setsid sleep ${marks.stray} & sleep ${marks.command}"], network: "none", maxOutputBytes: 10, timeoutMs: 60000 });
@@ -284,6 +341,7 @@ setInterval(() => {}, 1000);
           service.once("exit", () => reject(new Error("service ended early")));
         });
         await expect.poll(() => countProcesses(marks.stray)).toBe(1);
+        await expect.poll(() => sidecarsOf(service.pid ?? -1, "--ahead"), { timeout: 60_000 }).toHaveLength(1);
         // Its own processes, by id: other services may run on the machine meanwhile.
         const own = await descendantsOf(service.pid ?? -1);
         expect(own.length).toBeGreaterThan(4);
@@ -295,6 +353,16 @@ setInterval(() => {}, 1000);
       });
     },
   );
+}
+
+/** Sidecars below a process with this word among their arguments: the processes themselves, not what started them. */
+async function sidecarsOf(pid: number, word: string): Promise<number[]> {
+  const found: number[] = [];
+  for (const one of await descendantsOf(pid)) {
+    const [program, ...words] = (await readFile(`/proc/${one}/cmdline`, "utf8").catch(() => "")).split("\0");
+    if (program === "/x1/sidecar/node" && words.includes(word)) found.push(one);
+  }
+  return found;
 }
 
 /** Every process that comes from this one, whatever session or namespace it is in. */

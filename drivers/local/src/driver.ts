@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { chmod, chown, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
@@ -17,15 +17,23 @@ import type {
   WorkspaceSpec,
 } from "@x1agent/workspaces";
 import { Capture } from "./capture.ts";
-import type { Cgroups, ProcessGroup } from "./cgroups.ts";
+import type { Cgroups, ProcessGroup, SandboxGroup } from "./cgroups.ts";
 import { readJournal } from "./journal.ts";
 import { AGAIN_MS, exists, makeEtc, tryAgain, tryProgram, usrEntries } from "./machine.ts";
 import { treeMemory } from "./memory.ts";
 import { entering, type Outside, outerUid } from "./outside.ts";
 import { findOffer, type OfferOptions, probeMachine } from "./probe.ts";
 import { ProcessLevelWorkspace } from "./process-level.ts";
-import { type Identity, type Machine, OutputPipes, type Sandbox, startSandbox } from "./sandbox.ts";
+import {
+  type Identity,
+  type Machine,
+  OutputPipes,
+  type Sandbox,
+  type SandboxRequest,
+  startSandbox,
+} from "./sandbox.ts";
 import { seccompFilter } from "./seccomp.ts";
+import { leftSpares, newSpareDir, type Spare, Spares } from "./spare.ts";
 import {
   baseEnv,
   compiledBeside,
@@ -55,6 +63,8 @@ export type LocalDriverOptions = OfferOptions & {
   /** Host uids that no account uses; two for each workspace. Only as root. */
   uidRange?: { start: number; count: number };
   level?: "namespaces" | "process";
+  /** Sidecars started ahead, before any workspace is asked for (`spare.ts`); none when absent. Ended by `close`. */
+  spareSidecars?: number;
   /** Certificates in PEM instead of the machine's. */
   caBundle?: string;
 };
@@ -66,6 +76,11 @@ const FILE_BYTES = 8 * 1024 ** 3;
 /** Longest path of a unix socket, with its end mark. */
 const SOCKET_PATH = 107;
 const SHUTDOWN_MS = 3_000;
+/**
+ * When a sidecar is started ahead, in milliseconds: after the driver was made; after a workspace took the last one, should
+ * its host never come; and after a host was there, by when its CLI has started, whose the processor is until then.
+ */
+const SPARE_MS = { first: 2_000, taken: 10_000, started: 1_500 };
 
 type StoredSpec = Omit<WorkspaceSpec, "sidecar" | "hostToken"> & {
   startedAt: string;
@@ -82,9 +97,11 @@ export type DriverContext = {
   watch: LimitWatch;
   cgroups: Cgroups;
   report: IsolationReport;
+  /** Told when a host has been started. */
+  hostStarted: () => void;
 };
 
-/** Creates the driver; touches nothing until it is used. */
+/** Creates the driver; touches nothing until it is used, but for sidecars that are started ahead. */
 export function createLocalDriver(options: LocalDriverOptions): WorkspaceDriver {
   return new LocalDriver(options);
 }
@@ -98,9 +115,61 @@ class LocalDriver implements WorkspaceDriver {
   readonly #watch = new LimitWatch();
   #range: UidRange | null = null;
   #context: Promise<DriverContext> | null = null;
+  readonly #spares: Spares;
 
   constructor(options: LocalDriverOptions) {
     this.#options = options;
+    const count = options.level === "process" ? 0 : (options.spareSidecars ?? 0);
+    this.#spares = new Spares(
+      count,
+      () => this.#makeSpare(),
+      (spare) => this.#dropSpare(spare),
+    );
+    this.#spares.refillIn(SPARE_MS.first);
+  }
+
+  async close(): Promise<void> {
+    await this.#spares.close();
+  }
+
+  /** A sidecar's process in its sandbox, with the volume and uid of a workspace to come. */
+  async #makeSpare(): Promise<Spare> {
+    const root = join(this.#options.runDir, "spare");
+    const outside = await this.#outside();
+    for (const left of await leftSpares(root)) await removeTree(left, outside);
+    const context = await this.#prepare();
+    const dir = await newSpareDir(root);
+    const uid = await this.#takeUid(outside);
+    const group = context.cgroups.group(`${basename(dir)}-spare`, SIDECAR_LIMITS);
+    let own: SandboxGroup | null = null;
+    try {
+      const paths = await makeVolume(dir, uid, outside);
+      own = await group.sandbox(SIDECAR_LIMITS.memoryBytes);
+      const sandbox = await startSandbox(context.machine, {
+        ...sidecarRequest(context, paths.sock, uid, "later"),
+        newRoot: join(dir, "root"),
+        groups: own.joinFiles,
+      });
+      return { dir, uid, group, own, sandbox };
+    } catch (error) {
+      await own?.remove();
+      await this.#clearSpare({ dir, uid, group });
+      throw error;
+    }
+  }
+
+  async #dropSpare({ sandbox, own, ...rest }: Spare): Promise<void> {
+    sandbox.kill();
+    await sandbox.ended.catch(() => {});
+    await own.remove();
+    await this.#clearSpare(rest);
+  }
+
+  async #clearSpare({ dir, uid, group }: Pick<Spare, "dir" | "uid" | "group">): Promise<void> {
+    const outside = await this.#outside();
+    await group.remove();
+    await removeTree(dir, outside);
+    if (uid !== null) await this.#uids(outside).release(uid);
   }
 
   /** Who workspaces are outside; of level process nobody else. */
@@ -125,7 +194,8 @@ class LocalDriver implements WorkspaceDriver {
 
   /** Prepared once: programs, filters, both kinds of `/etc`. Tried again after a failure. */
   #prepare(): Promise<DriverContext> {
-    this.#context ??= prepareMachine(this.#options, this.#watch).catch((error: unknown) => {
+    const hostStarted = () => this.#spares.refillIn(SPARE_MS.started);
+    this.#context ??= prepareMachine(this.#options, this.#watch, hostStarted).catch((error: unknown) => {
       this.#context = null;
       throw error;
     });
@@ -171,10 +241,39 @@ class LocalDriver implements WorkspaceDriver {
     // A folder of this id without a process of ours is left over from a service that is gone.
     if (await exists(dir)) await this.stop(spec.id);
     const outside = await this.#outside();
-    const uid = await this.#takeUid(outside);
+    // Whose start nobody waits for takes none from those who are waited for.
+    const spare = spec.sidecar && spec.runtime ? this.#spares.take() : null;
+    if (spec.runtime) this.#spares.refillIn(SPARE_MS.taken);
+    let held = spare;
+    try {
+      return await this.#open(spec, dir, { spare, outside, opened, handed: () => (held = null) });
+    } catch (error) {
+      if (held) await this.#dropSpare({ ...held, dir });
+      throw error;
+    }
+  }
+
+  async #open(
+    spec: WorkspaceSpec,
+    dir: string,
+    {
+      spare,
+      outside,
+      opened,
+      handed,
+    }: {
+      spare: Spare | null;
+      outside: Outside;
+      opened: (workspace: Workspace) => void;
+      /** From here on the workspace ends the spare. */
+      handed: () => void;
+    },
+  ): Promise<LocalWorkspace | ProcessLevelWorkspace> {
+    const uid = spare ? spare.uid : await this.#takeUid(outside);
     const { sidecar: _sidecar, hostToken: _hostToken, ...rest } = spec;
     const stored: StoredSpec = { ...rest, startedAt: new Date().toISOString(), ownerPid: process.pid, uid };
-    const paths = await makeVolume(dir, uid, outside);
+    const paths = spare ? volumePaths(dir) : await makeVolume(dir, uid, outside);
+    if (spare) await rename(spare.dir, dir);
     await writeSpec(dir, stored);
     if (spec.runtime)
       await writeFile(join(dir, "runtime.json"), JSON.stringify(spec.runtime.manifest), { mode: 0o644 });
@@ -189,7 +288,8 @@ class LocalDriver implements WorkspaceDriver {
       return workspace;
     }
     const context = await this.#prepare();
-    const workspace = new LocalWorkspace(context, spec, dir, paths, uid);
+    const workspace = new LocalWorkspace(context, spec, dir, paths, uid, spare);
+    handed();
     try {
       const ready = workspace.startSidecar();
       opened(workspace);
@@ -272,7 +372,11 @@ class LocalDriver implements WorkspaceDriver {
 }
 
 /** Programs, filters and both kinds of `/etc`, written below `runDir`. Rejects with a `Fault` that says what is missing. */
-export async function prepareMachine(options: LocalDriverOptions, watch: LimitWatch): Promise<DriverContext> {
+export async function prepareMachine(
+  options: LocalDriverOptions,
+  watch: LimitWatch,
+  hostStarted: () => void = () => {},
+): Promise<DriverContext> {
   const { tools, mechanism, stage, cgroups, outside, report } = await findOffer(options);
   const shared = join(options.runDir, "driver");
   await mkdir(shared, { recursive: true, mode: 0o755 });
@@ -291,6 +395,7 @@ export async function prepareMachine(options: LocalDriverOptions, watch: LimitWa
     watch,
     cgroups,
     report,
+    hostStarted,
   };
 }
 
@@ -399,6 +504,42 @@ type RunningHost = {
   closeDir: () => Promise<void>;
 };
 
+/** How a sidecar is started; nothing of it is one workspace's but the folder of its sockets and the uid. */
+function sidecarRequest(
+  { options, usr, alternatives }: DriverContext,
+  sock: string,
+  uid: number | null,
+  boot: Buffer | "later",
+): Omit<SandboxRequest, "newRoot" | "groups"> {
+  return {
+    plan: {
+      mounts: sidecarPlan({
+        ...{ usr, alternatives, sock, program: join(options.overlayDir, "sidecar") },
+        etc: join(options.runDir, "driver/etc-sidecar"),
+      }),
+      env: {
+        ...{ PATH: "/usr/bin:/bin", HOME: "/tmp", LANG: "C.UTF-8", TMPDIR: "/tmp" },
+        ...compiledBeside("/x1/sidecar"),
+      },
+      cwd: "/",
+      argv: [
+        "/x1/sidecar/node",
+        "/x1/sidecar/sidecar.mjs",
+        "--sock",
+        "/x1/sock",
+        ...(uid === null ? [] : ["--group"]),
+        ...(boot === "later" ? ["--ahead"] : []),
+      ],
+      ownNetwork: false,
+      limits: { processes: SIDECAR_LIMITS.processes, fileBytes: 16 * 1024 * 1024 },
+    },
+    filter: "strict",
+    identity: uid === null ? null : { uid: uid + 1, gid: uid, umask: "007" },
+    stdin: "pipe",
+    boot,
+  };
+}
+
 class LocalWorkspace implements Workspace {
   readonly id: string;
   readonly spec: WorkspaceSpec;
@@ -414,10 +555,20 @@ class LocalWorkspace implements Workspace {
   readonly #sidecarGroup: ProcessGroup;
   #ending = false;
   #sidecar: Sandbox | null = null;
+  /** Taken over instead of started, once. */
+  #spare: Spare | null;
   #host: Promise<RunningHost> | null = null;
   #sidecarEnded: (end: { exitCode: number | null; signal: string | null }) => void = () => {};
 
-  constructor(context: DriverContext, spec: WorkspaceSpec, dir: string, paths: WorkspacePaths, uid: number | null) {
+  constructor(
+    context: DriverContext,
+    spec: WorkspaceSpec,
+    dir: string,
+    paths: WorkspacePaths,
+    uid: number | null,
+    spare: Spare | null = null,
+  ) {
+    this.#spare = spare;
     this.id = spec.id;
     this.spec = spec;
     this.report = context.report;
@@ -430,7 +581,7 @@ class LocalWorkspace implements Workspace {
     });
     if (!spec.sidecar) this.#sidecarEnded({ exitCode: null, signal: null });
     this.#group = context.cgroups.group(spec.id, spec.limits);
-    this.#sidecarGroup = context.cgroups.group(`${spec.id}-sidecar`, SIDECAR_LIMITS);
+    this.#sidecarGroup = spare?.group ?? context.cgroups.group(`${spec.id}-sidecar`, SIDECAR_LIMITS);
     const { diskBytes, memoryBytes } = spec.limits;
     context.watch.addVolume(spec.id, { dir, diskBytes, memoryBytes, enter: entering(context.machine.outside) });
   }
@@ -439,7 +590,7 @@ class LocalWorkspace implements Workspace {
     return this.#uid === null ? null : { uid: this.#uid, gid: this.#uid, umask: "022" };
   }
 
-  /** Starts one sandbox of this workspace and counts it until it is gone. */
+  /** Starts one sandbox of this workspace. */
   async #launch(
     request: Omit<Parameters<typeof startSandbox>[1], "newRoot" | "groups">,
     onLimit: (limit: "memory" | "disk") => void,
@@ -456,6 +607,16 @@ class LocalWorkspace implements Workspace {
       await own.remove();
       throw error;
     });
+    return this.#count(started, own, onLimit, memoryBytes);
+  }
+
+  /** Counts a sandbox as this workspace's until it is gone. */
+  #count(
+    started: Sandbox,
+    own: SandboxGroup,
+    onLimit: (limit: "memory" | "disk") => void,
+    memoryBytes: number,
+  ): Sandbox {
     const sandbox: Sandbox = {
       ...started,
       ended: started.ended.finally(async () => {
@@ -601,39 +762,21 @@ class LocalWorkspace implements Workspace {
   async startSidecar(): Promise<void> {
     const boot = this.spec.sidecar;
     if (!boot) return;
-    const { options, usr, alternatives } = this.#context;
-    const sandbox = await this.#launch(
-      {
-        plan: {
-          mounts: sidecarPlan({
-            ...{ usr, alternatives, sock: this.#paths.sock, program: join(options.overlayDir, "sidecar") },
-            etc: join(options.runDir, "driver/etc-sidecar"),
-          }),
-          env: {
-            ...{ PATH: "/usr/bin:/bin", HOME: "/tmp", LANG: "C.UTF-8", TMPDIR: "/tmp" },
-            ...compiledBeside("/x1/sidecar"),
-          },
-          cwd: "/",
-          argv: [
-            "/x1/sidecar/node",
-            "/x1/sidecar/sidecar.mjs",
-            "--sock",
-            "/x1/sock",
-            ...(this.#uid === null ? [] : ["--group"]),
-          ],
-          ownNetwork: false,
-          limits: { processes: SIDECAR_LIMITS.processes, fileBytes: 16 * 1024 * 1024 },
-        },
-        filter: "strict",
-        identity: this.#uid === null ? null : { uid: this.#uid + 1, gid: this.#uid, umask: "007" },
-        stdin: "pipe",
-        boot: Buffer.from(JSON.stringify(boot)),
-      },
-      // The volume is not its own: it outlives a full one, and settles what it owes.
-      (limit) => limit === "memory" && sandbox.kill(),
-      SIDECAR_LIMITS.memoryBytes,
-      this.#sidecarGroup,
-    );
+    const document = Buffer.from(JSON.stringify(boot));
+    // The volume is not its own: it outlives a full one, and settles what it owes.
+    const onLimit = (limit: "memory" | "disk"): void => {
+      if (limit === "memory") sandbox.kill();
+    };
+    const spare = this.#spare;
+    this.#spare = null;
+    const { memoryBytes } = SIDECAR_LIMITS;
+    const sandbox: Sandbox = spare
+      ? this.#count(spare.sandbox, spare.own, onLimit, memoryBytes)
+      : await this.#launch(
+          sidecarRequest(this.#context, this.#paths.sock, this.#uid, document),
+          ...([onLimit, memoryBytes, this.#sidecarGroup] as const),
+        );
+    if (spare) sandbox.boot(document);
     this.#sidecar = sandbox;
     void sandbox.ended
       .catch(() => ({ exitCode: null, signal: null }))
@@ -735,6 +878,7 @@ class LocalWorkspace implements Workspace {
         `The host of ${runtime.manifest.name} did not start: ${lastLines(log.tail()) || "it said nothing"}.`,
       );
     }
+    this.#context.hostStarted();
     return { sandbox, endpoint, exited, closeDir: close };
   }
 

@@ -62,8 +62,8 @@ export type SandboxRequest = {
   /** Empty folder for the new root, util-linux started by an ordinary user. */
   newRoot: string;
   stdin: "none" | "pipe";
-  /** Written to descriptor 3 of the command, then closed. */
-  boot?: Buffer;
+  /** Written to descriptor 3 of the command, then closed; `later`: by `Sandbox.boot`. */
+  boot?: Buffer | "later";
   /** Files of control groups that the launcher joins first. */
   groups: readonly string[];
 };
@@ -86,6 +86,8 @@ export type Sandbox = {
   /** Resolves when every process of the sandbox is gone. */
   ended: Promise<SandboxEnd>;
   kill(): void;
+  /** Writes what the command waits for on descriptor 3, once. */
+  boot(document: Buffer): void;
 };
 
 type OutputPipe = { readFd: number; writeFd: number };
@@ -263,7 +265,8 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
   // The type of `stdio` ends at five.
   const pipes: readonly unknown[] = child.stdio;
   (pipes[3] as Writable).end(instructions);
-  if (boot) (pipes[6] as Writable).end(request.boot);
+  const writeBoot = (document: Buffer): void => void (pipes[6] as Writable).end(document);
+  if (request.boot instanceof Buffer) writeBoot(request.boot);
 
   // bubblewrap says which process is the namespace's first, and its exit code if the command began; on the other path
   // the launcher itself waits for the first process, and the script says when all is set up.
@@ -289,6 +292,7 @@ export async function startSandbox(machine: Machine, request: SandboxRequest): P
     stdout,
     stderr,
     ended,
+    boot: writeBoot,
     kill() {
       if (killed) return;
       killed = true;

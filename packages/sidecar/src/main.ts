@@ -19,9 +19,13 @@ import { warmUp } from "./warm.ts";
  * three sockets -> `ready` on standard output -> serve until told to stop, or until standard input ends with its parent.
  */
 const MAX_BOOT = 16 * 1024 ** 2;
-const WARM_LIMITS = { maxBodyBytes: 1024 ** 2, maxConcurrentCalls: 4, egressBytes: 0, maxTunnels: 0 };
+const WARM = {
+  limits: { maxBodyBytes: 1024 ** 2, maxConcurrentCalls: 4, egressBytes: 0, maxTunnels: 0 },
+  ...{ forbidden: [], sliceTokens: 1_000 },
+};
 
-async function readBoot(): Promise<SidecarBoot> {
+/** Null where the descriptor is closed without a document. */
+async function readBoot(): Promise<SidecarBoot | null> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of createReadStream("", { fd: 3 })) {
@@ -29,6 +33,7 @@ async function readBoot(): Promise<SidecarBoot> {
     if (size > MAX_BOOT) throw new Error("The boot document is too large.");
     chunks.push(chunk as Buffer);
   }
+  if (size === 0) return null;
   return SidecarBoot.parse(JSON.parse(Buffer.concat(chunks).toString("utf8")));
 }
 
@@ -37,20 +42,29 @@ async function main(): Promise<void> {
     options: {
       sock: { type: "string" },
       group: { type: "boolean", default: false },
+      /** Started before anybody needs it: warm up first, then wait for the boot document. */
+      ahead: { type: "boolean", default: false },
       compile: { type: "boolean", default: false },
     },
   });
   // For the overlay, which keeps what was compiled: what a first call needs is part of it.
   if (values.compile) {
-    await warmUp({ limits: WARM_LIMITS, forbidden: [], sliceTokens: 1_000 });
+    await warmUp(WARM);
     process.exit(0);
   }
   if (!values.sock) throw new Error("--sock names the folder of the sockets.");
   const folder = values.sock;
-  const boot = await readBoot();
+  const reading = readBoot();
+  reading.catch(() => {});
+  if (values.ahead) await warmUp(WARM);
+  const boot = await reading;
+  // Nobody took it: the service ended, or wants it no more.
+  if (boot === null && values.ahead) process.exit(0);
+  if (boot === null) throw new Error("There is no boot document.");
   const control = new ControlClient(boot);
   // A verification's sidecar has no provider and will forward no call.
-  await Promise.all([control.enrol(boot.enrolmentToken), boot.routes.length > 0 ? warmUp(boot) : 0]);
+  const warming = !values.ahead && boot.routes.length > 0;
+  await Promise.all([control.enrol(boot.enrolmentToken), warming ? warmUp(boot) : 0]);
   const ledger = new Ledger(control);
   const token = new TokenCheck(boot.jobToken);
   const note = (type: string, payload: Record<string, unknown>) => control.note(type, payload);

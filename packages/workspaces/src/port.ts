@@ -116,6 +116,8 @@ export interface WorkspaceDriver {
   list(): Promise<WorkspaceInfo[]>;
   /** Ends every process and removes the volume. Idempotent. */
   stop(id: string): Promise<void>;
+  /** Ends what the driver keeps beside workspaces, which stay as they are. */
+  close?(): Promise<void>;
 }
 
 /** The one call by which the control plane starts a workspace. */

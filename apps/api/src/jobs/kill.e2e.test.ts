@@ -41,6 +41,8 @@ class Service {
       [
         ...[join(import.meta.dirname, "../main.ts"), "--json", "--port", "0"],
         ...["--data", this.#data, "--master-key", this.#key, "--blobs", join(this.#data, "../blobs")],
+        // The processes below it are then its jobs' alone.
+        ...["--spare-sidecars", "0"],
       ],
       {
         stdio: ["ignore", "pipe", "inherit"],

@@ -18,6 +18,8 @@ export type StartOptions = {
   /** Where the operator hands the master key over instead: an inherited descriptor or a variable, in base64. */
   masterKeyFrom: { fd: number } | { env: string } | null;
   toolchains: readonly string[];
+  /** Sidecars started ahead for the next jobs, 0 to 2; undefined: by the machine's memory. */
+  spareSidecars: number | undefined;
   /** The operator's HTTP proxy, through which egress of workspaces goes out. May hold a credential: never logged. */
   upstreamProxy: string | undefined;
   /** Print one JSON line when ready instead of a sentence. */
@@ -57,10 +59,17 @@ export function parseStartOptions(
     blobsDir: resolve(values.blobs ?? join(dataDir, "blobs")),
     masterKeyFile,
     masterKeyFrom,
+    spareSidecars: spares(values["spare-sidecars"]),
     toolchains: (values.toolchain ?? []).map((path) => resolve(path)),
     upstreamProxy: upstreamProxyOf(env),
     json: values.json ?? false,
   };
+}
+
+function spares(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[012]$/.test(text)) throw new Fault("invalid_request", `--spare-sidecars takes 0, 1 or 2, not "${text}".`);
+  return Number(text);
 }
 
 /** An origin; `none` takes a stored one away. The web app is served at its root, so that there is no path. */
@@ -110,6 +119,7 @@ function parse(argv: readonly string[]) {
         blobs: { type: "string" },
         "master-key": { type: "string" },
         toolchain: { type: "string", multiple: true },
+        "spare-sidecars": { type: "string" },
         json: { type: "boolean" },
       },
     });

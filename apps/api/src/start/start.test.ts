@@ -4,6 +4,7 @@ import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { sparesFor } from "../drivers.ts";
 import {
   prepareDataDir,
   readMasterKey,
@@ -41,6 +42,11 @@ describe("options", () => {
     const from = (text: string) => parseStartOptions(["--master-key", text], {}, user).masterKeyFrom;
     expect([from("/k"), from("fd:3"), from("env:X_KEY")]).toEqual([null, { fd: 3 }, { env: "X_KEY" }]);
   });
+  it("take how many sidecars are started ahead; by default the machine's memory says it", () => {
+    const from = (...argv: string[]) => parseStartOptions(argv, {}, user).spareSidecars;
+    expect([from(), from("--spare-sidecars", "0"), from("--spare-sidecars", "2")]).toEqual([undefined, 0, 2]);
+    expect([4 * 1024 ** 3 - 1, 4 * 1024 ** 3].map(sparesFor)).toEqual([0, 1]);
+  });
   it("take a public address, or take it away", () => {
     const from = (...argv: string[]) => parseStartOptions(argv, {}, user).publicUrl;
     expect([from(), from("--public-url", "none")]).toEqual([undefined, null]);
@@ -64,6 +70,8 @@ describe("options", () => {
     [["--public-url", "https://x1.example.com/path"], /--public-url/],
     [["--public-url", "file:///etc"], /--public-url/],
     [["--master-key", "fd:1"], /fd:<3 to 9>/],
+    [["--spare-sidecars", "3"], /0, 1 or 2/],
+    [["--spare-sidecars", ""], /0, 1 or 2/],
     [["--master-key", "env:A=B"], /env:<name/],
     [["--data", "/d", "--master-key", "/d/master.key"], /master key/],
   ])("refuse %j with a sentence", (argv, sentence) =>

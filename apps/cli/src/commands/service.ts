@@ -63,6 +63,7 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
     .option("--blobs <dir>", "blob store, default in the data directory")
     .option("--master-key <file>", "master key: a file outside the data directory, fd:<3 to 9> or env:<variable>")
     .option("--toolchain <path>", "folder to mount read-only into workspaces", collect, [])
+    .option("--spare-sidecars <0..2>", "sidecars started ahead for the next jobs (default 1; 0 below 4 GB of memory)")
     .action(async (options, command: Command) => {
       const global = command.optsWithGlobals<{ data?: string; json?: boolean }>();
       const flag = (name: string, value: string | number | undefined) =>
@@ -74,6 +75,7 @@ export function addServiceCommands(program: Command, setExit: SetExit): void {
         ...flag("--public-url", options.publicUrl),
         ...flag("--blobs", options.blobs),
         ...flag("--master-key", options.masterKey),
+        ...flag("--spare-sidecars", options.spareSidecars),
         ...(options.allowHost as string[]).flatMap((name) => ["--allow-host", name]),
         ...(options.toolchain as string[]).flatMap((path) => ["--toolchain", path]),
         ...(global.json ? ["--json"] : []),

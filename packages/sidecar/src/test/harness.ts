@@ -242,6 +242,8 @@ export async function startSidecarProcess(
     policy?: Partial<SidecarPolicy>;
     budgetMicros?: number;
     credentials?: FakeControl["credentials"];
+    /** Starts it ahead, and looks at it before it gets its boot document. */
+    ahead?: (child: ChildProcess, dir: string) => Promise<void>;
   } = {},
 ): Promise<Running> {
   const control = new FakeControl({ ...openPolicy, ...options.policy });
@@ -287,11 +289,14 @@ export async function startSidecarProcess(
     forbidden: [{ address: "127.0.0.1", port: control.port }],
     ...options.boot,
   };
-  const child = spawn(process.execPath, [entry, "--sock", dir], { env: {}, stdio: ["pipe", "pipe", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [entry, "--sock", dir, ...(options.ahead ? ["--ahead"] : [])], {
+    ...{ env: {}, stdio: ["pipe", "pipe", "pipe", "pipe"] },
+  });
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   let output = "";
   child.stdout?.on("data", (part: Buffer) => (output += part.toString()));
   child.stderr?.on("data", (part: Buffer) => (output += part.toString()));
+  await options.ahead?.(child, dir);
   (child.stdio[3] as Socket).end(JSON.stringify(boot));
   await Promise.race([
     until(() => /^ready$/m.test(output), "ready", 60_000),
