@@ -474,8 +474,23 @@ async function writeInstead(path: string, text: string): Promise<void> {
 const instructionNames = ["AGENTS.md", "CLAUDE.md", "GEMINI.md", ".github/copilot-instructions.md", ".cursorrules"];
 
 /** Instruction files at a commit, from objects: never from the work tree, where a branch under work could change them. */
-export const readInstructions = (git: GitRunner, repository: string, commit: string): Promise<InstructionFile[]> =>
-  readFiles(git, repository, commit, instructionNames);
+export async function readInstructions(git: GitRunner, repository: string, commit: string): Promise<InstructionFile[]> {
+  const known = instructionsOf.get(commit);
+  if (known) return [...known];
+  const found = await readFiles(git, repository, commit, instructionNames);
+  const length = found.reduce((sum, { text }) => sum + text.length, 0);
+  // None may also mean that git could not be asked.
+  if (found.length > 0 && length <= MAX_KEPT_TEXT) {
+    instructionsOf.set(commit, [...found]);
+    for (const oldest of instructionsOf.keys()) if (instructionsOf.size > MAX_KEPT) instructionsOf.delete(oldest);
+  }
+  return found;
+}
+
+/** What was read, by commit, whose id stands for it; only who has the commit asks. Oldest first. */
+const instructionsOf = new Map<string, readonly InstructionFile[]>();
+const MAX_KEPT = 100;
+const MAX_KEPT_TEXT = 64 * 1024;
 
 /** Files at a commit, read from objects; those that are there, in the order of `paths`. */
 export async function readFiles(

@@ -69,6 +69,9 @@ export class Live {
   lastEventAt = Date.now();
   /** The agent was given a message: from here on there is work, and a conversation, to keep. */
   turnBegan = false;
+  readonly #began = Promise.withResolvers<void>();
+  /** Resolves when that was told, which a CLI that never starts never does. */
+  readonly began: Promise<void> = this.#began.promise;
   budgetRefused = false;
   readonly #options: LiveOptions;
   readonly #abort = new AbortController();
@@ -160,6 +163,7 @@ export class Live {
         break;
       case "turn.started":
         this.turnBegan = true;
+        this.#began.resolve();
         break;
       case "turn.ended":
         this.turnBegan = true;

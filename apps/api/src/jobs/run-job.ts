@@ -25,6 +25,8 @@ import { baseline, keepUnverified, saveProgress, verifyRound } from "./steps/ver
 
 /** Longest wait inside a step before cancel, stop and time are looked at again; a notice ends it at once. */
 const LOOK_MS = 5_000;
+/** Longest wait of the baseline for the agent's turn to begin. */
+const BASELINE_MS = 3_000;
 /** Pause between two looks for a database that is away. */
 const AWAY_MS = 500;
 
@@ -300,10 +302,15 @@ export class JobRun {
   #startBaseline(live: Live): void {
     this.#baselineCut = new AbortController();
     const { signal } = this.#baselineCut;
-    this.#baseline = baseline(this.#deps, this.#job, live, signal).catch((error: unknown) => {
-      if (!signal.aborted) this.#deps.log.warn("the baseline could not be run", { error, jobId: this.#job.id });
-      return null;
-    });
+    // The CLI's own start has the processor for itself.
+    const begun = Promise.race([live.began, delay(BASELINE_MS, undefined, { signal, ref: false })]);
+    const job = this.#job;
+    this.#baseline = begun
+      .then(() => baseline(this.#deps, job, live, signal))
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#deps.log.warn("the baseline could not be run", { error, jobId: this.#job.id });
+        return null;
+      });
   }
 
   async #turn(usedMs: number): Promise<void> {
