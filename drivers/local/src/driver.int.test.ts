@@ -226,8 +226,16 @@ for (const mechanism of mechanisms) {
           await expect.poll(fresh, { timeout: 60_000 }).toHaveLength(1);
           const [pid = 0] = await fresh();
           const [name = ""] = await readdir(join(runDir, "spare"));
-          expect(await readdir(join(runDir, "spare", name, "sock"))).toEqual([]);
+          // With uids of his own an ordinary user may not look into it.
+          const sockets = readdir(join(runDir, "spare", name, "sock"));
+          expect(await sockets.catch((error) => (isRoot ? Promise.reject(error) : []))).toEqual([]);
           expect(existsSync(join(runDir, "ws"))).toBe(false);
+
+          // A workspace without an agent starts its own: nobody waits for it.
+          const plain = toolSpec({ purpose: "verify", sidecar: boot() });
+          await local.launch(plain);
+          expect(await readdir(join(runDir, "spare"))).toEqual([name]);
+          await local.stop(plain.id);
 
           const workspace = await local.launch(spec);
           expect(await fresh()).toContain(pid);
@@ -251,18 +259,10 @@ for (const mechanism of mechanisms) {
           const sees = { id: "w", workspace: "ENOENT", tmp: 0, run: "ENOENT", memory: "closed" };
           expect(JSON.parse(through.output.toString())).toEqual(sees);
 
-          // The next one, once a host was there.
-          await expect.poll(fresh, { timeout: 60_000 }).toHaveLength(2);
           await local.stop(spec.id);
           expect(await workspace.sidecarExited).toEqual({ exitCode: 0, signal: null });
           expect(existsSync(`/proc/${pid}`)).toBe(false);
           expect(await local.list()).toEqual([]);
-
-          // Whoever has no agent waits for his own.
-          const plain = toolSpec({ purpose: "verify", sidecar: boot() });
-          await local.launch(plain);
-          expect(await fresh()).toHaveLength(1);
-          await local.stop(plain.id);
         } finally {
           await local.stop(spec.id);
           await local.close?.();

@@ -80,7 +80,7 @@ const SHUTDOWN_MS = 3_000;
  * When a sidecar is started ahead, in milliseconds: after the driver was made; after a workspace took the last one, should
  * its host never come; and after a host was there, by when its CLI has started, whose the processor is until then.
  */
-const SPARE_MS = { first: 2_000, taken: 10_000, started: 1_500 };
+const SPARE_MS = { first: 1_000, taken: 10_000, started: 1_000 };
 
 type StoredSpec = Omit<WorkspaceSpec, "sidecar" | "hostToken"> & {
   startedAt: string;
