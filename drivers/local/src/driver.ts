@@ -136,10 +136,13 @@ class LocalDriver implements WorkspaceDriver {
   async #makeSpare(): Promise<Spare> {
     const root = join(this.#options.runDir, "spare");
     const outside = await this.#outside();
-    for (const left of await leftSpares(root)) await removeTree(left, outside);
+    for (const { dir, ownerPid, uid } of await leftSpares(root)) {
+      await removeTree(dir, outside);
+      if (uid !== null && (await this.#uids(outside).mayEnd(uid, ownerPid))) await this.#uids(outside).release(uid);
+    }
     const context = await this.#prepare();
-    const dir = await newSpareDir(root);
     const uid = await this.#takeUid(outside);
+    const dir = await newSpareDir(root, uid);
     const group = context.cgroups.group(`${basename(dir)}-spare`, SIDECAR_LIMITS);
     let own: SandboxGroup | null = null;
     try {

@@ -111,12 +111,14 @@ describe("sidecars started ahead", () => {
     const root = await mkdtemp(join(tmpdir(), "x1-spare-"));
     try {
       expect(await leftSpares(join(root, "none"))).toEqual([]);
-      const own = await newSpareDir(root);
-      for (const name of [basename(own), `${process.pid}-1-1`, "4194305-1-1"]) await mkdir(join(root, name));
-      expect((await leftSpares(root)).map((path) => basename(path)).sort()).toEqual(
-        [`${process.pid}-1-1`, "4194305-1-1"].sort(),
-      );
-      expect(await readdir(root)).toHaveLength(3);
+      const own = [await newSpareDir(root, null), await newSpareDir(root, 3_100_000)].map((path) => basename(path));
+      for (const name of [...own, `${process.pid}-1-1`, "4194305-1-1-3100002"]) await mkdir(join(root, name));
+      const left = (await leftSpares(root)).sort((one, other) => one.ownerPid - other.ownerPid);
+      expect(left).toEqual([
+        { dir: join(root, `${process.pid}-1-1`), ownerPid: process.pid, uid: null },
+        { dir: join(root, "4194305-1-1-3100002"), ownerPid: 4_194_305, uid: 3_100_002 },
+      ]);
+      expect(await readdir(root)).toHaveLength(4);
     } finally {
       await rm(root, { recursive: true });
     }

@@ -83,19 +83,20 @@ export class Spares {
 
 let made = 0;
 
-/** A name for a volume of this process, by which a later one knows whose it was. */
-export async function newSpareDir(root: string): Promise<string> {
+/** A name for a volume of this process, by which a later one knows whose it was, and its uid. */
+export async function newSpareDir(root: string, uid: number | null): Promise<string> {
   await mkdir(root, { recursive: true, mode: 0o711 });
   made += 1;
-  return join(root, `${process.pid}-${await startOf(process.pid)}-${made}`);
+  return join(root, [process.pid, await startOf(process.pid), made, ...(uid === null ? [] : [uid])].join("-"));
 }
 
 /** Volumes of services that are gone. */
-export async function leftSpares(root: string): Promise<string[]> {
-  const left: string[] = [];
+export async function leftSpares(root: string): Promise<{ dir: string; ownerPid: number; uid: number | null }[]> {
+  const left: { dir: string; ownerPid: number; uid: number | null }[] = [];
   for (const name of await readdir(root).catch(() => [])) {
-    const [pid, start] = name.split("-");
-    if ((await startOf(Number(pid))) !== start) left.push(join(root, name));
+    const [pid, start, , uid] = name.split("-");
+    if ((await startOf(Number(pid))) === start) continue;
+    left.push({ dir: join(root, name), ownerPid: Number(pid), uid: uid === undefined ? null : Number(uid) });
   }
   return left;
 }
