@@ -262,8 +262,15 @@ async function approve(client: Client, job: Job, evidence: Evidence): Promise<Jo
   let answer = "y";
   if (!options.yes) {
     const terminal = createInterface({ input: process.stdin, output: process.stdout });
-    answer = await terminal.question("Approve and publish? [y/N] ");
+    // Ctrl-C and Ctrl-D reject; where there is no terminal and nothing more to read, nobody would ever answer.
+    const nobody = new Promise<null>((resolve) => terminal.once("close", () => resolve(null)));
+    const typed = await Promise.race([terminal.question("Approve and publish? [y/N] ").catch(() => null), nobody]);
     terminal.close();
+    if (typed === null)
+      throw new Stop(
+        `Nothing was decided; the job waits. \`npm start -- --data ${shownHome}\` brings the service back, \`npx --no-install x1 approve ${job.id} --data ${shownHome}\` decides; scripts say --yes.`,
+      );
+    answer = typed;
   } else say("--yes: approved");
   if (evidence.approvalDigest === null) throw new Stop("There is nothing to approve: the evidence has no digest.");
   const decision = /^y(es)?$/i.test(answer.trim()) ? "approve" : "reject";

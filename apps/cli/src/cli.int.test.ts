@@ -7,6 +7,7 @@ import { delimiter, join } from "node:path";
 import { auditStart, auditText } from "@x1agent/contract";
 import { afterEach, describe, expect, it } from "vitest";
 import { evidence, job, startFakeService } from "../test/fake-service.ts";
+import { hasTerminal, inTerminal } from "../test/terminal.ts";
 
 const x1 = join(import.meta.dirname, "../bin/x1.mjs");
 type Service = Awaited<ReturnType<typeof startFakeService>>;
@@ -148,6 +149,30 @@ describe("x1", () => {
     expect((await run(["secrets", "set", "anthropic", "sk-topsecret"], { url: service.url })).code).toBe(2);
     expect((await run(["secrets", "set", "anthropic"], { url: service.url })).code).toBe(2);
   });
+
+  it.skipIf(!hasTerminal)(
+    "decides nothing at Ctrl-C and Ctrl-D, and stores nothing (needs /usr/bin/script)",
+    async () => {
+      const service = await fake({
+        "GET /jobs/job_1": { json: job() },
+        "GET /jobs/job_1/evidence": { json: { items: [evidence], cursor: null } },
+      });
+      const env = { PATH: process.env.PATH ?? "", HOME: "/nonexistent", X1_URL: service.url, X1_TOKEN: "tkn" };
+      for (const [key, code, argv, sentence] of [
+        ["\x03", 130, ["approve", "job_1"], "Nothing was decided."],
+        ["\x04", 5, ["approve", "job_1"], "Nothing was decided."],
+        ["\x03", 130, ["secrets", "set", "anthropic"], "Nothing was stored."],
+      ] as const) {
+        const screen = inTerminal([process.execPath, x1, ...argv], env);
+        await screen.shows(argv[0] === "approve" ? "[y/N]" : "(not shown): ");
+        screen.type(key);
+        expect(await screen.ended(), screen.shown).toBe(code);
+        expect(screen.shown).toContain(sentence);
+        expect(screen.shown).not.toContain("    at ");
+      }
+      expect(service.requests.filter(({ method }) => method !== "GET")).toEqual([]);
+    },
+  );
 
   it("shows the evidence before it approves, and approves the digest that it showed", async () => {
     const service = await fake({

@@ -2,7 +2,7 @@ import { createInterface } from "node:readline/promises";
 import type { Client } from "@x1agent/client";
 import type { Command } from "commander";
 import { connect } from "./connection.ts";
-import { UsageError } from "./exit.ts";
+import { Interrupted, UsageError } from "./exit.ts";
 import { createStyle, type Style } from "./render/index.ts";
 
 /** What every command works with. The client is made on first use: `x1 up` and `--help` need no service. */
@@ -15,7 +15,7 @@ export type Context = {
   print(value: unknown, text: string | (() => string)): void;
   /** Text for a person, never part of a --json result. */
   say(text: string): void;
-  /** Asks a yes/no question; `no` where nobody can answer. */
+  /** Asks a yes/no question; `no` where nobody can answer or the answer is Ctrl-D. Rejects with `Interrupted` at Ctrl-C. */
   confirm(question: string): Promise<boolean>;
 };
 
@@ -41,9 +41,20 @@ export function contextOf(command: Command): Context {
     async confirm(question) {
       if (!process.stdin.isTTY || options.json) return false;
       const terminal = createInterface({ input: process.stdin, output: process.stderr });
-      const answer = await terminal.question(`${question} [y/N] `);
-      terminal.close();
-      return /^y(es)?$/i.test(answer.trim());
+      const stopped = new AbortController();
+      terminal.once("SIGINT", () => stopped.abort());
+      try {
+        const answer = await terminal.question(`${question} [y/N] `, { signal: stopped.signal });
+        return /^y(es)?$/i.test(answer.trim());
+      } catch (error) {
+        // Both keys make readline reject; only one of them is ours.
+        if (!(error instanceof Error && error.name === "AbortError")) throw error;
+        process.stderr.write("\n");
+        if (stopped.signal.aborted) throw new Interrupted("Nothing was decided.");
+        return false;
+      } finally {
+        terminal.close();
+      }
     },
   };
 }
@@ -80,7 +91,7 @@ export async function readSecret(prompt: string): Promise<string> {
     const take = (chunk: string) => {
       for (const key of chunk) {
         if (key === "\r" || key === "\n" || key === "\x04") return end(() => resolve(text));
-        if (key === "\x03") return end(() => reject(new UsageError("Nothing was stored.")));
+        if (key === "\x03") return end(() => reject(new Interrupted("Nothing was stored.")));
         text = key === "\x7f" || key === "\b" ? text.slice(0, -1) : text + key;
       }
     };

@@ -15,6 +15,9 @@ export const exitCodes = {
 /** A wrong command line that only shows after parsing. */
 export class UsageError extends Error {}
 
+/** A person ended it by Ctrl-C where something was asked; the sentence says what was not done. */
+export class Interrupted extends Error {}
+
 /** A child of ours (a part of the service) said why it could not do its work. */
 export class ChildFailure extends Error {
   readonly exitCode: number;
@@ -35,6 +38,7 @@ export function exitCodeOf(state: JobState): number {
 export function exitCodeOfError(error: unknown): number {
   if (error instanceof UsageError || error instanceof InvalidArgument) return exitCodes.usage.code;
   if (error instanceof ChildFailure) return error.exitCode;
+  if (error instanceof Interrupted) return exitCodes.interrupted.code;
   if (error instanceof UnreachableError) return exitCodes.unreachable.code;
   if (error instanceof ApiError)
     return ["unauthenticated", "forbidden", "host_refused"].includes(error.code)

@@ -1,6 +1,6 @@
 import { ApiError, InvalidArgument, UnreachableError } from "@x1agent/client";
 import { CommanderError } from "commander";
-import { ChildFailure, exitCodeOfError, exitCodes, UsageError } from "./exit.ts";
+import { ChildFailure, exitCodeOfError, exitCodes, Interrupted, UsageError } from "./exit.ts";
 import { createProgram } from "./program.ts";
 import { createStyle, visible } from "./render/index.ts";
 
@@ -39,7 +39,9 @@ function report(error: unknown, json: boolean): void {
     );
     return;
   }
-  if ([UsageError, InvalidArgument, ChildFailure, UnreachableError].some((kind) => error instanceof kind)) {
+  if (
+    [UsageError, InvalidArgument, ChildFailure, UnreachableError, Interrupted].some((kind) => error instanceof kind)
+  ) {
     const { message } = error as Error;
     if (json) process.stderr.write(`${JSON.stringify({ detail: message })}\n`);
     else process.stderr.write(`${style.bad(visible(message))}\n`);
