@@ -3,11 +3,13 @@ import { describe, expect, it } from "vitest";
 import { checkoutCommand } from "./checkout.ts";
 import { collectCommand, parseReport } from "./collect.ts";
 import { flagsOf, leavesTree, looksSecret, parseRaw, visible } from "./diff.ts";
-import { approvalDigest, canonicalBytes } from "./digest.ts";
+import { approvalDigest, canonicalBytes, recordDigest } from "./digest.ts";
 import { approvalSubject, buildEvidence, pullRequestText, targetBranchName } from "./evidence.ts";
 import { commitObject, objectId, parseTree, walkTrees } from "./import.ts";
 import { chooseBase, isBranchName } from "./mirror.ts";
 import { decideByPolicy, matchesGlob } from "./policy.ts";
+import type { PublishRequest } from "./port.ts";
+import { checkApproval } from "./publish.ts";
 import { parseRemote } from "./remote.ts";
 import { gitEnvironment } from "./run.ts";
 import { feedbackText, planVerification } from "./verify.ts";
@@ -405,6 +407,71 @@ describe("evidence", () => {
     expect(body.match(/^## /gm)).toHaveLength(2);
     expect(body).toContain("    ![](http://e)");
     expect(body).not.toMatch(/^!\[/m);
+  });
+});
+
+describe("what was approved", () => {
+  const pullRequest = pullRequestText({ title: "t", record, agentSummary: null });
+  const subject = approvalSubject({ record, evidenceId: "e", expectedOld: null, pullRequest });
+  const request: PublishRequest = {
+    ...{
+      organizationId: "o",
+      jobId: "j",
+      trust: "member",
+      subject,
+      digest: approvalDigest(subject),
+      record,
+      pullRequest,
+    },
+    ...{ evidenceId: "e", jobRepository: "/r", baseBranch: "main", override: false },
+  };
+  /** Whoever changes the subject makes its digest anew, too. */
+  const about = (change: Partial<typeof subject>): Partial<PublishRequest> => {
+    const changed = { ...subject, ...change };
+    return { subject: changed, digest: approvalDigest(changed) };
+  };
+  /** A record and a subject that fit each other. */
+  const evidence = (change: Partial<EvidenceRecord>, also: Partial<typeof subject> = {}): Partial<PublishRequest> => {
+    const changed = { ...record, ...change };
+    return { record: changed, ...about({ ...also, recordDigest: recordDigest(changed) }) };
+  };
+  const other = "e".repeat(40);
+
+  it("is accepted as it is", () => expect(checkApproval(request)).toEqual({ ok: true, value: subject }));
+
+  it.each<[string, Partial<PublishRequest>, string]>([
+    ["subject", { subject: { ...subject, expectedOld: other } }, "The approval's subject"],
+    ["evidence", { record: { ...record, costMicros: 11 } }, "The stored evidence"],
+    ["pull request", { pullRequest: { ...pullRequest, body: "other" } }, "The pull request's text"],
+    ["evidence id", { evidenceId: "f" }, "The evidence id"],
+    ["job", { jobId: "j2" }, "The job"],
+    ["organization", { organizationId: "o2" }, "The job"],
+    ["organization in the evidence", { ...about({ organizationId: "o2" }), organizationId: "o2" }, "organizationId"],
+    ["job in the evidence", { ...about({ jobId: "j2" }), jobId: "j2" }, "jobId"],
+    ["attempt", about({ attemptId: "a2" }), "attemptId"],
+    ["repository", about({ repository: "https://elsewhere:443/r" }), "repository"],
+    ["base", about({ base: other }), "base"],
+    ["commit", about({ commit: other }), "commit"],
+    ["tree", about({ tree: other }), "tree"],
+    ["branch", about({ targetBranch: "x1/k" }), "targetBranch"],
+    ["policy", about({ policyVersion: "2" }), "policyVersion"],
+    ["verified commit", evidence({ verification: { ...record.verification, commit: other } }), "The verified commit"],
+  ])("is nothing else: another %s", (_, change, said) =>
+    expect(checkApproval({ ...request, ...change })).toMatchObject({
+      ok: false,
+      code: "digest_mismatch",
+      detail: expect.stringContaining(said),
+    }),
+  );
+
+  it("goes to a branch below x1/, never to the one that it stands on, and not unverified without an override", () => {
+    const target = (targetBranch: string) => evidence({ targetBranch }, { targetBranch });
+    for (const branch of ["main2", "x1", "x1/../main", "refs/heads/x1/j"])
+      expect(checkApproval({ ...request, ...target(branch) })).toMatchObject({ ok: false, code: "publish_moved" });
+    expect(checkApproval({ ...request, baseBranch: "x1/j" })).toMatchObject({ ok: false, code: "publish_moved" });
+    const failed = { ...request, ...evidence({ verification: { ...record.verification, passed: false } }) };
+    expect(checkApproval(failed)).toMatchObject({ ok: false, code: "verification_failed" });
+    expect(checkApproval({ ...failed, override: true })).toMatchObject({ ok: true });
   });
 });
 

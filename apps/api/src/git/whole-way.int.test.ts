@@ -26,6 +26,8 @@ import {
   pullRequestText,
   runVerification,
 } from "./index.ts";
+import { publish } from "./publish.ts";
+import { createGitRunner, type GitResult, type GitRun } from "./run.ts";
 import { git, makeRepository, plainWorkspace, scratch, write } from "./test/plain-workspace.ts";
 
 const cleanups: (() => void)[] = [];
@@ -414,8 +416,41 @@ describe("publish", () => {
   it("refuses when the branch moved, and leaves it", async () => {
     const job = await approvedJob();
     git(job.origin, "branch", "x1/j1-fix-add", "main");
-    expect(await job.platform.publish(job.request)).toMatchObject({ ok: false, code: "publish_moved" });
+    expect(await job.platform.publish(job.request)).toMatchObject({
+      ...{ ok: false, code: "publish_moved", detail: expect.stringContaining("was expected") },
+    });
     expect(git(job.origin, "rev-parse", job.target)).toBe(job.base);
+    // Nor when the remote's own branch has that name.
+    git(job.origin, "symbolic-ref", "HEAD", job.target);
+    expect(await job.platform.publish(job.request)).toMatchObject({
+      ...{ ok: false, code: "publish_moved", detail: expect.stringContaining("never pushed to") },
+    });
+  });
+
+  it("refuses when the branch moves between the look and the push, and believes the remote, not the push", async () => {
+    const job = await approvedJob();
+    const real = createGitRunner();
+    const around = (push: (run: GitRun) => Promise<GitResult>) =>
+      publish(
+        {
+          git: (run) => (run.args[0] === "push" ? push(run) : real(run)),
+          ...{ dataDir: join(job.root, "data"), local: { roots: [], owners: "any" as const } },
+        },
+        job.request,
+      );
+    const moved = around((run) => {
+      git(job.origin, "branch", "x1/j1-fix-add", "main");
+      return real(run);
+    });
+    expect(await moved).toMatchObject({ ok: false, code: "publish_moved" });
+    expect(git(job.origin, "rev-parse", job.target)).toBe(job.base);
+    git(job.origin, "branch", "-q", "-D", "x1/j1-fix-add");
+    // Told that all went well, while nothing arrived.
+    const told = await around(async () => ({ code: 0, stdout: Buffer.alloc(0), stderr: "", limit: null }));
+    expect(told).toMatchObject({ ok: false, code: "publish_moved" });
+    // The other way round: the push got through, and its connection broke.
+    const broken = await around(async (run) => ({ ...(await real(run)), code: 128 }));
+    expect(broken).toMatchObject({ ok: true, value: { commit: job.change.commit } });
   });
 
   it("refuses a rewritten or missing base branch; one that went forward is counted", async () => {
