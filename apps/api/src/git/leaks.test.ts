@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { MIN_SECRET, secretForms, secretsIn } from "./leaks.ts";
+import { MIN_SECRET, searchObjects, secretForms, secretsIn } from "./leaks.ts";
 import type { KnownSecret } from "./port.ts";
 
 const known = (name: string, value: string | Buffer): KnownSecret => ({ name, value: Buffer.from(value as string) });
@@ -45,4 +45,22 @@ describe("a kept secret is found", () => {
 it("what is as short as a word is not sought", () => {
   expect(secretForms([known("short", "x".repeat(MIN_SECRET - 1))])).toEqual([]);
   expect(secretForms([known("long", "x".repeat(MIN_SECRET))]).length).toBeGreaterThan(0);
+});
+
+it("what git gives out is searched object by object, wherever it is cut into parts", async () => {
+  const [a, b, c] = ["a".repeat(40), "b".repeat(40), "c".repeat(40)];
+  const half = token.slice(0, 9);
+  const objects = [`x${token}\n${token}`, half, token.slice(9)];
+  const output = Buffer.from([a, b, c].map((id, i) => `${id} blob ${objects[i]?.length}\n${objects[i]}\n`).join(""));
+  async function* cut(...at: number[]): AsyncGenerator<Buffer> {
+    for (const [i, end] of [...at, output.length].entries()) yield output.subarray(at[i - 1] ?? 0, end);
+  }
+  const forms = secretForms(secrets);
+  for (let at = 0; at <= output.length; at += 1) {
+    // One part of two lies in the objects next to each other, which is no secret.
+    expect(await searchObjects(cut(at), forms)).toEqual([{ name: "anthropic", id: a }]);
+    expect(await searchObjects(cut(at, Math.min(at + 3, output.length)), forms)).toHaveLength(1);
+  }
+  const single = Array.from({ length: output.length - 1 }, (_, i) => i + 1);
+  expect(await searchObjects(cut(...single), forms)).toEqual([{ name: "anthropic", id: a }]);
 });

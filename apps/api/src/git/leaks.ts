@@ -69,6 +69,30 @@ export function secretsIn(text: string, secrets: readonly KnownSecret[]): string
 export const leakText = ({ name, path }: Leak): string =>
   `${path === null ? "what goes with the change" : visible(path) || "the commit's own text"} holds the stored secret ${visible(name)}`;
 
+/**
+ * Which objects in the output of `cat-file --batch` hold which secrets, wherever that output is cut into parts. Each part is
+ * read once, with the end of the one before it.
+ */
+export async function searchObjects(
+  chunks: AsyncIterable<Buffer>,
+  forms: readonly Form[],
+  signal?: AbortSignal,
+): Promise<{ name: string; id: string }[]> {
+  const found = new Map<string, { name: string; id: string }>();
+  const longest = forms.reduce((most, { bytes }) => Math.max(most, bytes.length), 1);
+  let last: Buffer = Buffer.alloc(0);
+  let at = "";
+  for await (const { id, part } of objectsIn(chunks)) {
+    signal?.throwIfAborted();
+    const text = id === at ? Buffer.concat([last, part]) : part;
+    at = id;
+    for (const { name, bytes } of forms)
+      if (found.size < MAX_LEAKS && text.includes(bytes)) found.set(`${name} ${id}`, { name, id });
+    last = Buffer.from(text.subarray(Math.max(0, text.length - longest + 1)));
+  }
+  return [...found.values()];
+}
+
 /** Where the new objects of a commit hold a secret of ours. A Fault where they cannot be read. */
 export async function findSecrets(
   deps: { git: GitRunner; dataDir: string },
@@ -99,20 +123,8 @@ export async function findSecrets(
       maxOutputBytes: MAX_BYTES,
     });
     if (read.code !== 0 || read.limit) throw unread(read.stderr);
-    const leaks = new Map<string, Leak>();
-    let last = Buffer.alloc(0);
-    let at = "";
-    const longest = forms.reduce((most, { bytes }) => Math.max(most, bytes.length), 1);
-    for await (const { id, part } of objectsIn(createReadStream(file, { highWaterMark: 256 * 1024 }))) {
-      signal?.throwIfAborted();
-      const text = id === at ? Buffer.concat([last, part]) : part;
-      at = id;
-      for (const { name, bytes } of forms)
-        if (leaks.size < MAX_LEAKS && text.includes(bytes))
-          leaks.set(`${name} ${id}`, { name, path: paths.get(id) ?? "" });
-      last = Buffer.from(text.subarray(Math.max(0, text.length - longest + 1)));
-    }
-    return [...leaks.values()];
+    const found = await searchObjects(createReadStream(file, { highWaterMark: 256 * 1024 }), forms, signal);
+    return found.map(({ name, id }) => ({ name, path: paths.get(id) ?? "" }));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -452,6 +452,7 @@ describe("what was approved", () => {
     ["repository", about({ repository: "https://elsewhere:443/r" }), "repository"],
     ["base", about({ base: other }), "base"],
     ["commit", about({ commit: other }), "commit"],
+    ["commit in the evidence", evidence({ commit: other }), "The evidence's commit"],
     ["tree", about({ tree: other }), "tree"],
     ["branch", about({ targetBranch: "x1/k" }), "targetBranch"],
     ["policy", about({ policyVersion: "2" }), "policyVersion"],
