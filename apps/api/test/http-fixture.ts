@@ -56,8 +56,10 @@ export async function serveHandlers(given: Partial<Handlers>) {
   const app = createApp({
     handlers: handlers as Handlers,
     authenticate: async (token) => {
-      const match = /^token-([a-z,]*)$/.exec(token);
-      return match ? { ...principal, scopes: (match[1] ?? "").split(",") } : null;
+      const [, whose, scopes = ""] = /^(token|other)-([a-z,]*)$/.exec(token) ?? [];
+      if (!whose) return null;
+      const actor = { kind: "user" as const, id: whose === "token" ? principal.actor.id : "user_2" };
+      return { ...principal, actor, scopes: scopes.split(",") };
     },
     idempotency: createIdempotency(memoryIdempotency()),
     hosts: new Set(["x1.example.org"]),

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
@@ -26,6 +26,16 @@ describe("blobs", () => {
     const digests = await Promise.all(Array.from({ length: 20 }, () => blobs.put("same")));
     expect(new Set(digests).size).toBe(1);
     expect(await readdir(join(folder, digests[0]!.slice(0, 2)))).toEqual([digests[0]]);
+  });
+  it("are not there when their file was changed, longer, shorter or in one byte, and are put anew", async () => {
+    const digest = await blobs.put("as it was");
+    const file = join(folder, digest.slice(0, 2), digest);
+    for (const changed of ["as it were", "as it", "as it wes", ""]) {
+      await writeFile(file, changed);
+      expect(await blobs.get(digest)).toBeNull();
+    }
+    expect(await blobs.put("as it was")).toBe(digest);
+    expect((await blobs.get(digest))?.toString()).toBe("as it was");
   });
   it("are null when they are not there", async () => expect(await blobs.get("0".repeat(64))).toBeNull());
   it.each(["../../etc/passwd", "A".repeat(64), ""])("have no other names: %j", (name) =>

@@ -8,7 +8,7 @@ import { Fault } from "@x1agent/contract";
 /** Content by SHA-256. May be shared by services of one host: writing the same content twice is the same file. */
 export interface BlobStore {
   put(content: Buffer | string): Promise<string>;
-  /** The content, or null when it is not there. */
+  /** The content, or null when it is not there. What is not what its digest says (a damaged disk, somebody's hand) is not there. */
   get(digest: string): Promise<Buffer | null>;
   size(digest: string): Promise<number | null>;
   stream(digest: string): Readable;
@@ -38,13 +38,11 @@ export function openBlobs(folder: string): BlobStore {
       const path = pathOf(digest);
       // Put again, it is young again: nobody may remove it as unused before the row that names it is committed.
       const again = new Date();
-      if (
-        await utimes(path, again, again).then(
-          () => true,
-          () => false,
-        )
-      )
-        return digest;
+      const there = await utimes(path, again, again)
+        .then(() => readFile(path))
+        .catch(() => null);
+      // One that was damaged is written over.
+      if (there?.equals(bytes)) return digest;
       await mkdir(join(folder, digest.slice(0, 2)), { recursive: true, mode: 0o700 });
       const temporary = `${path}.${randomUUID()}.tmp`;
       try {
@@ -70,10 +68,13 @@ export function openBlobs(folder: string): BlobStore {
       return digest;
     },
     get: (digest) =>
-      readFile(pathOf(digest)).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === "ENOENT") return null;
-        throw new Fault("unavailable", `Blob ${digest} cannot be read (${error.code}).`, { cause: error });
-      }),
+      readFile(pathOf(digest)).then(
+        (bytes) => (createHash("sha256").update(bytes).digest("hex") === digest ? bytes : null),
+        (error: NodeJS.ErrnoException) => {
+          if (error.code === "ENOENT") return null;
+          throw new Fault("unavailable", `Blob ${digest} cannot be read (${error.code}).`, { cause: error });
+        },
+      ),
     size: async (digest) => (await stat(pathOf(digest)).catch(() => null))?.size ?? null,
     stream: (digest) => createReadStream(pathOf(digest)),
     async *list() {

@@ -22,6 +22,7 @@ it.each([
   ["what runs the tests", [file("package.json", ["manifest"])], "npm test", "package.json (manifest with its scripts)"],
   ["a runner's configuration", [file("vitest.config.ts", ["config"])], "npm test", "vitest.config.ts (configuration)"],
   ["the command's own file", [file("check.sh")], "bash ./check.sh", "check.sh (named by the command)"],
+  ["a program without an ending", [file("verify-all")], "./verify-all", "verify-all (named by the command)"],
   [
     "the same below a folder",
     [file("app/check.mjs")],

@@ -24,6 +24,7 @@ import {
   type Imported,
   type PublishRequest,
   pullRequestText,
+  recordDigest,
   runVerification,
 } from "./index.ts";
 import { publish } from "./publish.ts";
@@ -515,6 +516,22 @@ describe("publish", () => {
         input: readFileSync(join(job.root, "packs", name)),
       });
     const loose = (id: string) => join(job.jobRepository, "objects", id.slice(0, 2), id.slice(2));
+    const refused = (detail: string) => ({ ok: false, code: "publish_moved", detail: expect.stringContaining(detail) });
+    // The same tree on the same base, in other words, under the commit's name.
+    const { commit, tree } = job.change;
+    const reworded = git(job.jobRepository, "commit-tree", tree, "-p", job.base, "-m", "in other words");
+    const kept = readFileSync(loose(commit));
+    rmSync(loose(commit));
+    writeFileSync(loose(commit), readFileSync(loose(reworded)));
+    expect(await job.platform.publish(job.request)).toMatchObject(refused("not the approved one"));
+    rmSync(loose(commit));
+    writeFileSync(loose(commit), kept);
+    // Evidence of another tree than the commit has.
+    const record = { ...job.record, tree: git(job.jobRepository, "rev-parse", `${job.base}^{tree}`) };
+    const subject = { ...job.subject, tree: record.tree, recordDigest: recordDigest(record) };
+    expect(
+      await job.platform.publish({ ...job.request, record, subject, digest: approvalDigest(subject) }),
+    ).toMatchObject(refused("approved base and tree"));
     rmSync(loose(swapped));
     writeFileSync(loose(swapped), readFileSync(loose(innocent)));
     expect(await job.platform.publish(job.request)).toMatchObject({ ok: false, code: "publish_moved" });

@@ -248,6 +248,17 @@ describe("idempotency keys", () => {
     expect(Problem.parse(await (await send("k2", "other")).json()).code).toBe("idempotency_mismatch");
   });
 
+  it("are for one path and one person: nobody gets the answer to another's request", async () => {
+    const retry = (job: string, token = all) =>
+      call("POST", `/api/v1/jobs/${job}/retry`, { token, body: {}, headers: { "idempotency-key": "k4" } });
+    expect((await retry("a")).headers.get("idempotency-replayed")).toBeNull();
+    expect((await retry("a")).headers.get("idempotency-replayed")).toBe("true");
+    expect(Problem.parse(await (await retry("b")).json()).code).toBe("idempotency_mismatch");
+    const other = await retry("a", all.replace("token", "other"));
+    expect([other.status, other.headers.get("idempotency-replayed")]).toEqual([200, null]);
+    expect(fixture.reached).toEqual(["retryJob", "retryJob"]);
+  });
+
   it("let a request that broke be repeated", async () => {
     expect((await send("k3", "break")).status).toBe(500);
     expect((await send("k3", "break")).status).toBe(500);

@@ -48,8 +48,11 @@ describe("sealed evidence", () => {
   it("is nothing when any of its blobs was changed or lost", async () => {
     const { kept, blobs, approvalDigest } = await sealed();
     for (const [digest, bytes] of [...kept]) {
-      kept.set(digest, Buffer.from(Buffer.from(bytes).toString("utf8").replace('"', '" ')));
-      expect(await openEvidence(blobs, approvalDigest)).toBeNull();
+      // Broken, and the same said in other bytes.
+      for (const changed of ['" ', ' "']) {
+        kept.set(digest, Buffer.from(Buffer.from(bytes).toString("utf8").replace('"', changed)));
+        expect(await openEvidence(blobs, approvalDigest)).toBeNull();
+      }
       kept.delete(digest);
       expect(await openEvidence(blobs, approvalDigest)).toBeNull();
       kept.set(digest, bytes);
