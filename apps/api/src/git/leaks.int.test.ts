@@ -28,7 +28,9 @@ async function look(change: () => void, message = "change"): Promise<{ name: str
   const commit = git(repository, "rev-parse", "HEAD");
   git(repository, "reset", "-q", "--hard", base);
   const deps = { git: createGitRunner(), dataDir: root };
-  return findSecrets(deps, { jobRepository: join(repository, ".git"), commit, below: [base], secrets });
+  const outcome = await findSecrets(deps, { jobRepository: join(repository, ".git"), commit, below: [base], secrets });
+  if (!outcome.ok) throw new Error(outcome.detail);
+  return outcome.value;
 }
 const found = (path: string) => [{ name: "anthropic", path }];
 
@@ -55,6 +57,13 @@ describe("a kept secret in a change", () => {
   it("leaves nothing of the look behind, and cannot be missed because objects cannot be read", async () => {
     expect(readdirSync(join(root, "tmp"))).toEqual([]);
     const request = { jobRepository: join(root, "nowhere"), commit: base, below: [], secrets };
-    await expect(findSecrets({ git: createGitRunner(), dataDir: root }, request)).rejects.toThrow(/looked through/);
+    const refused = { ok: false, code: "publish_moved", detail: expect.stringContaining("looked through") };
+    const real = createGitRunner();
+    expect(await findSecrets({ git: real, dataDir: root }, request)).toMatchObject(refused);
+    // A file that is gone after it was listed.
+    const id = "e".repeat(40);
+    const stolen = { ...request, jobRepository: join(repository, ".git"), also: [{ id, path: "gone" }] };
+    expect(await findSecrets({ git: real, dataDir: root }, stolen)).toMatchObject(refused);
+    expect(readdirSync(join(root, "tmp"))).toEqual([]);
   });
 });

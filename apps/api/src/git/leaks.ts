@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { Fault } from "@x1agent/contract";
+import { accept, type Outcome, type Refusal, refuse } from "@x1agent/contract";
 import { nameOf, visible } from "./diff.ts";
 import type { FindSecretsRequest, KnownSecret, Leak } from "./port.ts";
 import type { GitRunner } from "./run.ts";
@@ -93,20 +93,20 @@ export async function searchObjects(
   return [...found.values()];
 }
 
-/** Where the new objects of a commit hold a secret of ours. A Fault where they cannot be read. */
+/** Where the new objects of a commit hold a secret of ours. Refuses `publish_moved` where they cannot be read: then nobody knows. */
 export async function findSecrets(
   deps: { git: GitRunner; dataDir: string },
   { jobRepository, commit, below, also = [], secrets, signal }: FindSecretsRequest,
-): Promise<Leak[]> {
+): Promise<Outcome<Leak[]>> {
   const forms = secretForms(secrets);
-  if (forms.length === 0) return [];
+  if (forms.length === 0) return accept([]);
   const within = { gitDir: jobRepository, signal, timeoutMs: 10 * 60_000 };
   const listed = await deps.git({
     ...within,
     args: ["rev-list", "--objects", commit, ...below.map((id) => `^${id}`)],
     maxOutputBytes: 256 * 1024 ** 2,
   });
-  if (listed.code !== 0 || listed.limit) throw unread(listed.stderr);
+  if (listed.code !== 0 || listed.limit) return unread(listed.stderr);
   const paths = new Map<string, string>();
   for (const { id, path } of [...linesOf(listed.stdout), ...also])
     if (!paths.get(id)) paths.set(id, typeof path === "string" ? path : nameOf(path));
@@ -122,16 +122,27 @@ export async function findSecrets(
       stdoutFile: file,
       maxOutputBytes: MAX_BYTES,
     });
-    if (read.code !== 0 || read.limit) throw unread(read.stderr);
+    if (read.code !== 0 || read.limit) return unread(read.stderr);
     const found = await searchObjects(createReadStream(file, { highWaterMark: 256 * 1024 }), forms, signal);
-    return found.map(({ name, id }) => ({ name, path: paths.get(id) ?? "" }));
+    return accept(found.map(({ name, id }) => ({ name, path: paths.get(id) ?? "" })));
+  } catch (error) {
+    if (error instanceof Gone) return unread(error.message);
+    throw error;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-const unread = (words: string): Fault =>
-  new Fault("internal", `The change could not be looked through for secrets: ${visible(words).slice(-300)}`);
+const unread = (words: string): Refusal =>
+  refuse(
+    "publish_moved",
+    `The job's repository was changed: its commit cannot be looked through for secrets (${visible(words.trim()).slice(-300)}).`,
+  );
+
+/** An object that was listed is not there. */
+class Gone extends Error {
+  override readonly name = "Gone";
+}
 
 /** `<id> <path>` in lines, as `rev-list --objects` writes them; of a path with a line's end the beginning. */
 function* linesOf(output: Buffer): Generator<{ id: string; path: Buffer }> {
@@ -158,7 +169,8 @@ async function* objectsIn(chunks: AsyncIterable<Buffer>): AsyncGenerator<{ id: s
         at = end < 0 ? chunk.length : end + 1;
         if (end < 0) continue;
         const match = /^([0-9a-f]{40,64}) \w+ (\d+)$/.exec(header);
-        if (!match) throw unread(header.slice(0, 100));
+        // git says so of an object that went away in between: what follows is not what was asked for.
+        if (!match) throw new Gone(header.slice(0, 100));
         id = match[1]!;
         left = Number(match[2]) + 1;
         header = "";

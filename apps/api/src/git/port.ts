@@ -197,8 +197,8 @@ export interface PlatformGit {
   mergeChange(tool: Workspace, request: MergeRequest): Promise<Outcome<Merged>>;
   /** Pushes exactly what was approved, or refuses `digest_mismatch`, `publish_moved`, `verification_failed`. */
   publish(request: PublishRequest): Promise<Outcome<Published>>;
-  /** Which secrets of ours the commit's new objects hold, names of files and the commit's text included; see `leaks.ts`. */
-  findSecrets(request: FindSecretsRequest): Promise<Leak[]>;
+  /** Which secrets of ours the commit's new objects hold, names of files and the commit's text included; see `leaks.ts`. Refuses `publish_moved`. */
+  findSecrets(request: FindSecretsRequest): Promise<Outcome<Leak[]>>;
   /** The commit and what it adds to its base, and to the head it is merged into, with LFS content, as a pack for `rebuild`. */
   packOf(
     jobRepository: string,

@@ -328,7 +328,12 @@ describe("policy", () => {
     ["another commit verified", { verification: { ...record.verification, commit: "d".repeat(40) } }],
     [
       "base tests fail",
-      { verification: { ...record.verification, withBaseTests: { verify: command, passed: false, counts: null } } },
+      {
+        verification: {
+          ...record.verification,
+          withBaseTests: { verify: command, passed: false, counts: record.verification.counts },
+        },
+      },
     ],
     [
       "fewer tests",

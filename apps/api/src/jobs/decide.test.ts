@@ -48,6 +48,14 @@ describe("the next step", () => {
     }
   });
 
+  it("ends what works when its time is used up, and nothing that waits for a person or pushes", () => {
+    const ends = jobStates.filter((state) => {
+      const step = decide(facts({ state, late: true }));
+      return step.kind === "end" && step.to === "timed_out";
+    });
+    expect(ends).toEqual(["queued", "provisioning", "running", "awaiting_input", "verifying"]);
+  });
+
   it("never decides on an end that the state does not allow", () => {
     for (const state of jobStates)
       for (const live of [true, false])

@@ -43,8 +43,12 @@ export async function publishApproved(
   const { subject, record, pullRequest } = opened;
   const { secrets = [], ...rest } = request;
   const leaks = await leaksOf(deps.git, { ...rest, secrets }, record, pullRequest);
-  if (leaks.length > 0)
-    return refuse("secret_in_change", `Nothing was published: ${leaks.map(leakText).join("; ")}.`.slice(0, 2_000));
+  if (!leaks.ok) return leaks;
+  if (leaks.value.length > 0)
+    return refuse(
+      "secret_in_change",
+      `Nothing was published: ${leaks.value.map(leakText).join("; ")}.`.slice(0, 2_000),
+    );
   const published = await deps.git.publish({ ...rest, subject, record, pullRequest });
   return published.ok ? accept({ ...published.value, repository: subject.repository, pullRequest }) : published;
 }
@@ -59,13 +63,14 @@ async function leaksOf(
   }: { jobRepository: string; secrets: readonly KnownSecret[]; signal?: AbortSignal | undefined },
   record: EvidenceRecord,
   pullRequest: PullRequestText,
-): Promise<Leak[]> {
-  if (secrets.length === 0) return [];
+): Promise<Outcome<Leak[]>> {
+  if (secrets.length === 0) return accept([]);
   const inWords = secretsIn(JSON.stringify([record, pullRequest]), secrets);
   const inCommit = await git.findSecrets({
     ...{ jobRepository, secrets, signal, commit: record.commit },
     below: [record.base, ...(record.onto ? [record.onto] : [])],
     also: (record.lfs ?? []).map(({ blob, path }) => ({ id: blob, path })),
   });
-  return [...inCommit, ...inWords.map((name) => ({ name, path: null }))];
+  if (!inCommit.ok) return inCommit;
+  return accept([...inCommit.value, ...inWords.map((name) => ({ name, path: null }))]);
 }

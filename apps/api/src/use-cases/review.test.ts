@@ -64,7 +64,7 @@ describe("sealed evidence", () => {
     const { blobs, approvalDigest, subject } = await sealed();
     const asked: PublishRequest[] = [];
     const git = {
-      findSecrets: async () => [],
+      findSecrets: async () => accept([]),
       publish: async (request: PublishRequest) => {
         asked.push(request);
         return accept({ branch: "x1/j", commit: subject.commit, alreadyThere: false, behind: 0, url: null });

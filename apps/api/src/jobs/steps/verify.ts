@@ -383,14 +383,13 @@ export async function seal(
   };
   const secrets = (await deps.knownSecrets?.(job.organizationId)) ?? [];
   const words = JSON.stringify([imported.named, verification, before, job.title, live.summary]);
-  const leaks = [
-    ...(await deps.git.findSecrets({
-      ...{ jobRepository: live.jobRepository, commit: imported.commit, secrets, signal },
-      below: [base.commit, ...(job.merge?.onto ? [job.merge.onto] : [])],
-      also: (imported.lfs ?? []).map(({ blob, path }) => ({ id: blob, path })),
-    })),
-    ...secretsIn(words, secrets).map((name) => ({ name, path: null })),
-  ];
+  const found = await deps.git.findSecrets({
+    ...{ jobRepository: live.jobRepository, commit: imported.commit, secrets, signal },
+    below: [base.commit, ...(job.merge?.onto ? [job.merge.onto] : [])],
+    also: (imported.lfs ?? []).map(({ blob, path }) => ({ id: blob, path })),
+  });
+  if (!found.ok) return { kind: "end", to: "failed", reason: "repository_invalid", detail: found.detail };
+  const leaks = [...found.value, ...secretsIn(words, secrets).map((name) => ({ name, path: null }))];
   const evidenceId = newId("evd");
   const notes = [...base.notes, ...(job.merge ? [mergeNote(job.merge, base.commit)] : [])];
   const evidence: Omit<Parameters<typeof sealEvidence>[1], "credential"> = {
