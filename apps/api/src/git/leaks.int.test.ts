@@ -49,6 +49,26 @@ describe("a kept secret in a change", () => {
     expect((await look(() => write(repository, { [`deep/${name}`]: "x" }))).map(({ path }) => path)).toEqual(["deep"]);
     expect(await look(() => {}, `say ${token}`)).toEqual(found(""));
   });
+  it("is found past replace refs and grafts of the repository", async () => {
+    const plain = (...args: string[]) => git(repository, "--no-replace-objects", ...args);
+    write(repository, { "hidden.txt": token });
+    git(repository, "add", "-A");
+    git(repository, "commit", "-q", "-m", "hidden");
+    const commit = git(repository, "rev-parse", "HEAD");
+    git(repository, "reset", "-q", "--hard", base);
+    const request = { jobRepository: join(repository, ".git"), commit, below: [base], secrets };
+    const looked = () => findSecrets({ git: createGitRunner(), dataDir: root }, request);
+    const expected = { ok: true, value: found("hidden.txt") };
+    git(repository, "replace", plain("rev-parse", `${commit}:hidden.txt`), plain("rev-parse", `${base}:a.txt`));
+    // The trap works on a git of others: they read another file.
+    expect(git(repository, "show", `${commit}:hidden.txt`)).toBe("a");
+    expect(await looked()).toEqual(expected);
+    write(repository, { ".git/info/grafts": `${base} ${commit}\n` });
+    expect(git(repository, "rev-list", commit, `^${base}`)).toBe("");
+    expect(await looked()).toEqual(expected);
+    rmSync(join(repository, ".git/info/grafts"));
+    git(repository, "replace", "-d", plain("rev-parse", `${commit}:hidden.txt`));
+  });
   it("is no matter where the remote has it, and in a change without one", async () => {
     expect(await look(() => write(repository, { "b.txt": "nothing\n" }))).toEqual([]);
     // The same content again is no new object.

@@ -307,3 +307,32 @@ describe("passkeys", () => {
     expect(await identity.passkeys.list(owner.userId)).toEqual([]);
   });
 });
+
+describe("tokens of members", () => {
+  it("do no more than their maker's role of now, and nothing for a former one", async () => {
+    const by = { role: "owner", scopes };
+    const made = await identity.members.add(by, owner.organizationId, {
+      ...{ name: "Kim", signInName: "kim", role: "member" },
+    });
+    const kim = made.ok ? made.value.id : "";
+    const { token } = await identity.createToken(kim, owner.organizationId, "x", scopes);
+    const scopesNow = async () => (await identity.authenticate(token))?.scopes ?? null;
+    expect(await scopesNow()).toEqual(["read", "write"]);
+    await identity.setRole(by, owner.organizationId, kim, "viewer");
+    expect(await scopesNow()).toEqual(["read"]);
+    await identity.setRole(by, owner.organizationId, kim, "former");
+    expect(await scopesNow()).toBeNull();
+  });
+
+  it("are listed and revoked within their organization, where they were made at once", async () => {
+    const { organizationId, userId } = owner;
+    const { id, token } = await identity.createToken(userId, organizationId, "x", ["read"]);
+    expect(await identity.authenticate(token)).not.toBeNull();
+    expect(await identity.listTokens("org_other")).toEqual([]);
+    expect(await identity.revokeToken("org_other", id)).toBe(false);
+    expect((await identity.listTokens(organizationId)).map((one) => one.id)).toContain(id);
+    expect(await identity.revokeToken(organizationId, id)).toBe(true);
+    expect(await identity.authenticate(token)).toBeNull();
+    expect((await identity.listTokens(organizationId)).map((one) => one.id)).not.toContain(id);
+  });
+});
