@@ -30,14 +30,17 @@ describe("the wait before the evidence", () => {
   afterEach(() => void vi.useRealTimers());
   const away = refuse("forge_unavailable", "nobody there");
   const job = { id: "job_1", organizationId: "org_1", state: "verifying" } as JobRecord;
+  const begun = vi.fn();
+  beforeEach(() => void begun.mockClear());
   const wait = (clock: JobClock, ask: () => ReturnType<typeof accept<string>> | typeof away) => {
     const db = { tenant: async () => undefined } as unknown as LoopDeps["db"];
     const deps = { db, uncharged: (work) => clock.uncharged(work) } as LoopDeps;
-    return whenBack(deps, job, "att_1", new AbortController().signal, async () => {
+    const asking = async () => {
       // Nobody answers for a second.
       vi.advanceTimersByTime(1_000);
       return ask();
-    });
+    };
+    return whenBack(deps, job, "att_1", new AbortController().signal, asking, begun);
   };
 
   it("is not charged to the job's time, which goes on after it", async () => {
@@ -46,8 +49,11 @@ describe("the wait before the evidence", () => {
     const late = vi.fn();
     const unlimited = clock.limit(5_000, late);
     const begin = Date.now();
-    let asked = 0;
-    expect(await wait(clock, () => (++asked < 6 ? away : accept("there")))).toEqual(accept("there"));
+    const standing: boolean[] = [];
+    const ask = () => (standing.push(clock.waits) < 6 ? away : accept("there"));
+    expect(await wait(clock, ask)).toEqual(accept("there"));
+    // Told once, and what the job costs the service is looked up while it lasts.
+    expect([begun.mock.calls.length, standing, clock.waits]).toEqual([1, [false, ...Array(5).fill(true)], false]);
     expect(Date.now() - begin).toBe(68_000);
     expect([late.mock.calls.length, clock.usedMs()]).toEqual([0, 1_000]);
     vi.advanceTimersByTime(3_999);
@@ -55,6 +61,11 @@ describe("the wait before the evidence", () => {
     vi.advanceTimersByTime(1);
     expect(late).toHaveBeenCalledOnce();
     unlimited();
+  });
+
+  it("is none where somebody answers at once", async () => {
+    expect(await wait(new JobClock(), () => accept("there"))).toEqual(accept("there"));
+    expect(begun).not.toHaveBeenCalled();
   });
 
   it("has a limit of its own, about a day", async () => {
