@@ -20,7 +20,7 @@ export type Spare = {
   sandbox: Sandbox;
 };
 
-/** Most that are kept; each holds some 35 MB. */
+/** Most that are kept; each holds some 30 MB. */
 export const MAX_SPARE = 2;
 
 export class Spares {

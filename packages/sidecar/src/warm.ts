@@ -14,7 +14,10 @@ const MAX_MS = 1_000;
  * then finds code that has run. Nothing of it reaches ledger, policy, credentials or record of the workspace; both ends are
  * on loopback and gone afterwards. Resolves with the number of answers; never rejects.
  */
-export async function warmUp(boot: Pick<SidecarBoot, "limits" | "forbidden" | "sliceTokens">): Promise<number> {
+export async function warmUp(
+  boot: Pick<SidecarBoot, "limits" | "forbidden" | "sliceTokens">,
+  calls = CALLS,
+): Promise<number> {
   const servers: Server[] = [];
   const token = randomBytes(16).toString("base64url");
   const ledger = new Ledger({
@@ -58,7 +61,7 @@ export async function warmUp(boot: Pick<SidecarBoot, "limits" | "forbidden" | "s
     });
     const port = await listen(createServer({ noDelay: true }, handler), servers);
     let answered = 0;
-    for (; answered < CALLS; answered += 1) await call(port, token, patience);
+    for (; answered < calls; answered += 1) await call(port, token, patience);
     return answered;
   } catch {
     return 0;
