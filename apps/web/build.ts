@@ -3,7 +3,7 @@
  * happens in a folder of its own and takes dist's place by a rename, so that two starts at once never serve half of one.
  * Prints a line on standard error when it builds; exit status 1 when it could not, and then dist/ is what it was.
  */
-import { mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 const here = import.meta.dirname;
@@ -35,6 +35,8 @@ if (process.argv.includes("--force") || newest > builtAt) {
     process.env.NODE_ENV = "production";
     const { build } = await import("vite");
     await build({ root: here, build: { outDir: made, emptyOutDir: true } });
+    // A temporary folder is its maker's alone; whoever may read the checkout may serve what was built in it.
+    chmodSync(made, 0o777 & ~process.umask());
     try {
       renameSync(dist, old);
     } catch {
