@@ -12,7 +12,7 @@ import type { PublishRequest } from "./port.ts";
 import { checkApproval } from "./publish.ts";
 import { parseRemote } from "./remote.ts";
 import { gitEnvironment } from "./run.ts";
-import { feedbackText, planVerification } from "./verify.ts";
+import { describe as commandResult, feedbackText, planVerification } from "./verify.ts";
 
 const rules = { roots: [], owners: [] };
 const urlOf = (text: string) => {
@@ -526,4 +526,13 @@ describe("verification plan", () => {
     expect(text).toContain("ended with 1");
     expect(text).toContain("<output>\nboom\n</output>");
   });
+});
+
+it.each([
+  ["by a limit", { limitHit: "memory" as const }, { exitCode: null, signal: "limit:memory" }],
+  ["by its time", { timedOut: true }, { exitCode: null, timedOut: true }],
+  ["by itself", {}, { exitCode: 0, signal: null, timedOut: false }],
+])("a command that was ended %s is told as that, whatever status it left", async (_, how, told) => {
+  const ran = { exitCode: 0, signal: null, durationMs: 1, timedOut: false, limitHit: null, outputBytes: 0, ...how };
+  expect(await commandResult("true", "none", { ...ran, output: Buffer.alloc(0) })).toMatchObject(told);
 });
