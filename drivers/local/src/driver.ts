@@ -78,9 +78,11 @@ const SOCKET_PATH = 107;
 const SHUTDOWN_MS = 3_000;
 /**
  * When a sidecar is started ahead, in milliseconds: after the driver was made; after a workspace took the last one, should
- * its host never come; and after a host was there, by when its CLI has started, whose the processor is until then.
+ * its host never come; and after a host was there, at least, and so many times as long as that took: by then its CLI has started,
+ * whose the processor is until then.
  */
 const SPARE_MS = { first: 1_000, taken: 10_000, started: 1_000 };
+const HOST_STARTS = 4;
 
 type StoredSpec = Omit<WorkspaceSpec, "sidecar" | "hostToken"> & {
   startedAt: string;
@@ -97,8 +99,8 @@ export type DriverContext = {
   watch: LimitWatch;
   cgroups: Cgroups;
   report: IsolationReport;
-  /** Told when a host has been started. */
-  hostStarted: () => void;
+  /** Told when a host has been started, and how many milliseconds that took. */
+  hostStarted: (tookMs: number) => void;
 };
 
 /** Creates the driver; touches nothing until it is used, but for sidecars that are started ahead. */
@@ -197,7 +199,8 @@ class LocalDriver implements WorkspaceDriver {
 
   /** Prepared once: programs, filters, both kinds of `/etc`. Tried again after a failure. */
   #prepare(): Promise<DriverContext> {
-    const hostStarted = () => this.#spares.refillIn(SPARE_MS.started);
+    const hostStarted = (tookMs: number) =>
+      this.#spares.refillIn(Math.min(SPARE_MS.taken, Math.max(SPARE_MS.started, HOST_STARTS * tookMs)));
     this.#context ??= prepareMachine(this.#options, this.#watch, hostStarted).catch((error: unknown) => {
       this.#context = null;
       throw error;
@@ -378,7 +381,7 @@ class LocalDriver implements WorkspaceDriver {
 export async function prepareMachine(
   options: LocalDriverOptions,
   watch: LimitWatch,
-  hostStarted: () => void = () => {},
+  hostStarted: DriverContext["hostStarted"] = () => {},
 ): Promise<DriverContext> {
   const { tools, mechanism, stage, cgroups, outside, report } = await findOffer(options);
   const shared = join(options.runDir, "driver");
@@ -796,6 +799,7 @@ class LocalWorkspace implements Workspace {
   }
 
   async #startHost(): Promise<RunningHost> {
+    const begin = performance.now();
     const { runtime, hostToken, sidecar } = this.spec;
     if (!runtime || hostToken === undefined)
       throw new Fault("conflict", `Workspace ${this.id} was launched without a runtime, so it has no host.`);
@@ -881,7 +885,7 @@ class LocalWorkspace implements Workspace {
         `The host of ${runtime.manifest.name} did not start: ${lastLines(log.tail()) || "it said nothing"}.`,
       );
     }
-    this.#context.hostStarted();
+    this.#context.hostStarted(performance.now() - begin);
     return { sandbox, endpoint, exited, closeDir: close };
   }
 
