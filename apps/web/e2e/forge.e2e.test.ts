@@ -3,7 +3,7 @@ import { type RouteName, type RouteResponse, routes } from "@x1agent/contract";
 import { GithubStandIn } from "@x1agent/testkit/github";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { accessibilityFindings, lacksBrowser, sizes, TestSite } from "../test/browser.ts";
+import { accessibilityFindings, lacksBrowser, layoutFindings, sizes, TestSite } from "../test/browser.ts";
 
 const at = "2026-01-02T03:04:05.000Z";
 const connection: RouteResponse<"listForgeConnections">["items"][number] = {
@@ -327,9 +327,7 @@ describe.skipIf(lacksBrowser)(`forges in the web app${lacksBrowser ? ` (${lacksB
     for (const viewport of Object.values(sizes)) {
       await page.setViewportSize(viewport);
       expect(await accessibilityFindings(page)).toEqual([]);
-      expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)).toBeLessThanOrEqual(
-        0,
-      );
+      expect(await layoutFindings(page)).toEqual([]);
     }
     await site.service.client.cancelJob({ params: { jobId: made.id } });
   });

@@ -1,6 +1,6 @@
 import { fix } from "@x1agent/api/test";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { accessibilityFindings, lacksBrowser, sizes, TestSite } from "../test/browser.ts";
+import { accessibilityFindings, lacksBrowser, layoutFindings, sizes, TestSite } from "../test/browser.ts";
 
 describe.skipIf(lacksBrowser)(`what waits is answered in the inbox${lacksBrowser ? ` (${lacksBrowser})` : ""}`, () => {
   let site: TestSite;
@@ -172,6 +172,6 @@ describe.skipIf(lacksBrowser)(`what waits is answered in the inbox${lacksBrowser
       .first()
       .waitFor();
     expect(await accessibilityFindings(page)).toEqual([]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)).toBeLessThanOrEqual(0);
+    expect(await layoutFindings(page)).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fix } from "@x1agent/api/test";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { accessibilityFindings, lacksBrowser, sizes, TestSite } from "../test/browser.ts";
+import { accessibilityFindings, lacksBrowser, layoutFindings, sizes, TestSite } from "../test/browser.ts";
 
 describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrowser})` : ""}`, () => {
   let site: TestSite;
@@ -431,10 +431,7 @@ describe.skipIf(lacksBrowser)(`lists and settings${lacksBrowser ? ` (${lacksBrow
         await page.emulateMedia({ colorScheme: "light" });
       }
       // Nothing is wider than the screen.
-      expect(
-        await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth),
-        path,
-      ).toBeLessThanOrEqual(0);
+      expect(await layoutFindings(page), path).toEqual([]);
     }
   });
 });

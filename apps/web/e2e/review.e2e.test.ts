@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { fix } from "@x1agent/api/test";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { accessibilityFindings, lacksBrowser, longestJump, sizes, TestSite } from "../test/browser.ts";
+import { accessibilityFindings, lacksBrowser, layoutFindings, longestJump, sizes, TestSite } from "../test/browser.ts";
 
 /** Files of 1,400 lines each: 100,000 lines at full size. */
 const FILES = process.env.X1_FULL === "1" ? 72 : 10;
@@ -142,7 +142,9 @@ describe.skipIf(lacksBrowser)(`reviewing a change${lacksBrowser ? ` (${lacksBrow
       for (const tab of ["Tests", "Cost", "Evidence", "Story"]) {
         await page.getByRole("tab", { name: tab }).click();
         if (tab === "Tests") await page.getByText("<img src=x onerror=alert(4)>").first().waitFor();
+        if (tab === "Evidence") await page.getByRole("heading", { name: "Digest that an approval binds" }).waitFor();
         expect(await accessibilityFindings(page), tab).toEqual([]);
+        expect(await layoutFindings(page), tab).toEqual([]);
       }
       expect(await page.locator("main img, main script, main a[href^='javascript']").count()).toBe(0);
       await page.context().close();

@@ -2,7 +2,7 @@ import { fix } from "@x1agent/api/test";
 import { routes } from "@x1agent/contract";
 import type { Locator } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { accessibilityFindings, lacksBrowser, sizes, TestSite } from "../test/browser.ts";
+import { accessibilityFindings, lacksBrowser, layoutFindings, sizes, TestSite } from "../test/browser.ts";
 
 const slow = { timeout: 60_000 };
 
@@ -160,10 +160,7 @@ describe.skipIf(lacksBrowser)(`steering and long lists${lacksBrowser ? ` (${lack
             message: `${path} ${viewport.width}`,
           })
           .toBeGreaterThan(0);
-        expect(
-          await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth),
-          path,
-        ).toBeLessThanOrEqual(0);
+        expect(await layoutFindings(page), path).toEqual([]);
       }
   });
 });

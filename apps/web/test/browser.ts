@@ -114,3 +114,32 @@ export async function accessibilityFindings(page: Page): Promise<string[]> {
     return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
   });
 }
+
+/** What is cut off or lies over its neighbour: the page when it scrolls sideways, and boxes that leave the one around them. */
+export async function layoutFindings(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const found: string[] = [];
+    const over = document.documentElement.scrollWidth - window.innerWidth;
+    if (over > 0) found.push(`the page is ${over} px too wide`);
+    // What is hidden or only read out is one pixel wide or none, whatever is in it.
+    const seen = (element: Element | null): boolean =>
+      !element ||
+      ((element.getBoundingClientRect().width >= 2 || getComputedStyle(element).display === "contents") &&
+        seen(element.parentElement));
+    for (const element of document.querySelectorAll("main *")) {
+      const parent = element.parentElement;
+      const inner = element.getBoundingClientRect();
+      const frame = parent?.getBoundingClientRect();
+      // A drawing keeps its own order.
+      if (!parent || !frame || inner.height < 2 || element.closest("svg") || !seen(element)) continue;
+      const style = getComputedStyle(element);
+      if (["absolute", "fixed"].includes(style.position) || style.display === "inline") continue;
+      const around = getComputedStyle(parent);
+      if (around.overflowX !== "visible" || ["inline", "contents"].includes(around.display)) continue;
+      const outside = Math.round(inner.right - frame.right);
+      const drawnBack = -Math.min(0, Number.parseFloat(style.marginRight) || 0);
+      if (outside > drawnBack + 1) found.push(`${outside} px out: ${element.outerHTML.slice(0, 120)}`);
+    }
+    return found.slice(0, 10);
+  });
+}

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fix, runtime } from "@x1agent/api/test";
 import { GithubStandIn } from "@x1agent/testkit/github";
 import type { Page } from "playwright-core";
-import { sizes, TestSite } from "./browser.ts";
+import { layoutFindings, sizes, TestSite } from "./browser.ts";
 
 const out = join(import.meta.dirname, "../../../.screenshots");
 const pictures = join(import.meta.dirname, "../../../docs/pictures");
@@ -229,6 +229,8 @@ try {
         await acts[name]?.(page);
         if (acts[name]) await page.locator("[role=dialog], [role=alertdialog], [role=menu]").waitFor();
         await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`) });
+        if (colorScheme === "light")
+          for (const finding of await layoutFindings(page)) console.error(`${name} ${size}: ${finding}`);
       }
       await page.unrouteAll({ behavior: "ignoreErrors" });
       await page.context().close();
