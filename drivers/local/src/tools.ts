@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { chown, cp, lchown, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type LocalDriverOptions, prepareMachine } from "./driver.ts";
+import { type LocalDriverOptions, prepareMachine } from "./prepare.ts";
 import { startSandbox } from "./sandbox.ts";
 import { systemMounts } from "./spec.ts";
 import { UidRange } from "./uids.ts";

@@ -149,3 +149,25 @@ async function create(path: string, text: string): Promise<boolean> {
     throw error;
   }
 }
+
+/** Ends what still runs under uids that belong to one workspace. */
+export async function endProcessesOf(uids: readonly number[]): Promise<void> {
+  for (let round = 0; round < 50; round++) {
+    let found = false;
+    for (const name of await readdir("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      const owner = await readFile(`/proc/${name}/status`, "utf8").catch(() => "");
+      if (/^State:\s+[ZX]/m.test(owner)) continue;
+      const uid = Number(/^Uid:\s+(\d+)/m.exec(owner)?.[1] ?? -1);
+      if (!uids.includes(uid)) continue;
+      found = true;
+      try {
+        process.kill(Number(name), "SIGKILL");
+      } catch {
+        // Gone meanwhile.
+      }
+    }
+    if (!found) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
