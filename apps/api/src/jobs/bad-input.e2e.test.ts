@@ -100,7 +100,8 @@ describe("what an agent leaves behind", () => {
       goal: `${fix}[[shell head -c ${megabytes}M /dev/urandom > large.bin]]`,
       verify: "true",
     });
-    await expect.poll(async () => (await x1.job(id)).state, { timeout: 120_000 }).toMatch(/awaiting_approval|failed/);
+    const timeout = megabytes > 100 ? 250_000 : 120_000;
+    await expect.poll(async () => (await x1.job(id)).state, { timeout }).toMatch(/awaiting_approval|failed/);
     const job = await x1.job(id);
     if (job.state === "failed")
       expect(`${job.reason} ${job.reasonDetail}`).toMatch(/collect_failed .*(large|MB|bytes)/);
