@@ -59,6 +59,9 @@ describe.skipIf(lacksBrowser)(`steering and long lists${lacksBrowser ? ` (${lack
     const line = page.getByRole("region", { name: "Lines of the change" }).locator(".diff-code-selected");
     await line.getByText("AKIAIOSFODNN7EXAMPLQ").waitFor();
     await expect.poll(() => line.evaluate((row) => row.getBoundingClientRect().top < window.innerHeight)).toBe(true);
+    // Where it is decided it is said that the change touches what judges it.
+    const decision = page.getByRole("region", { name: "Decision", exact: true });
+    await decision.getByText("judge changed").waitFor();
     const before = (await site.service.job(id)).approvalDigest ?? "";
     await page.getByText(before.slice(0, 12)).first().waitFor();
     await page.context().setOffline(true);
@@ -70,7 +73,6 @@ describe.skipIf(lacksBrowser)(`steering and long lists${lacksBrowser ? ` (${lack
     await expect.poll(async () => (await site.service.job(id)).attempt, slow).toBe(2);
     const after = (await site.service.reach(id, "awaiting_approval")).approvalDigest ?? "";
     await page.context().setOffline(false);
-    const decision = page.getByRole("region", { name: "Decision", exact: true });
     await decision.getByText("The work has moved since you looked").waitFor(slow);
     expect(await decision.getByRole("button", { name: /Approve/ }).count()).toBe(0);
     await decision.getByRole("button", { name: "Show the new evidence" }).click();

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { fix } from "@x1agent/api/test";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { accessibilityFindings, lacksBrowser, longestJump, TestSite } from "../test/browser.ts";
 
@@ -103,6 +104,30 @@ describe.skipIf(lacksBrowser)(`a job's story${lacksBrowser ? ` (${lacksBrowser})
       .split("\n")
       .map((line) => JSON.parse(line) as { seq: number });
     expect(lines.map(({ seq }) => seq)).toEqual(lines.map((_, at) => at + 1));
+  });
+
+  it("gives its connection back while nobody looks at the page, and misses nothing", async () => {
+    const { id } = await site.service.create({ goal: fix });
+    const { approvalDigest } = await site.service.reach(id, "awaiting_approval");
+    const page = await site.signedIn(`/jobs/${id}`);
+    const story = page.getByRole("region", { name: "Story" });
+    await story.getByText("awaiting approval").first().waitFor();
+    const look = (hidden: boolean) =>
+      page.evaluate((value) => {
+        Object.defineProperty(document, "hidden", { get: () => value, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    const cut = page.waitForEvent("requestfailed", (request) =>
+      new URL(request.url()).pathname.endsWith(`/${id}/events`),
+    );
+    await look(true);
+    await cut;
+    const decision = { decision: "approve" as const, digest: approvalDigest ?? "" };
+    await site.service.client.decide({ params: { jobId: id }, body: decision });
+    await site.service.reach(id, "succeeded");
+    expect(await story.getByText("succeeded").count()).toBe(0);
+    await look(false);
+    await story.getByText("succeeded").first().waitFor();
   });
 
   it(`stays smooth with ${MANY.toLocaleString("en")} events`, async () => {

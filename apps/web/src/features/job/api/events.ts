@@ -1,6 +1,7 @@
 import type { LiveEvent } from "@x1agent/client";
 import { useEffect, useReducer, useRef } from "react";
 import { client, queryClient } from "../../../lib/client.ts";
+import { untilSeen, whileSeen } from "../../../lib/seen.ts";
 import { StoryRows } from "../story/rows.ts";
 
 /** A job's story so far. `events` and `rows` grow in place; a new object says that they did. */
@@ -16,6 +17,8 @@ export type Story = {
 const MAX_STREAMING = 20_000;
 /** Shown at most once in this time, in ms: a replay brings thousands of events at once. */
 const FRAME_MS = 50;
+/** Out of sight for this long, in ms, a page gives its connection back: a browser has six to a service, for all of its tabs. */
+const UNSEEN_MS = 10_000;
 
 /**
  * All events of a job and what is being written now, from one stream that takes itself up after a lost connection: an
@@ -76,7 +79,14 @@ export function useStory(jobId: string): Story {
         story.lost = false;
         show();
       };
-      for await (const event of client.events(jobId, { signal: end.signal, onReconnect, onConnect })) take(event);
+      while (!end.signal.aborted) {
+        await untilSeen(end.signal);
+        const signal = whileSeen(UNSEEN_MS, end.signal);
+        const after = story.events.at(-1)?.seq ?? 0;
+        for await (const event of client.events(jobId, { after, signal, onReconnect, onConnect })) take(event);
+        // Its beginning would stand before what is written meanwhile.
+        story.streaming = "";
+      }
     };
     show();
     follow().catch((error: unknown) => {

@@ -57,6 +57,7 @@ function OpenDecision({ evidence, current }: { evidence: Evidence; current: stri
   const { passed } = record.verification;
   const approval = passed ? "approve" : "override";
   const moved = seen.approvalDigest !== current;
+  const doubts = [...new Set((record.risks ?? []).map(({ kind }) => visible(kind).replaceAll("_", " ")))];
   const branch = (
     <code>
       <Breakable text={visible(record.targetBranch)} />
@@ -79,6 +80,14 @@ function OpenDecision({ evidence, current }: { evidence: Evidence; current: stri
           ? "The verify command passed at this commit."
           : `Verification ${passed === false ? "failed" : "did not run"}: publishing needs an override.`}
       </p>
+      {doubts.length > 0 ? (
+        <p className="check bad">
+          <CircleAlert size={16} aria-hidden />
+          <span>
+            Look first at what stands under Tests: <strong>{doubts.join(", ")}</strong>.
+          </span>
+        </p>
+      ) : null}
       {moved ? (
         <div role="alert" className="moved">
           <p>The work has moved since you looked: this digest can no longer be approved.</p>

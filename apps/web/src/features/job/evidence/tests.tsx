@@ -47,7 +47,7 @@ export function Tests({ evidence }: { evidence: Evidence }) {
       ) : null}
       {(evidence.record.risks ?? []).map(({ kind, reason }) => (
         <p className="check bad" key={`${kind}: ${reason}`}>
-          <CircleAlert size={16} aria-hidden /> {visible(kind)}: {visible(reason)}
+          <CircleAlert size={16} aria-hidden /> {visible(kind).replaceAll("_", " ")}: {visible(reason)}
         </p>
       ))}
       {some ? (
