@@ -504,7 +504,7 @@ describe.skipIf(!hasTerminal && process.env.CI !== "true")("in a terminal (needs
     const screen = terminal("secrets", "set", "openai");
     await screen.shows("not shown");
     screen.type("sk-ty\x03");
-    expect(await screen.ended()).toBe(2);
+    expect(await screen.ended()).toBe(130);
     expect(await x.json("secrets")).toEqual([]);
   });
 
