@@ -184,9 +184,7 @@ function SelfTest({ manifest, testing, test }: Tested & { manifest: Runtime["man
           </Button>
         </Only>
       </div>
-      {test?.ok === false && !busy ? (
-        <p className="state bad">{visible(test.detail ?? "No reason was given.")}</p>
-      ) : null}
+      {test?.ok === false && !busy ? <p className="bad">{visible(test.detail ?? "No reason was given.")}</p> : null}
       {test?.ok ? (
         <dl className="figures">
           <div>
